@@ -1,0 +1,45 @@
+"""The one place that reads a clock. Cores take ``now_ns``; entry points and I/O adapters call these.
+
+Durations come from the monotonic clock; stored points carry UTC wall time, taken at sampling.
+"""
+
+import time
+from typing import Protocol
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+
+
+class Clock(Protocol):
+    """What adapters take so that tests can pass their own."""
+
+    def wall_ns(self) -> int:
+        """UTC, nanoseconds since 1970."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since an arbitrary start; never goes back."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def wall_ns(self) -> int:
+        """UTC, nanoseconds since 1970."""
+        return time.time_ns()
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since an arbitrary start; never goes back."""
+        return time.monotonic_ns()
+
+
+SYSTEM = SystemClock()
+
+
+def wall_ns() -> int:
+    """UTC now, nanoseconds since 1970."""
+    return time.time_ns()
+
+
+def monotonic_ns() -> int:
+    """Monotonic now, nanoseconds since an arbitrary start."""
+    return time.monotonic_ns()

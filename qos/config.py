@@ -1,0 +1,332 @@
+"""``config.yaml``: strict models, every problem at once, each with its key's path. Secrets come from ``.env``.
+
+The models are the truth for defaults; ``config.yaml`` documents them and a test holds the two together. Unknown keys,
+duplicate keys, wrong types and values without units are errors. Nothing here reads a clock or touches the network.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from qos.errors import ConfigError
+from qos.units import Duration, Rate, Size
+
+DEFAULT_NAME: Final = "config.yaml"
+LEVELS: Final = range(6)
+
+Level = Annotated[int, Field(ge=0, le=5)]
+Mode = Literal["observe", "dry_run", "enforce"]
+CaptureName = Literal["auto", "kernel", "divert", "sockdiag", "psutil"]
+ModelName = Literal["naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid"]
+
+_S: Final = 10**9
+_TAG: Final = re.compile(r"^[^\x00-\x1f]{1,128}$")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+
+
+class CollectorConfig(_Model):
+    """What is measured, and how."""
+
+    capture: CaptureName = "auto"
+    interfaces: tuple[str, ...] = ("*",)
+    targets: tuple[str, ...] = ("8.8.8.8", "1.1.1.1", "150.171.27.11")
+    probe_interval: Duration = 1 * _S
+    probe_timeout: Duration = 1 * _S
+    loss_window: Duration = 60 * _S
+    resources_of: tuple[str, ...] = ()
+    name_by_script: tuple[str, ...] = ()
+    max_apps: Annotated[int, Field(ge=1, le=10_000)] = 500
+
+    @field_validator("interfaces", "targets", "resources_of", "name_by_script", mode="before")
+    @classmethod
+    def _sequences(cls, value: object) -> object:
+        return _as_tuple(value)
+
+    @field_validator("targets")
+    @classmethod
+    def _unique_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for target in value:
+            if not target or not _TAG.match(target) or " " in target:
+                raise ValueError(f"{target!r} is not an address or a host name")
+        if len(set(value)) != len(value):
+            raise ValueError("a target is listed twice")
+        return value
+
+    @field_validator("probe_interval", "probe_timeout", "loss_window")
+    @classmethod
+    def _positive(cls, value: int) -> int:
+        return _positive(value)
+
+
+class Retention(_Model):
+    """How long each resolution is kept in the embedded store, and how large the file may grow."""
+
+    raw: Duration = 2 * 86400 * _S
+    minute: Duration = 60 * 86400 * _S
+    hour: Duration = 2 * 365 * 86400 * _S
+    max_size: Size = 2 * 10**9
+
+    @field_validator("raw", "minute", "hour", "max_size")
+    @classmethod
+    def _positive(cls, value: int) -> int:
+        return _positive(value)
+
+
+class Link(_Model):
+    """The line's capacity, as bought or measured. None: not set, levels are not enforced against it."""
+
+    down: Rate | None = None
+    up: Rate | None = None
+
+
+class LevelConfig(_Model):
+    """One priority level. Floors and ceilings apply to the whole level, per direction."""
+
+    name: str
+    weight: Annotated[int, Field(ge=1, le=1000)] = 10
+    floor: Rate = 0
+    down: Rate | None = None
+    up: Rate | None = None
+
+
+def _default_levels() -> dict[int, LevelConfig]:
+    rows = {0: ("critical", 100), 1: ("gaming", 50), 2: ("high", 30), 3: ("normal", 20), 4: ("low", 10)}
+    levels = {number: LevelConfig(name=name, weight=weight) for number, (name, weight) in rows.items()}
+    return levels | {5: LevelConfig(name="background", weight=5)}
+
+
+class AppRule(_Model):
+    """What to do with applications that match. The first rule that matches decides each property it names."""
+
+    match: str
+    """Glob on the application's name, on its path when it contains a slash or backslash, ``service:NAME`` on a service."""
+    category: str | None = None
+    priority: Level | None = None
+    floor: Rate | None = None
+    down: Rate | None = None
+    up: Rate | None = None
+    schedule: str | None = None
+    """When the rule holds, local time: ``weekdays 09:00-18:00``, ``sat,sun``, ``daily 22:00-06:00``. None: always."""
+
+    @field_validator("match")
+    @classmethod
+    def _not_empty(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("empty: write a glob such as chrome or *steam*")
+        return value
+
+
+class EnforcerConfig(_Model):
+    """How the enforcer behaves when ``mode`` lets it."""
+
+    max_packet_rate: Annotated[int, Field(ge=100)] = 20_000
+    hold_off: Duration = 10 * _S
+    auto: bool = False
+    """Let latency steer the budget of the lowest levels (the control loop)."""
+
+
+class ForecastConfig(_Model):
+    """What is predicted, how far and how often."""
+
+    enabled: bool = True
+    every: Duration = 3600 * _S
+    grid: Duration | Literal["auto"] = "auto"
+    sequence: Annotated[int, Field(ge=4, le=512)] = 48
+    horizon: Annotated[int, Field(ge=1, le=48)] = 12
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    models: tuple[ModelName, ...] = ("naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid")
+    min_history: Annotated[int, Field(ge=20)] = 120
+    top_apps: Annotated[int, Field(ge=0, le=50)] = 5
+    seed: int = 7
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _sequences(cls, value: object) -> object:
+        return _as_tuple(value)
+
+
+class InfluxConfig(_Model):
+    """Where points are shipped. The token is ``INFLUX_TOKEN`` in ``.env``, never here."""
+
+    url: str
+    org: str
+    bucket: str = "autoqos"
+    batch: Annotated[int, Field(ge=1, le=50_000)] = 5_000
+    timeout: Duration = 10 * _S
+    catch_up: Annotated[int, Field(ge=100)] = 50_000
+    """At most so many rows a second while catching up after an outage."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/\s]+", value):
+            raise ValueError(f"{value!r} is not an address such as http://127.0.0.1:8086")
+        return value.rstrip("/")
+
+
+class Config(_Model):
+    """Everything in ``config.yaml``."""
+
+    host: str = "auto"
+    data_dir: str = "auto"
+    interval: Duration = 1 * _S
+    collector: CollectorConfig = CollectorConfig()
+    retention: Retention = Retention()
+    mode: Mode = "observe"
+    link: Link = Link()
+    levels: dict[Level, LevelConfig] = Field(default_factory=_default_levels)
+    default_level: Level = 3
+    apps: tuple[AppRule, ...] = ()
+    enforcer: EnforcerConfig = EnforcerConfig()
+    forecast: ForecastConfig = ForecastConfig()
+    influxdb: InfluxConfig | None = None
+
+    @field_validator("apps", mode="before")
+    @classmethod
+    def _sequences(cls, value: object) -> object:
+        return _as_tuple(value)
+
+    @field_validator("interval")
+    @classmethod
+    def _interval(cls, value: int) -> int:
+        if not _S // 10 <= value <= 60 * _S:
+            raise ValueError("must be between 100ms and 60s")
+        return value
+
+    @field_validator("levels")
+    @classmethod
+    def _all_levels(cls, value: dict[int, LevelConfig]) -> dict[int, LevelConfig]:
+        return _default_levels() | value
+
+    @model_validator(mode="after")
+    def _floors_fit(self) -> "Config":
+        for direction in ("down", "up"):
+            capacity = getattr(self.link, direction)
+            floors = sum(level.floor for level in self.levels.values())
+            if capacity is not None and floors > capacity:
+                raise ValueError(f"levels: floors add up to {floors} bit/s, more than link.{direction} ({capacity} bit/s)")
+        return self
+
+    @property
+    def host_tag(self) -> str:
+        """The ``host`` tag of every point."""
+        return socket.gethostname() if self.host == "auto" else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What ``.env`` or the environment holds. Never printed: ``SecretStr`` hides its value in ``repr``."""
+
+    influx_token: SecretStr | None = None
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _positive(value: int) -> int:
+    if value <= 0:
+        raise ValueError("must be more than zero")
+    return value
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses duplicate keys."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    result: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in result:
+            raise _DuplicateKey(str(key), key_node.start_mark.line + 1)
+        result[key] = loader.construct_object(value_node, deep=True)
+    return result
+
+
+class _DuplicateKey(Exception):  # noqa: N818 - internal signal, turned into ConfigError at once
+    def __init__(self, key: str, line: int) -> None:
+        super().__init__(key)
+        self.key, self.line = key, line
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def parse_config(text: str, name: str = DEFAULT_NAME) -> Config:
+    """A validated ``Config`` from YAML text. Raises ConfigError with one line per problem: ``name: path: what``."""
+    try:
+        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with a stricter mapping
+    except _DuplicateKey as error:
+        raise ConfigError(f"{name}: line {error.line}: key {error.key!r} is written twice: keep one") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{name}: {where}not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{name}: must be a mapping of keys, got {type(raw).__name__}")
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(*sorted({_line(name, dict(problem)) for problem in error.errors()})) from None
+
+
+def _line(name: str, problem: Mapping[str, Any]) -> str:
+    path = ""
+    for part in problem["loc"]:
+        if part in ("[key]", "int", "str", "function-before") or (isinstance(part, str) and "[" in part):
+            continue
+        if isinstance(part, str) and part.startswith(("literal", "function")):
+            continue
+        path += f"[{part}]" if isinstance(part, int) and path != "levels" else f"{'.' if path else ''}{part}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if problem["type"] == "extra_forbidden":
+        message = "no such key: remove it or check its spelling"
+    elif problem["type"] == "missing":
+        message = "missing: this key has no default"
+    elif problem["type"] not in ("value_error",):
+        message = f"{message[0].lower()}{message[1:]}, got {problem['input']!r}"
+    return f"{name}: {path + ': ' if path else ''}{message}"
+
+
+def find_config(explicit: Path | None = None) -> Path | None:
+    """The file to read: the one named, else ``config.yaml`` here, else none (defaults). ConfigError when named and absent."""
+    if explicit is not None:
+        if not explicit.is_file():
+            raise ConfigError(f"{explicit}: no such file: check --config")
+        return explicit
+    here = Path(DEFAULT_NAME)
+    return here if here.is_file() else None
+
+
+def load_config(path: Path | None) -> Config:
+    """The file's settings, or all defaults when ``path`` is None. Raises ConfigError."""
+    if path is None:
+        return Config()
+    try:
+        return parse_config(path.read_text(encoding="utf-8-sig"), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
+
+
+def load_secrets(beside: Path | None = None) -> Secrets:
+    """Secrets from the environment, else from ``.env`` beside ``config.yaml`` (or in the current folder)."""
+    file = (beside.parent if beside else Path()) / ".env"
+    values: dict[str, str | None] = {**(dotenv_values(file) if file.is_file() else {}), **os.environ}
+    token = values.get("INFLUX_TOKEN")
+    return Secrets(influx_token=SecretStr(token) if token else None)
