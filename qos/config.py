@@ -215,7 +215,9 @@ class Config(_Model):
             capacity = getattr(self.link, direction)
             floors = sum(level.floor for level in self.levels.values())
             if capacity is not None and floors > capacity:
-                raise ValueError(f"levels: floors add up to {floors} bit/s, more than link.{direction} ({capacity} bit/s)")
+                raise ValueError(
+                    f"levels: floors add up to {floors} bit/s, more than link.{direction} ({capacity} bit/s)"
+                )
         return self
 
     @property

@@ -1,0 +1,105 @@
+"""Imports run one way and each dangerous library has one owner: read from the source, not from good will."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("qos", "collector", "enforcer", "forecaster", "console")
+MAY_IMPORT = {
+    "qos": {"qos"},
+    "collector": {"qos", "collector"},
+    "enforcer": {"qos", "enforcer"},
+    "forecaster": {"qos", "forecaster"},
+    "console": set(PACKAGES),
+}
+OWNED = {
+    "pydivert": "qos/divert",
+    "influxdb_client": "qos",
+    "tensorflow": "forecaster",
+    "keras": "forecaster",
+    "ping3": "qos",
+    "textual": "console",
+    "typer": "console",
+}
+SINGLE = ("pydivert", "influxdb_client", "tensorflow", "ping3")
+PURE_BANS = ("socket", "threading", "time", "sqlite3", "subprocess", "logging")
+PURE = (
+    "enforcer/allocate.py",
+    "enforcer/policy.py",
+    "enforcer/shaper.py",
+    "enforcer/control.py",
+    "collector/tick.py",
+    "qos/points.py",
+    "qos/flows.py",
+    "qos/packet.py",
+    "qos/outbox.py",
+)
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Top-level names of the modules that a file imports, with the line; imports inside functions count too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.split(".")[0], node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module.split(".")[0], node.lineno
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            for argument in node.args[:1]:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield argument.value.split(".")[0].split(":")[0], node.lineno
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_run_one_way(package: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in sources(package)
+        for name, line in imports(path)
+        if name in PACKAGES and name not in MAY_IMPORT[package]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("library", sorted(OWNED))
+def test_dangerous_libraries_stay_with_their_owner(library: str) -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in sources(package)
+        for name, _ in imports(path)
+        if name == library
+    }
+    assert all(user.startswith(OWNED[library]) or user == "forecaster/cli.py" and library == "typer" for user in users)
+    if library == "pydivert":
+        assert all(user.startswith("qos/divert") for user in users)
+    elif library in SINGLE:
+        assert len(users) <= 1, users
+
+
+@pytest.mark.parametrize("path", PURE)
+def test_pure_cores_touch_no_clock_thread_socket_file_or_log(path: str) -> None:
+    source = ROOT / path
+    assert source.is_file(), f"{path} was renamed: name the module that holds this core now"
+    assert [f"{path}:{line} imports {name}" for name, line in imports(source) if name in PURE_BANS] == []
+
+
+def test_the_reader_of_imports_sees_every_form(tmp_path: Path) -> None:
+    file = tmp_path / "sample.py"
+    file.write_text(
+        "import a.b\nfrom c.d import e\nfrom . import f\ndef g():\n    import h\n    importlib.import_module('i.j')\n",
+        encoding="utf-8",
+    )
+    assert {name for name, _ in imports(file)} == {"a", "c", "h", "i"}
+
+
+def test_no_registry_host_and_no_secret_is_committed() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in lock
+    assert "--hash=sha256:" in lock
