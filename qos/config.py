@@ -110,7 +110,7 @@ class AppRule(_Model):
     """What to do with applications that match. The first rule that matches decides each property it names."""
 
     match: str
-    """Glob on the application's name, on its path when it contains a slash or backslash, ``service:NAME`` on a service."""
+    """Glob on the application's name; on its path when it contains a slash; ``service:NAME`` on a service."""
     category: str | None = None
     priority: Level | None = None
     floor: Rate | None = None
@@ -305,7 +305,7 @@ def _line(name: str, problem: Mapping[str, Any]) -> str:
 
 
 def find_config(explicit: Path | None = None) -> Path | None:
-    """The file to read: the one named, else ``config.yaml`` here, else none (defaults). ConfigError when named and absent."""
+    """The file named (ConfigError when absent), else ``config.yaml`` here, else None: all defaults."""
     if explicit is not None:
         if not explicit.is_file():
             raise ConfigError(f"{explicit}: no such file: check --config")

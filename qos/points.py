@@ -12,7 +12,6 @@ A point is validated once, when it is made: wrong types, NaN, infinities, empty 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, ClassVar, Final, Literal, get_args, get_type_hints
 
@@ -242,7 +241,7 @@ class Agent(Point):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event(Point):
-    """Something that happened once: a decision, a retraining, a lost backend (docs/decisions/0001). Bounded ``kind``."""
+    """Something that happened once: a decision, a retraining, a lost backend (docs/decisions/0001)."""
 
     MEASUREMENT: ClassVar[str] = "event"
 
@@ -269,9 +268,18 @@ class ProcessTraffic(Point):
     tx_packets: int = _num("packets", "sum")
 
 
-@cache
+_specs: dict[str, Spec] = {}
+
+
 def spec_of(kind: type[Point]) -> Spec:
     """The spec that a measurement's dataclass declares."""
+    known = _specs.get(kind.MEASUREMENT)
+    if known is None:
+        known = _specs[kind.MEASUREMENT] = _declared_spec(kind)
+    return known
+
+
+def _declared_spec(kind: type[Point]) -> Spec:
     hints = get_type_hints(kind)
     declared = [f for f in fields(kind) if f.name != "time_ns"]
     tags = tuple(f.name for f in declared if f.metadata.get("tag"))
@@ -318,6 +326,10 @@ _ESCAPE_TAG: Final = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": " 
 _ESCAPE_TEXT: Final = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
 
 
+def _escape_tag(value: str) -> str:
+    return (f"{value[:-1]}/" if value.endswith("\\") else value).translate(_ESCAPE_TAG)
+
+
 def _line_parts(point: Point) -> Iterator[str]:
     spec = spec_of(type(point))
     for name, value in point.values.items():
@@ -336,8 +348,5 @@ def to_line(point: Point) -> str:
     Integers carry ``i``; floats are written so that they read back exactly. A trailing backslash in a tag would escape
     the separator, so it becomes a slash. Source: docs.influxdata.com, "Line protocol", InfluxDB v2.
     """
-    tags = "".join(
-        f",{name}={value.translate(_ESCAPE_TAG) if not value.endswith(chr(92)) else value[:-1].translate(_ESCAPE_TAG) + '/'}"
-        for name, value in sorted(point.tags.items())
-    )
+    tags = "".join(f",{name}={_escape_tag(value)}" for name, value in sorted(point.tags.items()))
     return f"{point.MEASUREMENT}{tags} {','.join(_line_parts(point))} {point.time_ns}"

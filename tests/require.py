@@ -1,4 +1,4 @@
-"""What a test of the real thing needs. Missing: skip with the exact reason, or fail under ``AUTOQOS_TEST_REQUIRE=all``."""
+"""What a test of the real thing needs. Missing: skip with the reason, or fail under ``AUTOQOS_TEST_REQUIRE=all``."""
 
 import os
 import shutil

@@ -76,7 +76,8 @@ def test_dangerous_libraries_stay_with_their_owner(library: str) -> None:
         for name, _ in imports(path)
         if name == library
     }
-    assert all(user.startswith(OWNED[library]) or user == "forecaster/cli.py" and library == "typer" for user in users)
+    also = {"forecaster/cli.py"} if library == "typer" else set()
+    assert all(user.startswith(OWNED[library]) or user in also for user in users)
     if library == "pydivert":
         assert all(user.startswith("qos/divert") for user in users)
     elif library in SINGLE:
