@@ -1,0 +1,32 @@
+"""What every part's process needs around its work: a data directory, one instance, a way to stop, a log, a heartbeat.
+
+Each noun has a file; this is the front door. It knows nothing of packets, points or models.
+"""
+
+from qos.service.datadir import STORE_NAME, data_dir, make_data_dir, store_path
+from qos.service.heartbeat import HEARTBEAT_NS, Heartbeat, StateWriter
+from qos.service.lock import InstanceLock, instance_lock
+from qos.service.logs import set_up_logging
+from qos.service.stop import SUPERVISED, stop_on_signals, stop_with_parent
+from qos.service.usage import SelfUsage, Usage
+from qos.service.watcher import Change, ConfigWatcher
+
+__all__ = [
+    "HEARTBEAT_NS",
+    "STORE_NAME",
+    "SUPERVISED",
+    "Change",
+    "ConfigWatcher",
+    "Heartbeat",
+    "InstanceLock",
+    "SelfUsage",
+    "StateWriter",
+    "Usage",
+    "data_dir",
+    "instance_lock",
+    "make_data_dir",
+    "set_up_logging",
+    "stop_on_signals",
+    "stop_with_parent",
+    "store_path",
+]

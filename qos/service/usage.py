@@ -1,0 +1,32 @@
+"""What this process costs: CPU since the last look, and resident memory. For the ``agent`` points and heartbeats."""
+
+import os
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """``cpu_percent`` of one core since the last sample (0.0 the first time), resident memory now."""
+
+    cpu_percent: float
+    rss_bytes: int
+
+
+class SelfUsage:
+    """Samples this process. ``now_ns`` is monotonic."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._last: tuple[int, float] | None = None
+
+    def sample(self, now_ns: int) -> Usage:
+        """CPU of user and system together, of this process and not of its children."""
+        times = os.times()
+        spent = times.user + times.system
+        percent = 0.0
+        if self._last is not None and now_ns > self._last[0]:
+            percent = max(0.0, (spent - self._last[1]) * 1e11 / (now_ns - self._last[0]))
+        self._last = (now_ns, spent)
+        return Usage(percent, self._process.memory_info().rss)
