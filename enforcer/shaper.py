@@ -1,0 +1,173 @@
+"""The shaper: one application in one direction stays under one rate, whatever it does.
+
+Three calls and no clock: ``submit`` a packet, ``release`` what may leave now, ``next_at`` says when to ask again.
+Delay comes first (a token bucket with debt); FQ-CoDel inside keeps the delay short and the application's flows fair.
+All times are integers of nanoseconds. It knows nothing of handles, threads, applications' names or configuration.
+
+Invariants, each a property test: data leaves at no more than ``rate·t + burst + one packet``; packets of one flow
+leave in the order in which they came; every packet leaves once or is counted as dropped; at ``next_at`` something
+leaves or is dropped.
+
+Charging. Everything that passes is charged. Two kinds of bytes do not obey the bucket, and are therefore charged up
+to a share of the rate, so that they cannot starve the data behind them: control packets that pass at once (half of
+the rate), and dropped inbound bytes, which have already crossed the link (1/32: for TCP that is all of them; an
+unresponsive flood must not eat the whole allowance; docs/decisions/0021).
+"""
+
+from typing import Final
+
+from enforcer.bucket import MTU_BYTES, Bucket, burst_bytes
+from enforcer.codel import LINUX, Aim, aim_for
+from enforcer.fq import FlowQueues
+from enforcer.parcel import Counts, Kind, Parcel
+
+_NS_PER_S: Final = 10**9
+_MIN_LIMIT_BYTES: Final = 48_000
+_MAX_LIMIT_BYTES: Final = 4_000_000
+_HOLD_NS: Final = 500_000_000
+"""At most so long a queue at full rate."""
+_AGE_NS: Final = _NS_PER_S
+"""Older data is discarded (after sleep and resume nothing is replayed), unless the rate is so low that a full queue
+is older."""
+_DELAYED_NS: Final = 1_000_000
+TICK_NS: Final = 20_000_000
+"""The bucket's burst covers a wake-up that is so late."""
+
+
+def limit_bytes(rate_bps: int) -> int:
+    """How many bytes may wait at this rate."""
+    return min(_MAX_LIMIT_BYTES, max(_MIN_LIMIT_BYTES, rate_bps * _HOLD_NS // (8 * _NS_PER_S)))
+
+
+class Shaper:
+    """One rate for one application and direction."""
+
+    def __init__(
+        self, now_ns: int, rate_bps: int, *, inbound: bool, platform: Aim = LINUX, tick_ns: int = TICK_NS
+    ) -> None:
+        self._inbound = inbound
+        self._platform = platform
+        self._tick_ns = tick_ns
+        burst = burst_bytes(rate_bps, tick_ns)
+        self._bucket = Bucket(now_ns, rate_bps, burst)
+        self._control = Bucket(now_ns, max(1, rate_bps // 2), burst)
+        self._waste = Bucket(now_ns, max(1, rate_bps // 32), 2 * MTU_BYTES)
+        self._queues = FlowQueues()
+        self._passing: list[Parcel] = []
+        self._tune(rate_bps)
+        self._submitted = self._released = self._delayed = self._dropped = self._marked = 0
+        self._released_bytes = self._dropped_bytes = 0
+        self._worst_sojourn_ns = 0
+
+    def _tune(self, rate_bps: int) -> None:
+        self._aim = aim_for(self._platform, rate_bps)
+        self._limit_bytes = limit_bytes(rate_bps)
+        self._max_age_ns = max(_AGE_NS, 2 * self._limit_bytes * 8 * _NS_PER_S // rate_bps)
+
+    @property
+    def rate_bps(self) -> int:
+        """The rate in force, bits per second."""
+        return self._bucket.rate_bps
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that wait."""
+        return self._queues.backlog_bytes
+
+    @property
+    def backlog_packets(self) -> int:
+        """Packets that wait."""
+        return self._queues.backlog_packets + len(self._passing)
+
+    @property
+    def counts(self) -> Counts:
+        """What happened since the shaper was made."""
+        return Counts(
+            self._submitted,
+            self._released,
+            self._delayed,
+            self._dropped,
+            self._marked,
+            self._released_bytes,
+            self._dropped_bytes,
+        )
+
+    def oldest_ns(self) -> int | None:
+        """When the longest waiting packet arrived; None when nothing waits."""
+        return self._queues.oldest_ns
+
+    def worst_sojourn_ns(self) -> int:
+        """The longest wait among the packets released since the last call of this."""
+        worst, self._worst_sojourn_ns = self._worst_sojourn_ns, 0
+        return worst
+
+    def set_rate(self, now_ns: int, rate_bps: int) -> None:
+        """Change the rate from now on. What waits keeps waiting at the new rate."""
+        if rate_bps == self._bucket.rate_bps:
+            return
+        burst = burst_bytes(rate_bps, self._tick_ns)
+        self._bucket.set_rate(now_ns, rate_bps, burst)
+        self._control.set_rate(now_ns, max(1, rate_bps // 2), burst)
+        self._waste.set_rate(now_ns, max(1, rate_bps // 32), 2 * MTU_BYTES)
+        self._tune(rate_bps)
+
+    def submit(self, now_ns: int, parcel: Parcel) -> None:
+        """Take a packet. It leaves by ``release``, now or later, or is counted as dropped."""
+        self._submitted += 1
+        if parcel.kind is not Kind.DATA and not self._queues.holds(parcel.flow):
+            self._passing.append(parcel)
+            if parcel.kind is Kind.CONTROL and self._control.ready(now_ns):
+                self._control.charge(parcel.size_bytes)
+                self._bucket.charge(parcel.size_bytes)
+            return
+        for lost in self._queues.push(parcel, self._limit_bytes):
+            self._drop(now_ns, lost)
+
+    def release(self, now_ns: int) -> list[Parcel]:
+        """What leaves now, in order. Where ``marked`` is set, the congestion mark (CE) is to be set on the way out."""
+        out, self._passing = self._passing, []
+        for parcel in out:
+            self._released += 1
+            self._released_bytes += parcel.size_bytes
+        queues, bucket = self._queues, self._bucket
+        while queues.backlog_packets and bucket.ready(now_ns):
+            found, marked, dropped = queues.pop(self._aim, now_ns, self._max_age_ns)
+            for lost in dropped:
+                self._drop(now_ns, lost)
+            if found is None:
+                break
+            parcel = found._replace(marked=True) if marked else found
+            bucket.charge(parcel.size_bytes)
+            self._released += 1
+            self._released_bytes += parcel.size_bytes
+            sojourn = now_ns - parcel.arrived_ns
+            self._worst_sojourn_ns = max(self._worst_sojourn_ns, sojourn)
+            if sojourn > _DELAYED_NS:
+                self._delayed += 1
+            if marked:
+                self._marked += 1
+            out.append(parcel)
+        return out
+
+    def _drop(self, now_ns: int, parcel: Parcel) -> None:
+        self._dropped += 1
+        self._dropped_bytes += parcel.size_bytes
+        if self._inbound and self._waste.ready(now_ns):
+            self._waste.charge(parcel.size_bytes)
+            self._bucket.charge(parcel.size_bytes)
+
+    def next_at(self, now_ns: int) -> int | None:
+        """When ``release`` will do something: now or later; None while nothing waits."""
+        if self._passing:
+            return now_ns
+        if not self._queues.backlog_packets:
+            return None
+        return self._bucket.next_at(now_ns)
+
+    def drain(self) -> list[Parcel]:
+        """Everything that waits, in order per flow, uncharged: for switching off."""
+        out = [*self._passing, *self._queues.drain()]
+        self._passing = []
+        self._released += len(out)
+        self._released_bytes += sum(parcel.size_bytes for parcel in out)
+        return out
