@@ -3,6 +3,7 @@
 Durations come from the monotonic clock; stored points carry UTC wall time, taken at sampling.
 """
 
+import sys
 import time
 from typing import Protocol
 
@@ -43,3 +44,10 @@ def wall_ns() -> int:
 def monotonic_ns() -> int:
     """Monotonic now, nanoseconds since an arbitrary start."""
     return time.monotonic_ns()
+
+
+def boot_ns() -> int:
+    """UTC when this machine was started, nanoseconds, by today's wall clock; sleep counts as running."""
+    if sys.platform == "linux":
+        return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.time_ns() - time.monotonic_ns()
