@@ -1,0 +1,73 @@
+"""Packets and flow events through pydivert: the one place that touches it, the same API on Windows and Linux.
+
+What it decides: how handles are opened, read in batches without losing a packet, drained, swapped and closed
+(``facts/windivert.md`` in the project's notes: §1 priorities and queues, §4.1 the unsafe timed receive, §4.4 the
+lossless swap). What it must not know: applications, limits, ticks.
+
+* ``Sniffer``: copies of packets, in raw batches, the cheapest path there is.
+* ``Diverter``: packets taken out of the stack; each must be sent on by an ``Injector`` or it is gone.
+* ``Injector``: puts packets back. Open it before the first ``Diverter`` and close it after the last.
+* ``FlowEvents``: which process owns which flow.
+
+A lossless swap of filters: open the new ``Diverter`` at the same priority, ``shutdown_recv`` the old one, send on what
+its pump (or ``drain``) still returns until ``Drained``, ``close`` it. Never use priority 0 (on Linux it means "after
+every existing handle").
+
+Importing this package loads neither pydivert nor a driver; opening a handle does.
+"""
+
+import sys
+
+from qos.divert.address import FlowEvent, FlowKind, RawPacket, SniffedBatch
+from qos.divert.errors import Drained, PyDivertMissing
+from qos.divert.filters import PortFilter, port_filter, sniff_filter, wide_filter
+
+if sys.platform == "win32":
+    from qos.divert.handles_windows import (
+        Diverter,
+        FlowEvents,
+        Injector,
+        Sniffer,
+        available,
+        check_filter,
+        unregister,
+    )
+else:
+    from qos.divert.handles_linux import (
+        Diverter,
+        FlowEvents,
+        Injector,
+        Sniffer,
+        available,
+        check_filter,
+        unregister,
+    )
+
+SNIFF_PRIORITY = 1000
+"""Above every diverter: the sniffer sees each packet once, before shaping."""
+DIVERT_PRIORITY = 500
+INJECT_PRIORITY = 499
+"""Below every diverter: what is injected is never captured again."""
+
+__all__ = [
+    "DIVERT_PRIORITY",
+    "INJECT_PRIORITY",
+    "SNIFF_PRIORITY",
+    "Diverter",
+    "Drained",
+    "FlowEvent",
+    "FlowEvents",
+    "FlowKind",
+    "Injector",
+    "PortFilter",
+    "PyDivertMissing",
+    "RawPacket",
+    "SniffedBatch",
+    "Sniffer",
+    "available",
+    "check_filter",
+    "port_filter",
+    "sniff_filter",
+    "unregister",
+    "wide_filter",
+]

@@ -1,0 +1,419 @@
+"""Handles on Windows, over the WinDivert DLL that pydivert carries. The same functions as ``handles_linux``.
+
+A receive never has a time limit here: pydivert's timed receive cancels without waiting for the cancel and can lose a
+packet, so every receive blocks in the DLL (no OVERLAPPED of ours) and ``shutdown_recv`` is what ends it. Batches are
+real: up to 255 packets a call. Thin on purpose; what can be tested without Windows lives in ``address`` and
+``filters``.
+"""
+
+import ctypes
+import errno
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_int16, c_uint, c_uint64, c_void_p
+from functools import cache
+from time import perf_counter_ns, sleep
+from typing import Any, Final
+
+from qos.clock import monotonic_ns
+from qos.divert.address import (
+    ADDRESS_BYTES,
+    FlowEvent,
+    RawPacket,
+    SniffedBatch,
+    Ticks,
+    read_flow,
+    read_packet,
+    split,
+)
+from qos.divert.errors import Drained, PyDivertMissing
+from qos.elevation import elevated, how_to
+
+_native: Any = ctypes
+"""The names in ctypes that only exist on Windows; typed loosely so that this file is checked on Linux too."""
+_LAYERS: Final = {"network": 0, "flow": 2, "socket": 3, "reflect": 4}
+_SNIFF, _RECV_ONLY, _SEND_ONLY, _NO_INSTALL = 0x01, 0x04, 0x08, 0x10
+_QUEUE_LENGTH, _QUEUE_TIME, _QUEUE_SIZE = 0, 1, 2
+_BATCH_MAX: Final = 255
+_BUFFER: Final = 1 << 20
+_INVALID: Final = (None, 2**64 - 1, 2**32 - 1)
+_NO_DATA: Final = 232
+_CLOSED: Final = (_NO_DATA, 6, 995)
+"""Shut down and drained; invalid handle; aborted because the handle was closed."""
+_BUSY: Final = (433, 1058)
+"""The driver is between unloading and loading: worth another try."""
+_WORDS: Final = {
+    2: "WinDivert64.sys is not beside pydivert's DLL: reinstall pydivert, or an antivirus removed it",
+    5: "not an administrator",
+    577: "Windows refuses the driver's signature: Windows 10 or later is needed",
+    1058: "the WinDivert service is disabled or being removed: restart Windows",
+    1060: "the WinDivert driver is not installed",
+    1275: "the WinDivert driver is blocked by security software",
+}
+
+
+class _Library:
+    """The DLL's functions with prototypes of our own and their own copy of the last error."""
+
+    def __init__(self) -> None:
+        try:
+            from pydivert.windivert_dll import DLL_PATH
+        except ImportError as error:
+            raise PyDivertMissing(errno.ENOENT, f"pydivert is not installed ({error}): run `uv sync`") from None
+        try:
+            dll: Any = _native.WinDLL(DLL_PATH, use_last_error=True)
+        except OSError as error:
+            raise PyDivertMissing(errno.ENOENT, f"{DLL_PATH} does not load ({error}): reinstall pydivert") from None
+
+        def function(name: str, result: Any, *arguments: Any) -> Any:
+            made = dll[name]
+            made.argtypes, made.restype = arguments, result
+            return made
+
+        handle, length = c_void_p, POINTER(c_uint)
+        self.open = function("WinDivertOpen", c_void_p, c_char_p, c_int, c_int16, c_uint64)
+        self.recv = function(
+            "WinDivertRecvEx", c_int, handle, c_void_p, c_uint, length, c_uint64, c_void_p, length, c_void_p
+        )
+        self.send = function(
+            "WinDivertSendEx", c_int, handle, c_void_p, c_uint, length, c_uint64, c_void_p, c_uint, c_void_p
+        )
+        self.shutdown = function("WinDivertShutdown", c_int, handle, c_int)
+        self.close = function("WinDivertClose", c_int, handle)
+        self.set_param = function("WinDivertSetParam", c_int, handle, c_int, c_uint64)
+        self.compile = function(
+            "WinDivertHelperCompileFilter", c_int, c_char_p, c_int, c_void_p, c_uint, POINTER(c_char_p), length
+        )
+        frequency = ctypes.c_int64()
+        _native.windll.kernel32.QueryPerformanceFrequency(byref(frequency))
+        self.ticks_per_second = frequency.value or 10_000_000
+
+    def ticks(self) -> Ticks:
+        """How the driver's time stamps read now: ages are exact, whatever the monotonic clock's resolution."""
+        return Ticks(self.ticks_per_second, monotonic_ns() - perf_counter_ns())
+
+
+@cache
+def _library() -> _Library:
+    return _Library()
+
+
+def _last_error() -> int:
+    return int(_native.get_last_error())
+
+
+def _error(code: int, doing: str) -> OSError:
+    words = _WORDS.get(code) or _native.FormatError(code)
+    return OSError(code, f"{words} (Windows error {code} while {doing})")
+
+
+def available() -> str | None:
+    """None when handles can be opened here, else the reason and what to do, in one line."""
+    if sys.platform != "win32":
+        return f"WinDivert is for Windows, this is {sys.platform}"
+    if ctypes.sizeof(c_void_p) != 8:
+        return "a 64-bit Python is needed: the driver is 64-bit"
+    if not elevated():
+        return f"not an administrator: {how_to()}"
+    try:
+        _library()
+    except PyDivertMissing as error:
+        return error.strerror
+    return None
+
+
+def check_filter(text: str, layer: str = "network") -> None:
+    """Compile ``text`` for ``layer`` (network, flow, socket). Raises ValueError with the compiler's words and place."""
+    message, position = c_char_p(), c_uint()
+    if not _library().compile(text.encode(), _LAYERS[layer], None, 0, byref(message), byref(position)):
+        words = (message.value or b"not a filter").decode(errors="replace")
+        raise ValueError(f"filter: {words} at character {position.value}: {text[position.value :][:40]!r}")
+
+
+def unregister() -> None:
+    """Stop the driver's service, but only when nobody has a handle open, neither we nor another program.
+
+    Stopping it under somebody's open handle makes every later open fail (WinDivert issue 406).
+    """
+    try:
+        reflect = _Handle("true", "reflect", 0, _SNIFF | _RECV_ONLY | _NO_INSTALL)
+    except OSError:
+        return  # not loaded: nothing to stop
+    owners: list[int] = []
+    reader = threading.Thread(target=_handle_owners, args=(reflect, owners), daemon=True)
+    reader.start()
+    sleep(0.3)
+    reflect.shutdown_recv()
+    reader.join(2)
+    reflect.close()
+    if len(owners) <= 1:  # our own listing
+        from pydivert import WinDivert
+
+        WinDivert.unregister()
+
+
+def _handle_owners(reflect: "_Handle", owners: list[int]) -> None:
+    """One entry for every handle that is open on this machine, by the process id in the REFLECT address."""
+    try:
+        while True:
+            _data, addresses = reflect.receive(1)
+            if addresses[9] == 8:  # REFLECT_OPEN
+                owners.append(int.from_bytes(addresses[24:28], "little"))
+    except (Drained, OSError):
+        return
+
+
+class _Handle:
+    """One open handle. One thread receives; ``shutdown_recv`` and ``close`` may come from another."""
+
+    def __init__(self, text: str, layer: str, priority: int, flags: int) -> None:
+        check_filter(text, layer)
+        self._lib = _library()
+        self._handle: int | None = None
+        for attempt in range(6):
+            handle = self._lib.open(text.encode(), _LAYERS[layer], priority, flags)
+            if handle not in _INVALID:
+                self._handle = handle
+                break
+            code = _last_error()
+            if code not in _BUSY or attempt == 5:
+                raise _error(code, f"opening a {layer} handle for {text!r}")
+            sleep(0.2 * (attempt + 1))
+        self._buffer: Any = None
+        self._addresses: Any = None
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise Drained
+        return self._handle
+
+    def set_queue(self, *, length: int = 16384, time_ms: int = 2000, size_bytes: int = 32 << 20) -> None:
+        """Bounds of the driver's queue: packets, age and bytes (the maxima by default, but for the age)."""
+        for param, value in ((_QUEUE_LENGTH, length), (_QUEUE_TIME, time_ms), (_QUEUE_SIZE, size_bytes)):
+            if not self._lib.set_param(self._open(), param, value):
+                raise _error(_last_error(), f"setting queue parameter {param} to {value}")
+
+    def receive(self, batch: int, with_data: bool = True) -> tuple[memoryview, memoryview]:
+        """Data and addresses of 1 to ``batch`` packets or events; waits for the first. Raises Drained, OSError."""
+        if self._addresses is None:
+            self._buffer = (c_char * _BUFFER)() if with_data else None
+            self._addresses = (c_char * (batch * ADDRESS_BYTES))()
+        length, size = c_uint(), c_uint(len(self._addresses))
+        data, room = (self._buffer, _BUFFER) if with_data else (None, 0)
+        if not self._lib.recv(self._open(), data, room, byref(length), 0, self._addresses, byref(size), None):
+            code = _last_error()
+            if code in _CLOSED:
+                raise Drained
+            raise _error(code, "receiving")
+        seen = memoryview(self._buffer).cast("B")[: length.value] if with_data else memoryview(b"")
+        return seen, memoryview(self._addresses).cast("B")[: size.value]
+
+    def stats(self) -> dict[str, int]:
+        """WinDivert counts nothing: empty."""
+        return {}
+
+    def lost(self) -> int:
+        """Always 0: WinDivert drops silently. Watch the age of what is received instead."""
+        return 0
+
+    def shutdown_recv(self) -> None:
+        """Capture nothing more; what is queued can still be received, then ``Drained`` is raised."""
+        if self._handle is not None:
+            self._lib.shutdown(self._handle, 1)
+
+    def close(self) -> None:
+        """Close the handle; the driver re-injects what was still queued in it. Safe to call twice."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._lib.close(handle)
+
+    def __enter__(self) -> "Any":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Sniffer(_Handle):
+    """Copies of packets, in raw batches. Raises OSError, ValueError (the filter) and PyDivertMissing when opened.
+
+    Every interface is seen, new ones too: ``interfaces`` and ``ring_bytes`` are for Linux and change nothing here.
+    """
+
+    def __init__(
+        self,
+        text: str = "!loopback",
+        *,
+        priority: int = 1000,
+        interfaces: Sequence[str] | None = None,
+        batch: int = _BATCH_MAX,
+        ring_bytes: int = 0,
+    ) -> None:
+        super().__init__(text, "network", priority, _SNIFF | _RECV_ONLY)
+        self.set_queue()
+        self._batch = min(batch, _BATCH_MAX)
+
+    def recv(self, timeout_s: float | None = None) -> SniffedBatch | None:
+        """The packets there are, at least one; waits for it whatever ``timeout_s`` says. One thread at a time.
+
+        Raises Drained once shut down and empty, OSError otherwise. The batch is valid until the next call.
+        """
+        data, addresses = self.receive(self._batch)
+        return SniffedBatch(data, addresses, len(addresses) // ADDRESS_BYTES)
+
+
+class Diverter(_Handle):
+    """Packets taken out of the stack. Each one must go through an ``Injector`` or it is gone.
+
+    Raises OSError, ValueError (the filter) and PyDivertMissing when opened. ``interfaces`` is for Linux.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        priority: int = 500,
+        interfaces: Sequence[str] | None = None,
+        queue_ms: int = 2000,
+        batch: int = 64,
+    ) -> None:
+        super().__init__(text, "network", priority, 0)
+        self.set_queue(time_ms=queue_ms)
+        self._batch = min(batch, _BATCH_MAX)
+
+    def recv(self, timeout_s: float | None = None) -> list[RawPacket]:
+        """1 to ``batch`` packets; waits for the first whatever ``timeout_s`` says: ``shutdown_recv`` ends the wait.
+
+        Raises Drained once shut down and everything was delivered. One thread at a time.
+        """
+        data, addresses = self.receive(self._batch)
+        clock, count = self._lib.ticks(), len(addresses) // ADDRESS_BYTES
+        return [
+            read_packet(
+                bytes(data[at : at + length]), bytes(addresses[i * ADDRESS_BYTES : (i + 1) * ADDRESS_BYTES]), clock
+            )
+            for i, (at, length) in enumerate(split(data, count))
+        ]
+
+    def drain(self) -> list[RawPacket]:
+        """Shut receiving down and return everything that is still queued: send it on. From the receiving thread."""
+        self.shutdown_recv()
+        packets: list[RawPacket] = []
+        try:
+            while True:
+                packets += self.recv()
+        except Drained:
+            return packets
+
+
+class Injector(_Handle):
+    """Puts packets back where they were taken. Keep it open as long as any ``Diverter`` and until its last packet.
+
+    It captures nothing, and keeps the driver loaded between one ``Diverter`` and the next.
+    """
+
+    def __init__(self, *, priority: int = 499) -> None:
+        super().__init__("false", "network", priority, _SEND_ONLY)
+        self.sent = 0
+        self.errors: dict[int, int] = {}
+        """Packets that the system refused, by Windows error code (1232: a loop with another driver)."""
+
+    def send(self, packets: Sequence[RawPacket]) -> int:
+        """How many went out. Checksums are not calculated again. One thread at a time."""
+        done = 0
+        for start in range(0, len(packets), _BATCH_MAX):
+            part = packets[start : start + _BATCH_MAX]
+            done += len(part) if self._send(part) else sum(self._send((packet,), count=True) for packet in part)
+        self.sent += done
+        return done
+
+    def _send(self, packets: Sequence[RawPacket], count: bool = False) -> bool:
+        data, addresses = b"".join(p.data for p in packets), b"".join(p.address for p in packets)
+        if self._lib.send(self._open(), data, len(data), None, 0, addresses, len(addresses), None):
+            return True
+        if count:
+            code = _last_error()
+            self.errors[code] = self.errors.get(code, 0) + 1
+        return False
+
+
+class FlowEvents:
+    """Which process opened or closed which socket or flow: the SOCKET layer (before the first packet) and FLOW.
+
+    Both only watch: a SOCKET handle that does not sniff would refuse connections. Sockets older than the handles have
+    no events: read the socket table after opening this.
+    """
+
+    def __init__(self, *, batch: int = 64, bound: int = 65536) -> None:
+        self._events: deque[FlowEvent] = deque()
+        self._bound, self._lost, self._running = bound, 0, 2
+        self._ready = threading.Condition()
+        self._handles = [_Handle("true", layer, 0, _SNIFF | _RECV_ONLY) for layer in ("socket", "flow")]
+        self._threads = [
+            threading.Thread(target=self._pump, args=(handle.receive, batch), daemon=True, name="flow-events")
+            for handle in self._handles
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _pump(self, receive: Callable[[int, bool], tuple[memoryview, memoryview]], batch: int) -> None:
+        try:
+            while True:
+                _, addresses = receive(batch, False)
+                clock = _library().ticks()
+                found = [read_flow(addresses, at, clock) for at in range(0, len(addresses), ADDRESS_BYTES)]
+                with self._ready:
+                    for event in found:
+                        if event is None:
+                            continue
+                        if len(self._events) >= self._bound:
+                            self._events.popleft()
+                            self._lost += 1
+                        self._events.append(event)
+                    self._ready.notify()
+        except Drained:
+            pass
+        finally:
+            with self._ready:
+                self._running -= 1
+                self._ready.notify()
+
+    def recv(self, timeout_s: float | None = None) -> list[FlowEvent]:
+        """The events there are; empty after ``timeout_s`` seconds (None: wait). Raises Drained. One reader."""
+        with self._ready:
+            if not self._events and self._running:
+                self._ready.wait(timeout_s)
+            events = list(self._events)
+            self._events.clear()
+            if not events and not self._running:
+                raise Drained
+            return events
+
+    def stats(self) -> dict[str, int]:
+        """Events dropped because nobody received them."""
+        return {"queue_full": self._lost}
+
+    def lost(self) -> int:
+        """Events dropped because nobody received them."""
+        return self._lost
+
+    def shutdown_recv(self) -> None:
+        """Nothing more comes; what is queued can still be received, then ``Drained`` is raised."""
+        for handle in self._handles:
+            handle.shutdown_recv()
+
+    def close(self) -> None:
+        """End the threads and close the handles. Safe to call twice."""
+        self.shutdown_recv()
+        for thread in self._threads:
+            thread.join(2)
+        for handle in self._handles:
+            handle.close()
+
+    def __enter__(self) -> "FlowEvents":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
