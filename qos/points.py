@@ -253,6 +253,22 @@ class Event(Point):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link(Point):
+    """What the line can do, from ``link:`` in config.yaml; once a minute where it is set (docs/decisions/0002)."""
+
+    MEASUREMENT: ClassVar[str] = "link"
+
+    host: str = _tag()
+    down_bps: int | None = _num("bps", "last", None)
+    up_bps: int | None = _num("bps", "last", None)
+
+    def __post_init__(self) -> None:
+        Point.__post_init__(self)
+        if self.down_bps is None and self.up_bps is None:
+            raise ValueError("link: a point needs at least one of down_bps and up_bps")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessTraffic(Point):
     """Per-process bytes for ``top`` and ``usage --by pid``. Stays on this machine, with a short retention."""
 
@@ -309,6 +325,7 @@ TYPES: Final[Mapping[str, type[Point]]] = MappingProxyType(
             ForecastScore,
             Agent,
             Event,
+            Link,
             ProcessTraffic,
         )
     }
