@@ -1,0 +1,187 @@
+"""The embedded store: one SQLite file that several processes read and write at once.
+
+This is the face: it turns points into rows and hands the rest to its siblings (``schema``, ``query``, ``journal``,
+``state``). Writing a point of the same series and time again replaces it and makes it pending again. Times must lie
+in 1970-2261.
+"""
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from qos.config import Retention
+from qos.errors import StoreRejected
+from qos.points import SPECS, TYPES, Point
+from qos.store import Aggregate, Columns, journal, query, state
+from qos.store.database import Database
+from qos.store.journal import Backlog, Batch
+from qos.store.selection import TIME_MAX_NS, select
+from qos.store.series import SeriesCache
+
+__all__ = ["Backlog", "Batch", "SqliteStore"]
+
+_TAGS = {name: attrgetter(*spec.tags) for name, spec in SPECS.items()}
+_VALUES = {name: attrgetter("time_ns", *(f.name for f in spec.fields)) for name, spec in SPECS.items()}
+_INSERT = {
+    name: f"INSERT OR REPLACE INTO {name} (series, time_ns, {', '.join(f.name for f in spec.fields)})"
+    f" VALUES ({', '.join('?' * (len(spec.fields) + 2))})"
+    for name, spec in SPECS.items()
+}
+
+
+class SqliteStore:
+    """``qos.store.Store`` in one file, with state documents, outbox cursors and retention.
+
+    Raises ConfigError at once when the user must act (a stranger's or newer file, a directory that takes no files).
+    A damaged file is moved aside and a new one started; ``notes`` says so. Safe to share between threads.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, retention: Retention | None = None) -> None:
+        self._database = Database(path, read_only=read_only)
+        self._retention = retention or Retention()
+        self._series = SeriesCache()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be repaired since opening, in sentences."""
+        return tuple(self._database.notes)
+
+    def write(self, points: Sequence[Point], *, states: Mapping[str, Any] | None = None) -> None:
+        """Keep the points (and documents), all or none. Raises StoreUnavailable or StoreRejected."""
+        documents = state.encode(states or {})
+        by_name: dict[str, list[Point]] = {}
+        for point in points:
+            if not 0 <= point.time_ns < TIME_MAX_NS:
+                raise StoreRejected(f"{point.MEASUREMENT}: time {point.time_ns} lies outside 1970-2261")
+            by_name.setdefault(point.MEASUREMENT, []).append(point)
+        with self._database.writing() as db:
+            try:
+                for name, group in by_name.items():
+                    self._insert(db, name, group)
+                for key, text in documents.items():
+                    state.put(db, key, text)
+            except UnicodeEncodeError as error:
+                self._series.rolled_back()
+                raise StoreRejected(f"text that is not Unicode cannot be kept: {error}") from None
+            except BaseException:
+                self._series.rolled_back()
+                raise
+        self._series.committed()
+
+    def _insert(self, db: Any, name: str, group: list[Point]) -> None:
+        spec = SPECS[name]
+        tags = list(map(_TAGS[name], group))
+        ids = self._series.ids(db, spec, set(tags))
+        values = map(_VALUES[name], group)
+        db.executemany(_INSERT[name], [(ids[t], *v) for t, v in zip(tags, values, strict=True)])
+
+    def read(
+        self,
+        measurement: str,
+        fields: Sequence[str] | None = None,
+        *,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
+        every_ns: int | None = None,
+        aggregate: Aggregate | None = None,
+        by: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> Columns:
+        """See ``qos.store.Reader.read``."""
+        selection = select(
+            measurement,
+            fields,
+            where=where,
+            start_ns=start_ns,
+            stop_ns=stop_ns,
+            every_ns=every_ns,
+            aggregate=aggregate,
+            by=by,
+            limit=limit,
+        )
+        with self._database.reading() as db:
+            return query.read(db, selection)
+
+    def get_state(self, key: str) -> Any | None:
+        """The JSON document under ``key``, or None."""
+        with self._database.reading() as db:
+            return state.get(db, key)
+
+    def states(self, prefix: str) -> dict[str, Any]:
+        """Every document whose key starts with ``prefix``, by key."""
+        with self._database.reading() as db:
+            return state.under(db, prefix)
+
+    def set_state(self, key: str, value: Any) -> None:
+        """Keep a small JSON document; the last write wins."""
+        self.write((), states={key: value})
+
+    def delete_state(self, key: str) -> None:
+        """Forget a document; no matter if there is none."""
+        with self._database.writing() as db:
+            state.delete(db, key)
+
+    def data_version(self) -> int:
+        """Changes when anybody wrote, this process included. Compare only with earlier answers of this object."""
+        return self._database.version()
+
+    def register_cursor(self, name: str) -> None:
+        """From now on rows removed before ``name`` acknowledged them are counted. Starts before the oldest row."""
+        with self._database.writing() as db:
+            journal.register(db, name)
+
+    def pending(self, name: str, limit: int) -> Batch:
+        """At most ``limit`` points that ``name`` has not acknowledged, oldest first. Registers the cursor."""
+        with self._database.reading() as db:
+            registered = bool(journal.positions(db, name))
+        if not registered and not self._database.read_only:
+            self.register_cursor(name)
+        with self._database.reading() as db:
+            return journal.pending(db, name, limit)
+
+    def acknowledge(self, name: str, batch: Batch) -> None:
+        """The batch has arrived: it is not pending again unless its rows are written again."""
+        with self._database.writing() as db:
+            journal.acknowledge(db, name, batch)
+
+    def backlog(self, name: str) -> Backlog:
+        """How far ``name`` is behind."""
+        with self._database.reading() as db:
+            return journal.backlog(db, name)
+
+    def size_bytes(self) -> int:
+        """What the store takes on the disk, its write-ahead log included."""
+        total = 0
+        for suffix in ("", "-wal", "-shm"):
+            file = self.path.with_name(self.path.name + suffix)
+            try:
+                total += file.stat().st_size
+            except OSError:
+                continue
+        return total
+
+    def maintain(self, now_ns: int) -> None:
+        """Roll up and remove what is too old or too much. Call about once a minute, from one process."""
+
+    def close(self) -> None:
+        """Release the file. Reading or writing afterwards raises ValueError."""
+        self._database.close()
+
+    def __enter__(self) -> "SqliteStore":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+assert set(_INSERT) == set(TYPES)
