@@ -27,7 +27,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How far a cursor is behind. ``rows`` is exact up to 50,000 per measurement, an upper bound beyond."""
+    """How far a cursor is behind.
+
+    Exact up to 50,000 rows per measurement; beyond, ``rows`` is an upper bound and ``oldest_ns`` the first written.
+    """
 
     rows: int
     oldest_ns: int | None
@@ -108,10 +111,12 @@ def backlog(db: sqlite3.Connection, name: str) -> Backlog:
         if first is None:
             continue
         if last - first < _COUNT_EXACTLY:
-            rows += db.execute(f"SELECT count(*) FROM {spec.name} WHERE id > ?", (position,)).fetchone()[0]
+            look = f"SELECT count(*), min(time_ns) FROM {spec.name} WHERE id > ?"
+            count, time_ns = db.execute(look, (position,)).fetchone()
         else:
-            rows += last - first + 1
-        time_ns = db.execute(f"SELECT time_ns FROM {spec.name} WHERE id = ?", (first,)).fetchone()[0]
+            count = last - first + 1
+            time_ns = db.execute(f"SELECT time_ns FROM {spec.name} WHERE id = ?", (first,)).fetchone()[0]
+        rows += count
         oldest = time_ns if oldest is None else min(oldest, time_ns)
     aged_out = db.execute("SELECT coalesce(sum(aged_out), 0) FROM cursor WHERE name = ?", (name,)).fetchone()[0]
     return Backlog(rows, oldest, aged_out)
