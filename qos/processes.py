@@ -1,6 +1,7 @@
 """Which application a PID belongs to, remembered, so that a tick costs something only for processes not seen before.
 
-The system's own way to read processes is chosen once (``processes_linux``, ``_windows``, else ``_psutil``). A remembered process is checked against its start time once a tick, because PIDs are reused; one that is gone keeps its
+The system's own way to read processes is chosen once (``processes_linux``, ``_windows``, else ``_psutil``). A
+remembered process is checked against its start time once a tick, because PIDs are reused; one that is gone keeps its
 identity for a while, since its last bytes arrive after it. A process that was gone before anybody could look goes by
 the name that the capture backend saw.
 """
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from qos.apps import COMM_LENGTH, AppNames, Family, Process, app_name, root_of
+from qos.apps import COMM_LENGTH, Family, Process, app_name, root_of
 
 if sys.platform == "linux":
     from qos.processes_linux import Source as SystemSource
@@ -37,8 +38,8 @@ class Source(Protocol):
 
     family: Family
 
-    def start(self, pid: int) -> int:
-        """When the process started (UTC, ns); 0 when there is none."""
+    def glance(self, pid: int) -> tuple[int, str] | None:
+        """Start (UTC, ns) and short name (empty where it never changes); None when there is no such process."""
 
     def usage(self, pid: int) -> tuple[int, int, int] | None:
         """Start (UTC, ns), CPU used since then (ns) and resident bytes; None when the process is gone."""
@@ -55,7 +56,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a process is. ``app`` is the tag: its application's root's name, at most ``max_apps`` distinct ones."""
+    """Who a process is. ``app`` is its application's name, not yet held to ``max_apps`` distinct ones (``AppNames``)."""
 
     pid: int
     started_ns: int
@@ -79,10 +80,9 @@ class _Entry:
 class Processes:
     """The cache. One thread uses it; ``now_ns`` is monotonic."""
 
-    def __init__(self, max_apps: int, scripts: Iterable[str] = (), source: Source | None = None) -> None:
+    def __init__(self, scripts: Iterable[str] = (), source: Source | None = None) -> None:
         self._source: Source = source or SystemSource()
         self._scripts = tuple(scripts)
-        self.names = AppNames(max_apps)
         self._entries: dict[int, _Entry] = {}
         self._exe_names: dict[str, None] = {}
         self._refreshed_ns: int | None = None
@@ -120,10 +120,8 @@ class Processes:
         """Every process there is."""
         return self._source.pids()
 
-    def reconfigure(self, max_apps: int, scripts: Iterable[str]) -> None:
-        """New settings: identities are made anew as they are asked for."""
-        if max_apps != self.names.limit:
-            self.names = AppNames(max_apps)
+    def name_by(self, scripts: Iterable[str]) -> None:
+        """Other globs of scripts: identities are made anew as they are asked for."""
         self._scripts = tuple(scripts)
         self._entries.clear()
 
@@ -145,12 +143,14 @@ class Processes:
         if entry is not None:
             if entry.checked_ns == now_ns:
                 return entry if entry.gone_ns is None else None
-            started_ns = self._source.start(pid)
-            if not started_ns:
+            found = self._source.glance(pid)
+            if found is None:
                 entry.checked_ns = now_ns
                 entry.gone_ns = now_ns if entry.gone_ns is None else entry.gone_ns
                 return None
-            if entry.process.started_ns and abs(started_ns - entry.process.started_ns) < _SAME_NS:
+            started_ns, name = found
+            same = entry.process.started_ns and abs(started_ns - entry.process.started_ns) < _SAME_NS
+            if same and (not name or name == entry.process.name):  # another name: it has become another program (exec)
                 entry.checked_ns, entry.gone_ns = now_ns, None
                 return entry
         if self._refreshed_ns is None or now_ns - self._refreshed_ns > REFRESH_NS:
@@ -159,8 +159,8 @@ class Processes:
         process = self._source.read(pid, scripts=bool(self._scripts))
         if process is None:
             return None
-        found = self._entries[pid] = _Entry(process, now_ns)
-        return found
+        fresh = self._entries[pid] = _Entry(process, now_ns)
+        return fresh
 
     def _identity(self, process: Process, now_ns: int) -> Identity:
         family = self._source.family
@@ -172,7 +172,7 @@ class Processes:
         return Identity(
             pid=process.pid,
             started_ns=process.started_ns,
-            app=self.names.admit(app),
+            app=app,
             name=own,
             exe=root.exe or process.exe,
             service=bool(process.service),

@@ -77,10 +77,10 @@ class Source:
     def __init__(self) -> None:
         self._boot_ns = clock.boot_ns()
 
-    def start(self, pid: int) -> int:
-        """When the process started (UTC, ns); 0 when there is none."""
+    def glance(self, pid: int) -> tuple[int, str] | None:
+        """Start (UTC, ns) and short name, which changes when it runs another program; None when there is none."""
         stat = _stat(pid)
-        return self._boot_ns + stat.started_ticks * _TICK_NS if stat else 0
+        return (self._boot_ns + stat.started_ticks * _TICK_NS, stat.name) if stat else None
 
     def usage(self, pid: int) -> tuple[int, int, int] | None:
         """Start (UTC, ns), CPU used since then (ns) and resident bytes; None when the process is gone."""

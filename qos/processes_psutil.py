@@ -19,14 +19,14 @@ class Source:
 
     family: Family = "linux"
 
-    def start(self, pid: int) -> int:
-        """When the process started (UTC, ns); 0 when there is none."""
+    def glance(self, pid: int) -> tuple[int, str] | None:
+        """Start (UTC, ns; 1 when nobody may know) and no name; None when there is no such process."""
         try:
-            return int(psutil.Process(pid).create_time() * _NS)
+            return int(psutil.Process(pid).create_time() * _NS), ""
         except psutil.AccessDenied:
-            return 1  # it lives, and nobody may know since when
+            return 1, ""
         except _GONE:
-            return 0
+            return None
 
     def usage(self, pid: int) -> tuple[int, int, int] | None:
         """Start (UTC, ns), CPU used since then (ns) and resident bytes; None when gone or not ours to see."""

@@ -1,0 +1,102 @@
+"""ICMP echo: the one place that imports ping3. One request, one answer or the reason why there is none.
+
+ping3 5.x speaks IPv4 and IPv6 through raw sockets and falls back to ICMP datagram sockets where raw ones are refused
+(Linux without root, when ``net.ipv4.ping_group_range`` lets this group). Three of its habits are mended here: it
+swallows errors unless told otherwise, it resolves names on every call (only addresses are given to it), and it takes
+time from the wall clock, so that a clock set back an hour would make one probe wait an hour: it gets the monotonic one.
+"""
+
+import errno
+import ipaddress
+import socket
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final, Literal, cast
+
+import ping3
+import ping3.errors
+
+from qos import clock
+
+Reason = Literal["", "timeout", "unreachable", "no permission", "no such name", "error"]
+
+PAYLOAD_BYTES: Final = 56
+"""As ``ping`` sends: 84 bytes on the wire for IPv4, 104 for IPv6."""
+_NO_ROUTE: Final = frozenset(
+    {
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.EHOSTDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+        10051,  # WSAENETUNREACH
+        10065,  # WSAEHOSTUNREACH
+    }
+)
+_REFUSED: Final = frozenset({errno.EPERM, errno.EACCES, 10013})  # the last: WSAEACCES
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One probe's outcome. ``rtt_ns`` is None when no answer came, and ``reason`` says why."""
+
+    rtt_ns: int | None
+    reason: Reason = ""
+
+
+ping3.EXCEPTIONS = True
+ping3.time = SimpleNamespace(time=lambda: clock.monotonic_ns() / 1e9, ctime=lambda _=None: "")
+
+
+def echo(address: str, timeout_ns: int, seq: int) -> Echo:
+    """Send one echo request to an IPv4 or IPv6 address and wait for its answer; blocks for up to ``timeout_ns``.
+
+    ``seq`` is the sequence number, taken modulo 2^16. Never raises for what the network or the system says.
+    """
+    started_ns = clock.monotonic_ns()
+    try:
+        answer = ping3.ping(address, timeout=cast(Any, timeout_ns / 1e9), seq=seq & 0xFFFF, size=PAYLOAD_BYTES)
+    except ping3.errors.Timeout:
+        return Echo(None, "timeout")
+    except ping3.errors.HostUnknown:
+        return Echo(None, "no such name")
+    except ping3.errors.PingError:
+        return Echo(None, "unreachable")
+    except OSError as error:
+        return Echo(None, _reason(error))
+    except (ValueError, ArithmeticError, LookupError):
+        return Echo(None, "error")  # an answer that ping3 cannot parse, or no descriptor left that select can wait for
+    elapsed_ns = clock.monotonic_ns() - started_ns
+    if not isinstance(answer, float):
+        return Echo(None, "timeout")
+    return Echo(min(max(round(answer * 1e9), 1), elapsed_ns))
+
+
+def _reason(error: OSError) -> Reason:
+    if isinstance(error, PermissionError) or error.errno in _REFUSED:
+        return "no permission"
+    return "unreachable" if error.errno in _NO_ROUTE else "error"
+
+
+def is_address(target: str) -> bool:
+    """Whether the target is an IPv4 or IPv6 address rather than a name."""
+    try:
+        ipaddress.ip_address(target)
+    except ValueError:
+        return False
+    return True
+
+
+def resolve(target: str) -> tuple[str, ...]:
+    """The addresses of a name, best first (RFC 6724 as the system sorts them); none when there is no such name.
+
+    Blocks for as long as the system's resolver does.
+    """
+    if is_address(target):
+        return (target,)
+    try:
+        found = socket.getaddrinfo(target, None, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
