@@ -1,7 +1,7 @@
-"""Strict shapes of Grafana's provisioning files: unknown keys are silently ignored by Grafana, so they are errors here.
+"""Strict shapes of Grafana's provisioning files: Grafana ignores unknown keys without a word, so they are errors here.
 
-Keys are those of the Go structs (pkg/services/provisioning/{datasources,dashboards,alerting}); only what we use is here,
-and everything else is refused.
+Keys are those of the Go structs (pkg/services/provisioning/{datasources,dashboards,alerting}); only what we use is
+here, and everything else is refused.
 """
 
 from typing import Annotated, Any, Literal
@@ -173,7 +173,7 @@ class ContactPoints(Strict):
 
 class Route(Strict):
     receiver: str
-    object_matchers: list[tuple[str, Literal["=", "!=", "=~", "!~"], str]]
+    object_matchers: list[Annotated[tuple[str, Literal["=", "!=", "=~", "!~"], str], Field(strict=False)]]
     repeat_interval: Duration | None = None
     mute_time_intervals: list[str] = []
 

@@ -1,0 +1,124 @@
+"""The committed dashboards are the generated ones, and keep the rules that make a dashboard usable."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import units
+
+from grafana.generate.render import ROOT, rendered
+
+BOARDS = sorted((ROOT / "dashboards").glob("*.json"))
+KNOWN_UNITS = {str(value) for name, value in vars(units).items() if name[0].isupper() and isinstance(value, str)}
+
+
+def load(path: Path) -> dict[str, Any]:
+    board: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return board
+
+
+def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for panel in board["panels"]:
+        yield panel
+        yield from panel.get("panels", [])
+
+
+@pytest.mark.parametrize("path", sorted(rendered()), ids=lambda path: path.name)
+def test_committed_is_what_is_generated(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == rendered()[path], "run: uv run python -m grafana.generate"
+
+
+def test_no_dashboard_is_committed_that_nothing_generates() -> None:
+    assert {path for path in rendered() if path.suffix == ".json"} == set(BOARDS)
+
+
+def test_five_rooms_with_uids_of_their_own() -> None:
+    boards = [load(path) for path in BOARDS]
+    assert len({board["uid"] for board in boards}) == len(boards) == 5
+    assert all(path.stem == board["uid"] for path, board in zip(BOARDS, boards, strict=True))
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_the_sdk_reads_back_all_that_is_written(path: Path) -> None:
+    """The SDK drops keys it does not know without a word: equality after a round trip means every key is a real one."""
+    register_default_plugins()
+    board = load(path)
+    again = json.loads(JSONEncoder().encode(models.Dashboard.from_json(board)))
+    for panel, reread in zip(panels(board), panels(again), strict=True):
+        # Queries and a generic panel's options are opaque to the SDK.
+        assert {k: v for k, v in panel.items() if k not in ("targets", "options", "fieldConfig")} == {
+            k: v for k, v in reread.items() if k not in ("targets", "options", "fieldConfig")
+        }
+        assert panel.get("fieldConfig") == reread.get("fieldConfig")
+    assert {k: v for k, v in board.items() if k not in ("panels", "annotations", "id")} == {
+        k: v for k, v in again.items() if k not in ("panels", "annotations", "id")
+    }
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_every_panel_explains_itself(path: Path) -> None:
+    board = load(path)
+    ids = [panel["id"] for panel in panels(board)]
+    assert len(set(ids)) == len(ids)
+    for panel in panels(board):
+        name = f"{path.stem}: {panel.get('title')}"
+        assert panel["title"], name
+        assert len(panel["description"]) > 20 or panel["type"] == "stat", name
+        assert panel["description"], name
+        if panel["type"] == "alertlist":
+            continue
+        assert panel["targets"], name
+        assert panel["datasource"]["uid"] == "influx-influxql", name
+        unit = panel["fieldConfig"]["defaults"]["unit"]
+        assert unit in KNOWN_UNITS, f"{name}: {unit} is no unit of Grafana"
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]), name
+        if panel["type"] == "timeseries":
+            assert panel["fieldConfig"]["defaults"]["custom"]["spanNulls"] is False, f"{name}: gaps must stay gaps"
+            assert panel["options"]["legend"]["calcs"], name
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_panels_do_not_overlap_and_fit_the_grid(path: Path) -> None:
+    seen: set[tuple[int, int]] = set()
+    for panel in panels(load(path)):
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert max(x for x, _ in cells) < 24
+        assert not cells & seen, panel["title"]
+        seen |= cells
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_is_readonly_current_and_linked(path: Path) -> None:
+    board = load(path)
+    assert board["editable"] is False
+    assert board["id"] is None
+    assert board["schemaVersion"] <= 42
+    assert board["graphTooltip"] == 1
+    assert [link["asDropdown"] for link in board["links"]] == [True]
+    assert "__inputs" not in board
+    names = {variable["name"] for variable in board["templating"]["list"]}
+    used = set(re.findall(r"=~ /\^\$(\w+)\$/", json.dumps(board)))
+    assert used == names, f"variables {names}, used {used}"
+    for variable in board["templating"]["list"]:
+        assert variable["multi"]
+        assert variable["includeAll"]
+        assert variable["allValue"] == ".*"
+        assert variable["refresh"] == 2
+
+
+def test_links_lead_to_dashboards_that_exist() -> None:
+    uids = {load(path)["uid"] for path in BOARDS}
+    found = set(re.findall(r"/d/([\w-]+)", "".join(path.read_text(encoding="utf-8") for path in BOARDS)))
+    assert found
+    assert found <= uids
