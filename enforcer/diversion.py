@@ -1,0 +1,134 @@
+"""Diversion: whose packets pass through us. Which ports are in which filter, and when a filter is worth changing.
+
+A filter names the local ports of limited applications' flows, one filter per protocol. It is swapped at most every
+250 ms; additions as soon as that allows, removals lazily (a stale port's packets just pass through). An application
+that opens connection after connection, or has more ports than fit, makes its protocol *wide*: all of the protocol's
+packets pass through us and everybody else's are sent on at once, as long as the packet rate allows it.
+
+Pure: ports and times in, targets out. It opens nothing and knows no filter language. A port that belongs to a limited
+and to another application is nobody's: shared ports are never throttled (facts/windivert.md §4.2).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Transport = Literal["tcp", "udp"]
+TRANSPORTS: Final[tuple[Transport, ...]] = ("tcp", "udp")
+
+_S: Final = 10**9
+SWAP_NS: Final = 250_000_000
+"""Least time between two swaps of one protocol's filter."""
+CHURN_PORTS: Final = 3
+CHURN_NS: Final = 2 * _S
+"""So many new ports of one application in so short a time, after its first, make a protocol wide."""
+WIDE_NS: Final = 30 * _S
+"""How long it stays wide after the last churn; doubles each time it has to come back, up to ``WIDE_MAX_NS``."""
+WIDE_MAX_NS: Final = 600 * _S
+LINGER_NS: Final = 3 * _S
+"""How long a filter without any flow stays open, in case one comes."""
+STALE_PORTS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one protocol's filter should let through: these ports, or everything (``wide``)."""
+
+    ports: frozenset[int] = frozenset()
+    wide: bool = False
+
+
+@dataclass(slots=True)
+class _Lane:
+    target: Target | None = None
+    swapped_ns: int = -SWAP_NS
+    wide_until_ns: int = 0
+    wide_for_ns: int = WIDE_NS
+    empty_since_ns: int | None = None
+    seen: dict[str, frozenset[int]] = field(default_factory=dict)
+    news: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Diversion:
+    """The filters' targets over time."""
+
+    def __init__(self, max_ports: int) -> None:
+        """``max_ports`` is what one filter can name exactly (240 on Windows, 32 on Linux)."""
+        self._max_ports = max_ports
+        self._lanes: dict[Transport, _Lane] = {name: _Lane() for name in TRANSPORTS}
+        self._narrow_until_ns = 0
+
+    def target(self, protocol: Transport) -> Target | None:
+        """What the protocol's filter lets through now; None: no handle."""
+        return self._lanes[protocol].target
+
+    def forbid_wide(self, now_ns: int, hold_off_ns: int) -> None:
+        """Too many packets: no wide filter for a while. Short connections then escape their first moments."""
+        self._narrow_until_ns = now_ns + hold_off_ns
+        for lane in self._lanes.values():
+            lane.wide_until_ns = 0
+            lane.swapped_ns = -SWAP_NS
+
+    def update(
+        self, now_ns: int, limited: frozenset[str], owners: Mapping[tuple[Transport, int], frozenset[str]]
+    ) -> dict[Transport, Target | None]:
+        """Which filters to change now, and to what. ``owners`` are the applications behind each local port."""
+        changes: dict[Transport, Target | None] = {}
+        for protocol, lane in self._lanes.items():
+            ports: dict[str, set[int]] = {}
+            for (transport, port), apps in owners.items():
+                if transport == protocol and apps and apps <= limited:
+                    for app in apps:
+                        ports.setdefault(app, set()).add(port)
+            want = self._want(now_ns, lane, limited, ports)
+            if want != lane.target and self._due(now_ns, lane, want):
+                lane.target, lane.swapped_ns = want, now_ns
+                changes[protocol] = want
+        return changes
+
+    def _want(self, now_ns: int, lane: _Lane, limited: frozenset[str], ports: Mapping[str, set[int]]) -> Target | None:
+        for app in list(lane.seen):
+            if app not in limited:
+                del lane.seen[app]
+                lane.news.pop(app, None)
+        if not limited:
+            lane.wide_until_ns, lane.empty_since_ns = 0, None
+            return None
+        for app, now in ports.items():
+            self._churn(now_ns, lane, app, frozenset(now))
+        everything = frozenset(port for found in ports.values() for port in found)
+        may_widen = now_ns >= self._narrow_until_ns
+        if may_widen and (now_ns < lane.wide_until_ns or len(everything) > self._max_ports):
+            lane.empty_since_ns = None
+            return Target(wide=True)
+        if everything:
+            lane.empty_since_ns = None
+            return Target(ports=everything)
+        if lane.target is None:
+            return None
+        if lane.empty_since_ns is None:
+            lane.empty_since_ns = now_ns
+        return lane.target if now_ns - lane.empty_since_ns < LINGER_NS else None
+
+    def _churn(self, now_ns: int, lane: _Lane, app: str, now: frozenset[int]) -> None:
+        before = lane.seen.get(app)
+        lane.seen[app] = now
+        if before is None:
+            return  # the flows that it had when the limit came are no churn
+        fresh = len(now - before)
+        recent = [then for then in lane.news.get(app, ()) if now_ns - then < CHURN_NS] + [now_ns] * fresh
+        lane.news[app] = recent
+        if fresh and len(recent) >= CHURN_PORTS:
+            if 0 < lane.wide_until_ns <= now_ns:
+                lane.wide_for_ns = min(WIDE_MAX_NS, 2 * lane.wide_for_ns)
+            lane.wide_until_ns = now_ns + lane.wide_for_ns
+
+    def _due(self, now_ns: int, lane: _Lane, want: Target | None) -> bool:
+        if now_ns - lane.swapped_ns < SWAP_NS:
+            return False
+        held = lane.target
+        if want is None or held is None or want.wide or held.wide:
+            return True
+        if want.ports - held.ports:
+            return True
+        return len(held.ports) - len(want.ports) >= STALE_PORTS

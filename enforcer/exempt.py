@@ -1,0 +1,46 @@
+"""What is never held, and how the rest is seen by the shaper: one raw packet's headers to a ``Parcel``.
+
+Never held, never charged: what is not unicast, ICMP, name service, DHCP, time, discovery, fragments without ports.
+Charged and passed at once: SYN, FIN, RST and acknowledgements without payload. Everything else is data.
+A port of ours is nobody's business here: whose a flow is, is decided by ``owners``.
+"""
+
+from typing import Any, Final
+
+from enforcer.parcel import Kind, Parcel
+from qos.packet import TCP, UDP, Headers
+
+_BOTH: Final = frozenset({53})
+_UDP: Final = frozenset({67, 68, 123, 546, 547, 1900, 5353, 5355})
+"""DHCP, NTP, DHCPv6, SSDP, mDNS, LLMNR (IANA service names)."""
+
+
+def kind_of(headers: Headers) -> Kind:
+    """What may be done with the packet that has these headers."""
+    protocol = headers.protocol
+    if protocol == TCP:
+        ports = (headers.source_port, headers.destination_port)
+        if headers.source_port == 0 or ports[0] in _BOTH or ports[1] in _BOTH or not headers.unicast:
+            return Kind.EXEMPT
+        if headers.payload_bytes == 0 and not headers.fragment and (headers.pure_ack or headers.handshake):
+            return Kind.CONTROL
+        return Kind.DATA
+    if protocol != UDP or headers.source_port == 0 or not headers.unicast:
+        return Kind.EXEMPT
+    for port in (headers.source_port, headers.destination_port):
+        if port in _BOTH or port in _UDP:
+            return Kind.EXEMPT
+    return Kind.DATA
+
+
+def parcel_of(headers: Headers, arrived_ns: int, raw: Any) -> Parcel:
+    """The parcel of a packet with these headers; ``raw`` travels along untouched."""
+    return Parcel(
+        (headers.protocol, headers.source, headers.source_port, headers.destination, headers.destination_port),
+        headers.length,
+        arrived_ns,
+        kind_of(headers),
+        headers.ecn != 0,
+        False,
+        raw,
+    )
