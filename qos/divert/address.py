@@ -71,6 +71,8 @@ class SniffedBatch:
     data: memoryview
     addresses: memoryview
     count: int
+    oldest_ns: int
+    """When the first of them was captured, monotonic: how far the reader is behind."""
 
 
 @dataclass(frozen=True, slots=True)

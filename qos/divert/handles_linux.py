@@ -218,7 +218,8 @@ class Sniffer(_Handle):
         )
         if code == 0:
             data, addresses = memoryview(self._data), memoryview(self._addresses)
-            return SniffedBatch(data[: length.value], addresses[: count.value * ADDRESS_BYTES], count.value)
+            oldest_ns = int.from_bytes(self._addresses[:8], "little")
+            return SniffedBatch(data[: length.value], addresses[: count.value * ADDRESS_BYTES], count.value, oldest_ns)
         _nothing(code)
         return None
 

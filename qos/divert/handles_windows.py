@@ -261,7 +261,8 @@ class Sniffer(_Handle):
         Raises Drained once shut down and empty, OSError otherwise. The batch is valid until the next call.
         """
         data, addresses = self.receive(self._batch)
-        return SniffedBatch(data, addresses, len(addresses) // ADDRESS_BYTES)
+        oldest_ns = self._lib.ticks().to_ns(int.from_bytes(addresses[:8], "little"))
+        return SniffedBatch(data, addresses, len(addresses) // ADDRESS_BYTES, oldest_ns)
 
 
 class Diverter(_Handle):
