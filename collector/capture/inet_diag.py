@@ -1,0 +1,138 @@
+"""The kernel's socket list through netlink (sock_diag): every TCP and UDP socket of this network namespace.
+
+Cheap (a few microseconds a socket) and open to every user; only the inode leads on to a process, through ``/proc``.
+Sources: sock_diag(7), ``linux/inet_diag.h``, ``linux/tcp.h`` (offsets of ``struct tcp_info``).
+"""
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+assert sys.platform == "linux"
+
+TCP: Final = 6
+UDP: Final = 17
+LISTEN: Final = 10
+
+_NETLINK_SOCK_DIAG = 4
+_BY_FAMILY = 20
+_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_ERROR, _DONE = 2, 3
+_ALL_STATES = 0xFFFFFFFF
+_TCP_INFO = 2
+_REQUEST: Final = struct.Struct("<IHHII BBBBI 48x")
+_MESSAGE: Final = struct.Struct("=BBBB 2s2s16s16sIQ IIIII")
+_HEADER: Final = struct.Struct("=IHHII")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpCounts:
+    """What a TCP socket sent and received so far. ``tx_bytes`` includes what was sent again; ``stamps``: 12 bytes more
+    in every header (RFC 7323 timestamps)."""
+
+    rx_bytes: int
+    tx_bytes: int
+    rx_segments: int
+    tx_segments: int
+    stamps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One socket. ``cookie`` is the kernel's own name for it, never reused; ``inode`` 0: no process holds it."""
+
+    protocol: int
+    family: int
+    state: int
+    local_port: int
+    remote_port: int
+    local: bytes
+    remote: bytes
+    interface: int
+    cookie: int
+    inode: int
+    uid: int
+    counts: TcpCounts | None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether both ends are this machine's own loopback addresses."""
+        return _is_loopback(self.family, self.local) or _is_loopback(self.family, self.remote)
+
+
+def _is_loopback(family: int, address: bytes) -> bool:
+    if family == socket.AF_INET:
+        return address[0] == 127
+    return address == bytes(15) + b"\1" or (address[:12] == bytes(10) + b"\xff\xff" and address[12] == 127)
+
+
+def sockets(protocols: tuple[int, ...] = (TCP, UDP), *, counts: bool = False) -> list[Entry]:
+    """Every socket of this network namespace, IPv4 and IPv6. ``counts`` asks for TCP's counters too. Raises OSError."""
+    found: list[Entry] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as link:
+        for protocol in protocols:
+            extension = 1 << (_TCP_INFO - 1) if counts and protocol == TCP else 0
+            for family in (socket.AF_INET, socket.AF_INET6):
+                link.send(
+                    _REQUEST.pack(_REQUEST.size, _BY_FAMILY, _DUMP, 0, 0, family, protocol, extension, 0, _ALL_STATES)
+                )
+                for message in _answers(link):
+                    found.append(parse_entry(message, protocol))
+    return found
+
+
+def _answers(link: socket.socket) -> Iterator[memoryview]:
+    while True:
+        data = memoryview(link.recv(1 << 18))
+        while len(data) >= _HEADER.size:
+            length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data)
+            if kind == _DONE:
+                return
+            if kind == _ERROR:
+                code = -struct.unpack_from("=i", data, _HEADER.size)[0]
+                if code == 2:  # ENOENT: this protocol's module is not there, so neither are its sockets
+                    return
+                raise OSError(code, os.strerror(code))
+            yield data[_HEADER.size : length]
+            data = data[(length + 3) & ~3 :]
+
+
+def parse_entry(message: memoryview, protocol: int) -> Entry:
+    """One ``inet_diag_msg`` with its attributes."""
+    (family, state, _timer, _retransmits, local_port, remote_port, local, remote, interface, cookie, *rest) = (
+        _MESSAGE.unpack_from(message)
+    )
+    _expires, _rqueue, _wqueue, uid, inode = rest
+    return Entry(
+        protocol=protocol,
+        family=family,
+        state=state,
+        local_port=int.from_bytes(local_port, "big"),
+        remote_port=int.from_bytes(remote_port, "big"),
+        local=local,
+        remote=remote,
+        interface=interface,
+        cookie=cookie,
+        inode=inode,
+        uid=uid,
+        counts=_tcp_counts(message[_MESSAGE.size :]),
+    )
+
+
+def _tcp_counts(attributes: memoryview) -> TcpCounts | None:
+    while len(attributes) >= 4:
+        length, kind = struct.unpack_from("=HH", attributes)
+        if length < 4:
+            return None
+        if kind == _TCP_INFO and length - 4 >= 144:
+            info = attributes[4:length]
+            acked, received, out, in_ = struct.unpack_from("=QQII", info, 120)
+            # bytes_sent (Linux 4.19) counts what was sent again too; before that, what was acknowledged.
+            sent = struct.unpack_from("=Q", info, 200)[0] if len(info) >= 208 else acked
+            return TcpCounts(received, sent, in_, out, bool(info[5] & 1))
+        attributes = attributes[(length + 3) & ~3 :]
+    return None

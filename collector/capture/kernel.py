@@ -1,0 +1,302 @@
+"""The ``kernel`` backend: per-socket counters kept by small eBPF programs, read once a tick.
+
+The programs count at the cgroup v2 root of this machine (``bpf_programs``, ``bpf_counting``); here they are read, and
+what they counted is put on owners (``custody``, ``procfs``). The cost is per socket and tick, not per packet. Whole
+packets are counted, so the numbers are those of the wire, exact to the byte, but for what no socket ever sees:
+packets forwarded, refused, or sent by the kernel itself - among them the last acknowledgements of a connection whose
+socket is already gone (TIME_WAIT).
+
+Sockets of other network namespaces (containers) pass the same programs. Their packets cross this machine's interfaces
+as forwarded ones, so they are left out unless ``everywhere``; that there were any is noted.
+"""
+
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from collector.capture import CaptureUnavailable, Delta, Owner, Sample, bpf_counting, bpf_system, inet_diag, procfs
+from collector.capture.bpf_programs import EVENT, FLOW_BYTES, Flow, Origin
+from collector.capture.custody import Creator, Custody
+from qos import clock
+
+assert sys.platform == "linux"
+
+_QUIET_POLLS: Final = 2
+"""A closed socket is forgotten after so many polls without a packet."""
+_SO_COOKIE: Final = 57
+_RAW: Final = 3
+
+
+@dataclass(slots=True)
+class _Seen:
+    raw: bytes
+    rx_bytes: int = 0
+    rx_packets: int = 0
+    tx_bytes: int = 0
+    tx_packets: int = 0
+    quiet: int = 0
+    foreign: bool = False
+
+
+class KernelCapture:
+    """Counts by eBPF. ``interfaces``: globs of names to count, None for all; ``everywhere``: all network namespaces."""
+
+    name = "kernel"
+    blind_to = (
+        "packets that no socket of this machine sends or receives (forwarded, refused, answered by the kernel)",
+        "the traffic inside containers and other network namespaces",
+    )
+
+    def __init__(
+        self, interfaces: Sequence[str] | None = None, *, everywhere: bool = False, filter_packets: bool = True
+    ) -> None:
+        self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
+        self._everywhere, self._filter_packets = everywhere, filter_packets
+        self._counting: bpf_counting.Counting | None = None
+        self._newcomers: _Newcomers | None = None
+        self._flows: dict[int, _Seen] = {}
+        self._tallies: dict[str, tuple[int, int]] = {}
+        self._notes: list[str] = []
+        self._said: set[str] = set()
+
+    def start(self) -> None:
+        """Attach the programs and learn what was there before them. Raises CaptureUnavailable."""
+        if self._counting is not None:
+            raise RuntimeError("started twice")
+        self._programs = procfs.Programs(clock.boot_ns())
+        counting = bpf_counting.Counting(
+            everywhere=self._everywhere, by_interface=self._globs is not None, filter_packets=self._filter_packets
+        )
+        try:
+            self._prove(counting)
+            self._counting = counting
+            self._choose_interfaces(counting)
+            self._newcomers = _Newcomers(counting.ring, self._programs)
+            self._newcomers.start()
+            self._custody = Custody(procfs, _inodes_by_cookie)
+            self._learn_the_old()
+        except BaseException:
+            self._counting = counting
+            self.stop()
+            raise
+
+    def _prove(self, counting: bpf_counting.Counting) -> None:
+        """A socket made now must have been noted, by this very process."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            raw = counting.origins.get(probe.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8))
+        if raw is None:
+            raise CaptureUnavailable(
+                "sockets made here do not pass the mounted cgroup v2 hierarchy: mount its root, or run on the host"
+            )
+        if Origin.parse(raw).pid != os.getpid():
+            self._note("in a PID namespace of its own: processes go by their short names, PIDs are the host's")
+
+    def _learn_the_old(self) -> None:
+        """Sockets older than the programs: whoever holds them now."""
+        now_ns = _since_boot_ns()
+        by_inode = procfs.holders(procfs.pids())
+        for entry in inet_diag.sockets():
+            if entry.cookie and (pid := by_inode.get(entry.inode)):
+                if self._origin(entry.cookie) is None:
+                    self._custody.created(entry.cookie, Creator(pid, now_ns))
+                    self._programs.look(pid)
+                if entry.state == inet_diag.LISTEN and entry.protocol == inet_diag.TCP:
+                    self._custody.listening(entry.cookie, (entry.family, entry.local, entry.local_port))
+
+    def poll(self) -> Sample:
+        """What was counted since the last poll, by owner."""
+        counting = self._counting
+        if counting is None:
+            raise RuntimeError("not started")
+        self._choose_interfaces(counting)
+        moved: list[tuple[int, Flow]] = []
+        fresh: list[tuple[int, Flow]] = []
+        over: list[int] = []
+        patience = _QUIET_POLLS if len(self._flows) < bpf_counting.MAX_FLOWS // 2 else 1
+        for cookie, raw in _entries(counting):
+            seen = self._flows.get(cookie)
+            if seen is None:
+                flow = Flow.parse(raw)
+                self._flows[cookie] = _Seen(raw)
+                fresh.append((cookie, flow))
+                moved.append((cookie, flow))
+            elif seen.raw != raw:
+                seen.raw, seen.quiet = raw, 0
+                moved.append((cookie, Flow.parse(raw)))
+            else:
+                seen.quiet += 1
+                if seen.quiet >= patience and raw[44]:
+                    over.append(cookie)
+        self._welcome(fresh)
+        if moved:
+            self._custody.census(_since_boot_ns())
+        deltas = self._deltas(moved)
+        self._forget(counting, over)
+        return Sample(tuple(deltas), self._lost(counting), self._take_notes())
+
+    def _origin(self, cookie: int) -> Origin | None:
+        assert self._counting is not None
+        raw = self._counting.origins.get(cookie.to_bytes(8, "little"))
+        return Origin.parse(raw) if raw else None
+
+    def _welcome(self, fresh: list[tuple[int, Flow]]) -> None:
+        """Find the owner of sockets seen for the first time: creators and listeners first, then who was accepted."""
+        orphans = []
+        for cookie, flow in fresh:
+            origin = self._origin(cookie)
+            if origin is not None:
+                self._custody.created(cookie, Creator(origin.pid, origin.born_ns, origin.comm))
+                if flow.protocol == inet_diag.TCP and not flow.remote_port and flow.kind != _RAW:
+                    self._custody.listening(cookie, (flow.family, flow.local, flow.local_port))
+            elif self._custody.owner(cookie) is None:
+                orphans.append((cookie, flow))
+        unknown = [
+            (cookie, flow)
+            for cookie, flow in orphans
+            if flow.kind != _RAW and not self._custody.accepted(cookie, (flow.family, flow.local, flow.local_port))
+        ]
+        if unknown:
+            self._search(unknown)
+
+    def _search(self, unknown: list[tuple[int, Flow]]) -> None:
+        """Neither created nor accepted before our eyes: once, ask the socket list and look through every process."""
+        listed = _inodes_by_cookie()
+        assert self._counting is not None
+        wanted = {cookie: listed[cookie] for cookie, _ in unknown if listed.get(cookie)}
+        by_inode = procfs.holders(procfs.pids()) if wanted else {}
+        for cookie, _ in unknown:
+            if (pid := by_inode.get(wanted.get(cookie, 0))) is not None:
+                self._custody.created(cookie, Creator(pid, _since_boot_ns()))
+            elif cookie not in listed and self._counting.namespace is not None and not self._counting.filtered:
+                self._flows[cookie].foreign = True
+                self._note("traffic of other network namespaces (containers) is left out")
+
+    def _deltas(self, moved: list[tuple[int, Flow]]) -> Iterator[Delta]:
+        owners: dict[Creator, Owner] = {}
+        sums: dict[Owner | None, list[int]] = {}
+        for cookie, flow in moved:
+            seen = self._flows[cookie]
+            change = (
+                flow.rx_bytes - seen.rx_bytes,
+                flow.tx_bytes - seen.tx_bytes,
+                flow.rx_packets - seen.rx_packets,
+                flow.tx_packets - seen.tx_packets,
+            )
+            seen.rx_bytes, seen.tx_bytes, seen.rx_packets, seen.tx_packets = (
+                flow.rx_bytes,
+                flow.tx_bytes,
+                flow.rx_packets,
+                flow.tx_packets,
+            )
+            if seen.foreign or not any(change):
+                continue
+            creator = self._custody.owner(cookie)
+            owner = None
+            if creator is not None:
+                owner = owners.get(creator) or owners.setdefault(creator, self._programs.owner(creator))
+            total = sums.setdefault(owner, [0, 0, 0, 0, 0])
+            for at, value in enumerate((*change, 1)):
+                total[at] += value
+        for owner, (rx_bytes, tx_bytes, rx_packets, tx_packets, flows) in sums.items():
+            yield Delta(owner, rx_bytes, tx_bytes, rx_packets, tx_packets, flows)
+
+    def _forget(self, counting: bpf_counting.Counting, over: list[int]) -> None:
+        if not over:
+            return
+        keys = [cookie.to_bytes(8, "little") for cookie in over]
+        counting.flows.delete_many(keys)
+        counting.origins.delete_many(keys)
+        self._custody.closed(over)
+        for cookie in over:
+            del self._flows[cookie]
+
+    def _lost(self, counting: bpf_counting.Counting) -> int:
+        tallies, before = counting.tallies(), self._tallies
+        self._tallies = tallies
+        if tallies["elsewhere"][0]:
+            self._note("traffic of other network namespaces (containers) is left out")
+        lost = tallies["lost"][0] - before.get("lost", (0, 0))[0]
+        if lost:
+            self._note(f"more than {bpf_counting.MAX_FLOWS} sockets at once: some packets could not be counted")
+        return lost
+
+    def _choose_interfaces(self, counting: bpf_counting.Counting) -> None:
+        if counting.interfaces is None or self._globs is None:
+            return
+        for index, name in socket.if_nameindex():
+            key = struct.pack("<I", index)
+            if any(fnmatchcase(name, glob) for glob in self._globs):
+                counting.interfaces.put(key, key)
+            else:
+                counting.interfaces.delete(key)
+
+    def _note(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._notes.append(line)
+
+    def _take_notes(self) -> tuple[str, ...]:
+        notes, self._notes = tuple(self._notes), []
+        return notes
+
+    def stop(self) -> None:
+        """Detach the programs and give everything back. Safe to call twice."""
+        if self._newcomers is not None:
+            self._newcomers.stop()
+            self._newcomers = None
+        if self._counting is not None:
+            self._counting.close()
+            self._counting = None
+        self._flows.clear()
+
+
+class _Newcomers:
+    """A thread that sleeps until the programs announce a process, and reads its executable while it still lives."""
+
+    def __init__(self, ring: bpf_system.Ring, programs: procfs.Programs) -> None:
+        self._ring, self._programs = ring, programs
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="newcomers", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        with select.epoll() as events:
+            events.register(self._ring.fd, select.EPOLLIN)
+            events.register(self._wake, select.EPOLLIN)
+            while True:
+                ready = events.poll()
+                for record in self._ring.read():
+                    _at_ns, pid = EVENT.unpack_from(record)
+                    self._programs.look(pid)
+                if any(fd == self._wake for fd, _ in ready):
+                    return
+
+    def stop(self) -> None:
+        """End the thread."""
+        if self._thread.is_alive():
+            os.eventfd_write(self._wake, 1)
+            self._thread.join(5)
+        os.close(self._wake)
+
+
+def _entries(counting: bpf_counting.Counting) -> Iterator[tuple[int, bytes]]:
+    for keys, values, count in counting.flows.chunks():
+        for at, cookie in enumerate(struct.unpack(f"<{count}Q", keys)):
+            yield cookie, values[at * FLOW_BYTES : (at + 1) * FLOW_BYTES]
+
+
+def _inodes_by_cookie() -> dict[int, int]:
+    return {entry.cookie: entry.inode for entry in inet_diag.sockets()}
+
+
+def _since_boot_ns() -> int:
+    return clock.wall_ns() - clock.boot_ns()
