@@ -1,0 +1,63 @@
+"""A collector for as long as a window is open: started as a child when none runs, stopped with the window."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from console.child import start_child, stop_children
+from console.context import Context
+from console.live import Live, parse_live
+from qos import clock
+from qos.errors import ConfigError
+from qos.service import make_data_dir
+
+
+class BorrowedCollector:
+    """The child, and the live document that it writes."""
+
+    def __init__(self, context: Context, process: subprocess.Popen[bytes]) -> None:
+        self._context, self._process = context, process
+        self._last_line = ""
+        self._reader = threading.Thread(target=self._drain, name="collector-log", daemon=True)
+        self._reader.start()
+        self._since_ns = clock.wall_ns()
+
+    def _drain(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._last_line = line.decode("utf-8", "replace").strip() or self._last_line
+
+    def wait_for(self, measured_ns: int, patience_s: float) -> Live:
+        """The first live document with so much measured. Raises ConfigError with the child's words when it ends."""
+        pause = threading.Event()
+        deadline_ns = clock.monotonic_ns() + int(patience_s * 1e9)
+        while clock.monotonic_ns() < deadline_ns:
+            if self._process.poll() is not None:
+                self._reader.join(1)
+                raise ConfigError(self._last_line.removeprefix("autoqos: ") or "the collector ended without a word")
+            live = self._read()
+            if live is not None and live.time_ns - live.started_ns >= measured_ns * 9 // 10:
+                return live
+            pause.wait(0.1)
+        raise ConfigError(
+            f"the collector measured nothing within {patience_s:.0f} s: {self._last_line or 'no message'}"
+        )
+
+    def _read(self) -> Live | None:
+        if not self._context.store_path.exists():
+            return None
+        with self._context.reading() as store:
+            live = parse_live(store.get_state("live"))
+        return live if live is not None and live.started_ns >= self._since_ns - 10**9 else None
+
+
+@contextmanager
+def borrowed_collector(context: Context) -> Iterator[BorrowedCollector]:
+    """A collector as a child of this process, stopped at the end. Raises ConfigError when it cannot write its data."""
+    make_data_dir(context.data)
+    process = start_child("collector", context.config_path, context.data)
+    try:
+        yield BorrowedCollector(context, process)
+    finally:
+        stop_children([process], grace_s=4.0)

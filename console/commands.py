@@ -1,0 +1,51 @@
+"""``autoqos``: every command by name. Bodies live in modules of their own and import heavy libraries when they run."""
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from console import cli_enforce, cli_measure, cli_run, cli_stack
+
+_LAZY: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {"forecast": ("forecaster.cli", "forecast_app"), "backtest": ("forecaster.cli", "backtest")}
+)
+"""Commands of other packages, imported only when they are called or listed."""
+
+
+class _Commands(TyperGroup):
+    """The group that also knows commands which are not imported yet."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *(name for name in _LAZY if self.get_command(ctx, name) is not None)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _LAZY:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = _LAZY[cmd_name]
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError:
+            return None  # an installation without the forecaster
+        if not isinstance(found, typer.Typer):
+            function, found = found, typer.Typer()
+            found.command(cmd_name)(function)
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Which application uses the network, how good the connection is, what comes next; important ones win.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _commands in (cli_run, cli_measure, cli_enforce, cli_stack):
+    _commands.add_to(app)

@@ -1,0 +1,58 @@
+"""What the command line writes: JSON for programs, tables for people, and nothing that a process's name can spoil.
+
+Names of processes come from strangers: control characters are replaced before they reach a terminal, and text is never
+read as markup.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE: Final = 200
+"""Columns when the output is no terminal: a pipe must not lose text to an edge that is not there."""
+
+
+def plain(text: str) -> str:
+    """The text with control characters and bidirectional overrides replaced by ``�``."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console on standard output (or error) as it is now; no markup, no highlighting."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def emit_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    ascii_only = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, allow_nan=False) + "\n")
+
+
+def say(*lines: str) -> None:
+    """Lines on standard output."""
+    for line in lines:
+        sys.stdout.write(f"{plain(line)}\n")
+
+
+def warn(*lines: str) -> None:
+    """Lines on standard error."""
+    for line in lines:
+        sys.stderr.write(f"{plain(line)}\n")
+
+
+def table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
+    """A rich table; ``columns`` are (heading, is a number). Numbers stand right and are never cut."""
+    result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for heading, number in columns:
+        result.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in rows:
+        result.add_row(*(Text(plain(cell)) for cell in row))
+    return result

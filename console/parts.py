@@ -1,0 +1,55 @@
+"""The parts that run as processes of their own: where each one's entry point is, and which ones a configuration wants.
+
+An entry point is ``run(config, config_path, data, stop) -> int`` and blocks until ``stop`` is set.
+"""
+
+import importlib
+import importlib.util
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from qos.config import Config
+from qos.errors import ConfigError
+
+Run = Callable[[Config, Path | None, Path, threading.Event], int]
+
+MODULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "collector": "collector.run",
+        "enforcer": "enforcer.run",
+        "forecaster": "forecaster.schedule",
+        "shipper": "qos.outbox_run",
+    }
+)
+
+
+def installed(part: str) -> bool:
+    """Whether the part's module is there at all (a slim installation may leave the forecaster out)."""
+    try:
+        return importlib.util.find_spec(MODULES[part]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def entry(part: str) -> Run:
+    """The part's entry point. Raises ConfigError when it is not installed."""
+    if not installed(part):
+        raise ConfigError(f"{part}: not part of this installation ({MODULES[part]} is missing)")
+    run: Run = importlib.import_module(MODULES[part]).run
+    return run
+
+
+def wanted(config: Config) -> tuple[str, ...]:
+    """The parts that ``autoqos up`` runs under these settings.
+
+    With InfluxDB the shipper runs here, and the forecaster beside the database that it reads (docker compose).
+    """
+    chosen = ["collector", "enforcer"]
+    if config.influxdb is not None:
+        chosen.append("shipper")
+    elif config.forecast.enabled:
+        chosen.append("forecaster")
+    return tuple(part for part in chosen if installed(part))

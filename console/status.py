@@ -1,0 +1,190 @@
+"""``autoqos status``: which parts run, how the capture goes, what is lost, how large the store is, what AutoQoS costs.
+
+Reads the heartbeats and asks the system whether their processes live; works when nothing runs.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+
+from console.context import Context, state_of
+from console.live import Live, parse_live
+from console.moments import rfc3339
+from qos.service import HEARTBEAT_NS
+
+if TYPE_CHECKING:
+    from qos.store.sqlite import SqliteStore
+
+_SILENT_NS: Final = 3 * HEARTBEAT_NS
+_PER_ROUND: Final = ("forecaster",)
+"""Parts that write a heartbeat per round, so that an old one says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """One part as its heartbeat and the system tell it. ``running`` needs both."""
+
+    part: str
+    running: bool
+    state: str
+    detail: str
+    pid: int | None
+    heartbeat: str
+    age_s: float
+    cpu_percent: float | None
+    rss_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that ``autoqos status`` says."""
+
+    data_dir: str
+    config: str | None
+    mode: str
+    store_path: str
+    store_bytes: int | None
+    parts: tuple[PartStatus, ...]
+    live: Live | None
+    outbox: dict[str, Any] | None
+    paused: bool
+
+    @property
+    def running(self) -> tuple[PartStatus, ...]:
+        """The parts that run now."""
+        return tuple(part for part in self.parts if part.running)
+
+    def document(self) -> dict[str, Any]:
+        """JSON's object; the shape is kept stable."""
+        live = self.live
+        cpu = [part.cpu_percent for part in self.running if part.cpu_percent is not None]
+        rss = [part.rss_bytes for part in self.running if part.rss_bytes is not None]
+        return {
+            "running": bool(self.running),
+            "mode": self.mode,
+            "paused": self.paused,
+            "data_dir": self.data_dir,
+            "config": self.config,
+            "store": {"path": self.store_path, "bytes": self.store_bytes},
+            "parts": [asdict(part) for part in self.parts],
+            "capture": None
+            if live is None
+            else {
+                "backend": live.backend,
+                "reason": live.backend_reason,
+                "blind_to": list(live.blind_to),
+                "lost": live.lost,
+                "coverage": live.coverage,
+                "time": rfc3339(live.time_ns),
+            },
+            "self": {"cpu_percent": round(sum(cpu), 3), "rss_bytes": sum(rss)},
+            "outbox": self.outbox,
+            "notes": [] if live is None else list(live.notes),
+        }
+
+
+def read_status(context: Context, now_ns: int) -> Status:
+    """The status now (UTC ns). A store that cannot be opened raises; one that is not there is a status too."""
+    if not context.store_path.exists():
+        return _status(context, None, (), None, None, paused=False)
+    with context.reading() as store:
+        parts = tuple(
+            _part(store, key.removeprefix("part:"), document, now_ns)
+            for key, document in sorted(store.states("part:").items())
+            if isinstance(document, dict)
+        )
+        live = parse_live(store.get_state("live"))
+        collecting = any(part.part == "collector" and part.running for part in parts)
+        return _status(
+            context,
+            store.size_bytes(),
+            parts,
+            live if collecting else None,
+            _outbox(context, store, now_ns),
+            paused=store.get_state("override:pause") is not None,
+        )
+
+
+def _status(
+    context: Context,
+    size: int | None,
+    parts: tuple[PartStatus, ...],
+    live: Live | None,
+    outbox: dict[str, Any] | None,
+    *,
+    paused: bool,
+) -> Status:
+    return Status(
+        data_dir=str(context.data),
+        config=str(context.config_path) if context.config_path else None,
+        mode=context.config.mode,
+        store_path=str(context.store_path),
+        store_bytes=size,
+        parts=parts,
+        live=live,
+        outbox=outbox,
+        paused=paused,
+    )
+
+
+def _part(store: "SqliteStore", name: str, document: dict[str, Any], now_ns: int) -> PartStatus:
+    time_ns, pid, state = document.get("time_ns") or 0, document.get("pid"), str(document.get("state") or "")
+    process = _process(pid, time_ns)
+    recent = abs(now_ns - time_ns) < _SILENT_NS or name in _PER_ROUND
+    running = process is not None and state != "stopped" and recent
+    if process is not None and not recent and state != "stopped":
+        state = "silent"
+    elif process is None and state != "stopped":
+        state = "gone"
+    return PartStatus(
+        part=name,
+        running=running,
+        state=state,
+        detail=str(document.get("detail") or ""),
+        pid=pid,
+        heartbeat=rfc3339(time_ns),
+        age_s=round((now_ns - time_ns) / 1e9, 1),
+        cpu_percent=_cpu(store, name, process, now_ns) if running else None,
+        rss_bytes=process.memory_info().rss if running and process is not None else None,
+    )
+
+
+def _process(pid: object, heartbeat_ns: int) -> psutil.Process | None:
+    """The process that wrote the heartbeat; not another one that was given its PID later."""
+    try:
+        process = psutil.Process(pid) if isinstance(pid, int) else None
+        return process if process is not None and process.create_time() <= heartbeat_ns / 1e9 + 2 else None
+    except psutil.Error:
+        return None
+
+
+def _cpu(store: "SqliteStore", name: str, process: psutil.Process | None, now_ns: int) -> float | None:
+    """Percent of one core over the last minute as the part measured itself, else over its process's life."""
+    columns = store.read(
+        "agent", ["cpu_percent"], where={"part": name}, start_ns=now_ns - 60 * 10**9, aggregate="mean", by=("part",)
+    )
+    if columns["time_ns"] and columns["cpu_percent"][0] is not None:
+        return round(float(columns["cpu_percent"][0]), 2)
+    if process is None:
+        return None
+    try:
+        times, lived = process.cpu_times(), now_ns / 1e9 - process.create_time()
+    except psutil.Error:
+        return None
+    return round(100 * (times.user + times.system) / lived, 2) if lived > 0 else None
+
+
+def _outbox(context: Context, store: "SqliteStore", now_ns: int) -> dict[str, Any] | None:
+    if context.config.influxdb is None:
+        return None
+    backlog = store.backlog("influx")
+    shipper = state_of(store, "part:shipper") or {}
+    known = ("part", "pid", "time_ns", "state", "detail")
+    return {
+        "url": context.config.influxdb.url,
+        "rows": backlog.rows,
+        "oldest": rfc3339(backlog.oldest_ns) if backlog.oldest_ns is not None else None,
+        "oldest_age_s": round((now_ns - backlog.oldest_ns) / 1e9, 1) if backlog.oldest_ns is not None else None,
+        "aged_out": backlog.aged_out,
+    } | {name: value for name, value in shipper.items() if name not in known}

@@ -1,0 +1,62 @@
+"""The words of ``autoqos status``: short lines, the most important first."""
+
+from collections.abc import Iterator
+
+from console.moments import rough_span
+from console.status import PartStatus, Status
+from console.views import percent
+from qos.units import format_bytes
+
+
+def lines(status: Status) -> Iterator[str]:
+    """The lines for people, at most 80 columns where names allow."""
+    if status.running:
+        yield f"AutoQoS runs: {', '.join(part.part for part in status.running)} (mode {status.mode})"
+    else:
+        yield "AutoQoS is not running: start it with `autoqos up`"
+    if status.paused:
+        yield "The enforcer is paused: `autoqos resume` switches it on again"
+    yield ""
+    for part in status.parts:
+        yield _part(part)
+    if status.parts:
+        yield ""
+    live = status.live
+    if live is not None:
+        yield f"capture   {live.backend}: {live.backend_reason}" if live.backend_reason else f"capture   {live.backend}"
+        yield f"coverage  {percent(live.coverage)} of the interfaces' bytes named, {live.lost} lost"
+        yield from (f"not seen  {text}" for text in live.blind_to)
+        yield from (f"note      {text}" for text in live.notes)
+    size = "none yet" if status.store_bytes is None else format_bytes(status.store_bytes)
+    yield f"store     {status.store_path} ({size})"
+    yield f"settings  {status.config or 'built-in defaults (no config.yaml here)'}"
+    own = status.document()["self"]
+    if status.running:
+        yield f"itself    {own['cpu_percent']:.1f} % of one core, {format_bytes(own['rss_bytes'])} of memory"
+    if status.outbox is not None:
+        yield from _outbox(status.outbox)
+
+
+def _part(part: PartStatus) -> str:
+    cost = ""
+    if part.cpu_percent is not None and part.rss_bytes is not None:
+        cost = f"  {part.cpu_percent:4.1f} %  {format_bytes(part.rss_bytes)}"
+    detail = f"  {part.detail}" if part.detail else ""
+    if part.running:
+        return f"{part.part:<11}{part.state:<12} PID {part.pid:<8}{cost}{detail}"
+    ago = rough_span(int(max(0.0, part.age_s) * 1e9))
+    return f"{part.part:<11}{part.state:<12} last heard {ago} ago{detail}"
+
+
+def _outbox(outbox: dict[str, object]) -> Iterator[str]:
+    oldest = outbox.get("oldest_age_s")
+    waiting = f"{outbox['rows']} rows waiting"
+    if isinstance(oldest, int | float):
+        waiting += f", the oldest {rough_span(int(oldest * 1e9))} old"
+    yield f"outbox    {outbox['url']}: {waiting}"
+    if outbox.get("aged_out"):
+        yield f"          {outbox['aged_out']} rows aged out before they were shipped"
+    if outbox.get("last_error"):
+        yield f"          last error: {outbox['last_error']}"
+    if isinstance(rate := outbox.get("rate"), int | float):
+        yield f"          {rate:.0f} rows/s"

@@ -1,0 +1,202 @@
+"""``autoqos up``: starts the parts as processes of their own, watches them, shows one status line, stops them all.
+
+It does no packet work and holds no measurement: killed in any way, its children end by themselves (their standard input
+closes), and the enforcer lets every packet go. Ctrl-C asks all of them to stop and gives them four seconds.
+"""
+
+import contextlib
+import queue
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from console.child import kill, stop_children
+from console.keeper import Ended, Keeper
+from console.live import parse_live
+from console.parts import wanted
+from console.status_line import Screen, open_screen
+from qos import clock
+from qos.config import Config, find_config, load_config
+from qos.errors import StoreRejected, StoreUnavailable
+from qos.points import Agent, Event
+from qos.service import (
+    ConfigWatcher,
+    Heartbeat,
+    SelfUsage,
+    data_dir,
+    instance_lock,
+    make_data_dir,
+    stop_on_signals,
+    stop_with_parent,
+    store_path,
+)
+
+if TYPE_CHECKING:
+    from qos.store.sqlite import SqliteStore
+
+GRACE_S: Final = 4.0
+_TICK_S: Final = 0.5
+_RECORD_NS: Final = 10 * 10**9
+
+
+def run_up(config_path: Path | None, data: Path | None, *, quiet: bool = False) -> int:
+    """Run everything until told to stop; the process's exit status. Raises ConfigError."""
+    from qos.store.sqlite import SqliteStore
+
+    path = find_config(config_path)
+    config = load_config(path)
+    directory = make_data_dir(data_dir(config, data))
+    with instance_lock(directory, "supervisor"):
+        stop = threading.Event()
+        stop_on_signals(stop)
+        stop_with_parent(stop)
+        store = SqliteStore(store_path(directory))
+        try:
+            with open_screen(quiet=quiet) as screen:
+                return Supervisor(config, path, directory, store, screen).run(stop)
+        finally:
+            store.close()
+
+
+class Supervisor:
+    """The parts of one data directory."""
+
+    def __init__(
+        self, config: Config, config_path: Path | None, data: Path, store: "SqliteStore", screen: Screen
+    ) -> None:
+        self._config, self._config_path, self._data = config, config_path, data
+        self._store, self._screen = store, screen
+        self._keepers: dict[str, Keeper] = {}
+        self._lines: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._watcher = ConfigWatcher(config_path)
+        self._heartbeat = Heartbeat(store, "supervisor")
+        self._usage = SelfUsage()
+        self._recorded_ns = 0
+        self._restarts_recorded = 0
+        self._stubborn: list[int] = []
+
+    def run(self, stop: threading.Event) -> int:
+        """Tend the parts until ``stop``, then stop them all. 0, or 1 when one had to be killed."""
+        try:
+            self._choose()
+            self._screen.say(f"AutoQoS runs {', '.join(self._keepers)}; data in {self._data}; Ctrl-C stops it")
+            while not stop.is_set():
+                self._tick()
+                stop.wait(_TICK_S)
+        finally:
+            self._stop_all()
+        return int(bool(self._stubborn))
+
+    def _choose(self) -> None:
+        """Start what the settings want now, stop what they no longer want."""
+        names = wanted(self._config)
+        for name in set(self._keepers) - set(names):
+            keeper = self._keepers.pop(name)
+            self._screen.say(f"{name}: no longer wanted by the settings, stopping")
+            if keeper.child is not None:
+                self._stubborn += stop_children([keeper.child], GRACE_S)
+        for name in names:
+            if name not in self._keepers:
+                self._keepers[name] = Keeper(
+                    name, self._config_path, self._data, lambda part, line: self._lines.put((part, line))
+                )
+
+    def _tick(self) -> None:
+        for keeper in self._keepers.values():
+            ended = keeper.tend(clock.monotonic_ns())
+            if ended is not None:
+                self._tell_end(ended)
+        self._tell_lines()
+        change = self._watcher.poll()
+        if change is not None and change.config is not None:
+            self._config = change.config
+            self._choose()
+        with contextlib.suppress(StoreUnavailable, StoreRejected):  # the parts say so themselves; we only watch
+            self._record()
+            if self._screen.due(clock.monotonic_ns()):
+                self._screen.show(parse_live(self._store.get_state("live")), self._states(), clock.wall_ns())
+
+    def _tell_end(self, ended: Ended) -> None:
+        how = f"status {ended.status}" if ended.status >= 0 else _signal_name(-ended.status)
+        self._tell_lines()
+        message = f"ended ({how}), started again in {ended.again_s:.1f} s"
+        self._screen.say(f"{ended.part}: {message}")
+        event = Event(
+            time_ns=clock.wall_ns(),
+            host=self._host,
+            part="supervisor",
+            kind="restart",
+            subject=ended.part,
+            message=f"{message}: {ended.last_line}" if ended.last_line else message,
+        )
+        with contextlib.suppress(StoreUnavailable, StoreRejected):
+            self._store.write([event])
+
+    def _tell_lines(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._screen.say(self._lines.get_nowait()[1])
+
+    def _states(self) -> dict[str, str]:
+        return {keeper.part: keeper.state for keeper in self._keepers.values()}
+
+    @property
+    def _host(self) -> str:
+        return self._config.host_tag or socket.gethostname()
+
+    def _record(self) -> None:
+        """The heartbeat, and every ten seconds what the supervisor costs."""
+        now_ns = clock.wall_ns()
+        restarts = sum(keeper.restarts for keeper in self._keepers.values())
+        waiting = [name for name, state in self._states().items() if state != "running"]
+        detail = f"waiting to restart {', '.join(waiting)}" if waiting else ""
+        parts = {
+            keeper.part: {
+                "state": keeper.state,
+                "restarts": keeper.restarts,
+                "pid": keeper.child.pid if keeper.child is not None else None,
+            }
+            for keeper in self._keepers.values()
+        }
+        self._heartbeat.beat(now_ns, "running", detail, restarts=restarts, parts=parts)
+        if not 0 <= now_ns - self._recorded_ns < _RECORD_NS:
+            usage = self._usage.sample(clock.monotonic_ns())
+            point = Agent(
+                time_ns=now_ns,
+                host=self._host,
+                part="supervisor",
+                cpu_percent=usage.cpu_percent,
+                rss_bytes=usage.rss_bytes,
+                points_written=1,
+                points_dropped=0,
+                capture_lost=0,
+                outbox_rows=0,
+                restarts=max(0, restarts - self._restarts_recorded),
+            )
+            self._store.write([point])
+            self._recorded_ns, self._restarts_recorded = now_ns, restarts
+
+    def _stop_all(self) -> None:
+        children = [keeper.child for keeper in self._keepers.values() if keeper.child is not None]
+        self._screen.say("stopping")
+        try:
+            self._stubborn += stop_children(children, GRACE_S)
+        except KeyboardInterrupt:  # a second Ctrl-C: at once
+            for child in children:
+                if child.poll() is None:
+                    self._stubborn.append(child.pid)
+                    kill(child)
+        self._tell_lines()
+        if self._stubborn:
+            self._screen.say(f"had to be killed: PID {', '.join(map(str, self._stubborn))}")
+        with contextlib.suppress(StoreUnavailable, StoreRejected):
+            self._heartbeat.end(clock.wall_ns())
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,23 @@
+"""How a child is started and asked to stop on Windows. ``terminate`` there is a kill, so Ctrl-Break is sent instead."""
+
+import os
+import signal
+import subprocess
+import sys
+
+assert sys.platform == "win32"  # tells the type checker whose file this is
+
+
+def spawn_flags() -> int:
+    """A process group of its own: the console's Ctrl-C goes to the supervisor alone, which then asks each child."""
+    return subprocess.CREATE_NEW_PROCESS_GROUP
+
+
+def spawn_session() -> bool:
+    """Sessions are POSIX."""
+    return False
+
+
+def ask_to_stop(child: "subprocess.Popen[bytes]") -> None:
+    """Ctrl-Break to the child's group; without a console (a service) the closed pipe alone has to do."""
+    os.kill(child.pid, signal.CTRL_BREAK_EVENT)

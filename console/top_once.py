@@ -1,0 +1,96 @@
+"""``autoqos top --once`` and ``--json``: one look at the present. Without a collector one measures for a few ticks."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from console import views
+from console.borrowed import borrowed_collector
+from console.context import Context
+from console.live import By, Live, Row, parse_live
+from console.moments import rfc3339
+from console.output import table, warn
+from qos import clock
+
+
+def look(context: Context, *, patience_s: float = 20.0) -> Live:
+    """The newest tick; when no collector runs, one is started, measures about two seconds and is stopped.
+
+    Raises ConfigError when a collector cannot be started here.
+    """
+    live = _read(context)
+    if live is not None and live.fresh(clock.wall_ns()):
+        return live
+    warn("no collector is running: measuring for two seconds (`autoqos up` keeps the history)")
+    with borrowed_collector(context) as collector:
+        return collector.wait_for(2 * 10**9, patience_s)
+
+
+def _read(context: Context) -> Live | None:
+    if not context.store_path.exists():
+        return None
+    with context.reading() as store:
+        return parse_live(store.get_state("live"))
+
+
+def document(live: Live, by: By) -> dict[str, Any]:
+    """JSON's object; the shape is kept stable."""
+    return {
+        "time": rfc3339(live.time_ns),
+        "started": rfc3339(live.started_ns),
+        "host": live.host,
+        "backend": live.backend,
+        "backend_reason": live.backend_reason,
+        "blind_to": list(live.blind_to),
+        "coverage": live.coverage,
+        "lost": live.lost,
+        "apps" if by == "app" else "processes": [_object(row) for row in live.rows(by)],
+        "unattributed": _totals(live.unattributed),
+        "host_traffic": _totals(live.host_traffic),
+        "probes": [
+            {
+                "target": probe.target,
+                "ok": probe.ok,
+                "rtt_ms": probe.rtt_ms,
+                "jitter_ms": probe.jitter_ms,
+                "loss_ratio": probe.loss_ratio,
+                "reason": probe.reason,
+            }
+            for probe in live.probes
+        ],
+        "notes": list(live.notes),
+    }
+
+
+def _totals(totals: Any) -> dict[str, Any]:
+    return {name: getattr(totals, name) for name in ("rx_bytes", "tx_bytes", "rx_bps", "tx_bps")}
+
+
+def _object(row: Row) -> dict[str, Any]:
+    who: dict[str, Any] = {"app": row.app, "processes": row.processes}
+    if row.pid is not None:
+        who = {"pid": row.pid, "app": row.app, "name": row.name}
+    return who | {
+        "rx_bytes": row.rx_bytes,
+        "tx_bytes": row.tx_bytes,
+        "rx_bps": row.rx_bps,
+        "tx_bps": row.tx_bps,
+        "flows": row.flows,
+        "background": row.background,
+        "priority": row.priority,
+    }
+
+
+def show(live: Live, by: By, out: Console) -> None:
+    """The table for people."""
+    pids = views.busiest_pids(live)
+    numbers = {"Application": False}
+    rows = [views.cells(row, by, pids) for row in live.rows(by)]
+    rows.append(views.unattributed_cells(live))
+    heads = [*views.headline(live), *views.wrap(views.probe_words(live), out.width), *views.blind_words(live)]
+    for line in heads:
+        out.print(Text(line))
+    out.print(table([(name, numbers.get(name, True)) for name in views.HEADINGS], rows))
+    if any(row.background for row in live.rows(by)):
+        out.print(Text(views.LEGEND))
