@@ -204,8 +204,13 @@ class Planner:
         return result
 
     def _why(
-        self, direction: Direction, decision: Decision, rate: int | None, shares: Mapping[int, Share], *, contended:
-        bool
+        self,
+        direction: Direction,
+        decision: Decision,
+        rate: int | None,
+        shares: Mapping[int, Share],
+        *,
+        contended: bool,
     ) -> str:
         if rate is None:
             return ""
@@ -234,178 +239,6 @@ def _claim(direction: Direction, decision: Decision, used: Usage) -> Claim:
         decision.floor_bps,
         _explicit(decision, direction),
     )
-
-
-def limited(self) -> bool:
-        """Whether packets of the application must pass through a shaper."""
-        return self.down_bps is not None or self.up_bps is not None
-
-    def bps(self, direction: Direction) -> int | None:
-        """The rate in that direction."""
-        return self.down_bps if direction == "down" else self.up_bps
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the configuration says about sharing."""
-
-    link: Link
-    levels: Mapping[int, LevelConfig]
-
-    def capacity(self, direction: Direction) -> int | None:
-        """The link's setting in that direction."""
-        return self.link.down if direction == "down" else self.link.up
-
-    def shares(self, direction: Direction) -> dict[int, Share]:
-        """What each level is entitled to in that direction."""
-        return {
-            number: Share(level.weight, level.floor, level.down if direction == "down" else level.up)
-            for number, level in self.levels.items()
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is known at one tick.
-
-    ``present`` are applications with flows now: a level's ceiling holds for them before any traffic is measured.
-    ``unattributed`` is traffic that nobody could be named for; ``budgets`` are the control loop's, bits per second.
-    """
-
-    now_ns: int
-    decisions: Mapping[str, Decision]
-    usage: Mapping[str, Usage]
-    unattributed: Mapping[Direction, int] = field(default_factory=dict)
-    budgets: Mapping[Direction, int] = field(default_factory=dict)
-    present: frozenset[str] = frozenset()
-
-
-class Planner:
-    """One direction after the other, with the memory that hysteresis needs."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._contended: dict[Direction, bool] = dict.fromkeys(DIRECTIONS, False)
-        self._quiet_since: dict[Direction, int | None] = dict.fromkeys(DIRECTIONS)
-        self._large_until: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
-
-    def contended(self, direction: Direction) -> bool:
-        """Whether the link's setting is being shared out in that direction now."""
-        return self._contended[direction]
-
-    def plan(self, seen: Seen) -> dict[str, AppPlan]:
-        """The plan for every application that there is a decision for."""
-        rates = {direction: self._direction(seen, direction) for direction in DIRECTIONS}
-        plans = {}
-        for app, decision in seen.decisions.items():
-            used = seen.usage.get(app, Usage())
-            (down, why_down), (up, why_up) = rates["down"][app], rates["up"][app]
-            reasons = (*decision.reasons, *(why for why in (why_down, why_up) if why))
-            plans[app] = AppPlan(decision, down, up, used.down_bps, used.up_bps, tuple(dict.fromkeys(reasons)))
-        return plans
-
-    def _direction(self, seen: Seen, direction: Direction) -> dict[str, tuple[int | None, str]]:
-        shares = self.settings.shares(direction)
-        capacity = self.settings.capacity(direction)
-        usage = {app: seen.usage.get(app, Usage()) for app in seen.decisions}
-        moved = {app: used.bps(direction) for app, used in usage.items()}
-        others = seen.unattributed.get(direction, 0)
-        if capacity is not None:
-            waiting = any(used.waiting(direction) for used in usage.values())
-            self._contend(seen.now_ns, direction, capacity, sum(moved.values()) + others, waiting=waiting)
-        contended = capacity is not None and self._contended[direction]
-        large = self._large(seen.now_ns, direction, capacity, moved, contended=contended)
-
-        claims: dict[str, Claim] = {}
-        for app, decision in seen.decisions.items():
-            explicit = _explicit(decision, direction)
-            ceiling = shares[decision.priority].ceiling_bps is not None and (app in seen.present or moved[app] > 0)
-            if decision.priority != 0 and (explicit is not None or ceiling or app in large):
-                claims[app] = _claim(direction, decision, usage[app])
-        reserved = others + sum(bps for app, bps in moved.items() if app not in claims)
-        link = allocate(capacity if contended else None, shares, list(claims.values()), reserved_bps=reserved)
-        result: dict[str, tuple[int | None, str]] = {}
-        for app, decision in seen.decisions.items():
-            rate = link.get(app)
-            result[app] = (rate, self._why(direction, decision, rate, shares, contended=contended))
-        if direction in seen.budgets:
-            result |= self._budget(direction, seen, usage, shares, result)
-        return result
-
-    def _contend(self, now_ns: int, direction: Direction, capacity: int, moved: int, *, waiting: bool) -> None:
-        if moved * _ENTER[1] >= capacity * _ENTER[0]:
-            self._contended[direction] = True
-            self._quiet_since[direction] = None
-        elif self._contended[direction] and (waiting or moved * _LEAVE[1] >= capacity * _LEAVE[0]):
-            self._quiet_since[direction] = None
-        elif self._contended[direction]:
-            since = self._quiet_since[direction]
-            if since is None:
-                self._quiet_since[direction] = now_ns
-            elif now_ns - since >= _LEAVE_NS:
-                self._contended[direction] = False
-
-    def _large(
-        self, now_ns: int, direction: Direction, capacity: int | None, moved: Mapping[str, int], *, contended: bool
-    ) -> frozenset[str]:
-        until = self._large_until[direction]
-        if capacity is None or not contended:
-            until.clear()
-            return frozenset()
-        for app, bps in moved.items():
-            if bps >= max(STARVATION_FLOOR_BPS, capacity // 50):
-                until[app] = now_ns + _STAY_NS
-        for app in [app for app, then in until.items() if then <= now_ns or app not in moved]:
-            del until[app]
-        return frozenset(until)
-
-    def _budget(
-        self,
-        direction: Direction,
-        seen: Seen,
-        usage: Mapping[str, Usage],
-        shares: Mapping[int, Share],
-        link: Mapping[str, tuple[int | None, str]],
-    ) -> dict[str, tuple[int | None, str]]:
-        """What the control loop's budget makes stricter."""
-        budget = seen.budgets[direction]
-        claims = [
-            _claim(direction, decision, usage[app])
-            for app, decision in seen.decisions.items()
-            if decision.priority in SHAPEABLE_LEVELS and usage[app].bps(direction) >= STARVATION_FLOOR_BPS
-        ]
-        result: dict[str, tuple[int | None, str]] = {}
-        for app, rate in allocate(budget, shares, claims).items():
-            held = link[app][0]
-            if rate is not None and (held is None or rate < held):
-                why = f"{direction} at most {format_bps(rate)}: its share of what latency allows ({format_bps(budget)})"
-                result[app] = (rate, why)
-        return result
-
-    def _why(
-        self, direction: Direction, decision: Decision, rate: int | None, shares: Mapping[int, Share], *, contended:
-        bool
-    ) -> str:
-        if rate is None:
-            return ""
-        explicit = _explicit(decision, direction)
-        if explicit is not None and rate >= explicit:
-            raised = rate > explicit
-            return f"{direction} {format_bps(rate)}: raised, so that connections survive" if raised else ""
-        name = f"level {decision.priority} ({self.settings.levels[decision.priority].name})"
-        if contended:
-            capacity = self.settings.capacity(direction) or 0
-            return f"{direction} at most {format_bps(rate)}: share of {name} in link.{direction} {format_bps(capacity)}"
-        ceiling = shares[decision.priority].ceiling_bps or 0
-        return f"{direction} at most {format_bps(rate)}: share of the ceiling {format_bps(ceiling)} of {name}"
-
-
-def _explicit(decision: Decision, direction: Direction) -> int | None:
-    return decision.down_bps if direction == "down" else decision.up_bps
-
-
-def _shown(used: Usage, direction: Direction) -> int:
-    return used.bps(direction)
 
 
 def limited(plans: Sequence[AppPlan]) -> frozenset[str]:
