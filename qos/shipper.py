@@ -1,0 +1,148 @@
+"""The shipper's turn: ask ``Pace`` what to do, read lines, send them, tell ``Pace`` and ``Ledger`` what became of it.
+
+It blocks only in ``write``. Everything it touches comes from outside, so a test drives it with a scripted writer and a
+clock of its own. ``status`` is a frozen snapshot for the thread that reports.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from qos.clock import NS_PER_S, SYSTEM, Clock
+from qos.delivery import Delivery, Rejected
+from qos.outbox import Lane, Ledger, Pace, Positions, Wait
+from qos.outcomes import Denied, Outcome, Retry
+from qos.store.shipping import Lines
+
+_TRUST_NS: Final = 60 * NS_PER_S
+_log = logging.getLogger(__name__)
+
+
+class LineWriter(Protocol):
+    """Where lines go."""
+
+    def write(self, lines: Sequence[str]) -> Outcome:
+        """Send them. Never raises for what a server may do."""
+
+
+class Source(Protocol):
+    """Where lines come from."""
+
+    def read(self, after: Mapping[str, int], until: Mapping[str, int] | None, limit: int) -> Lines:
+        """At most ``limit`` rows beyond ``after`` and up to ``until``."""
+
+    def head(self) -> dict[str, int]:
+        """The newest position of every measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How shipping goes. Counters since the start."""
+
+    state: str = "starting"
+    sent: int = 0
+    rejected: int = 0
+    failures: int = 0
+    last_error: str = ""
+    live_after: Positions | None = None
+    backlog_after: Positions | None = None
+    backlog_until: Positions | None = None
+
+
+class Shipper:
+    """One turn at a time. ``acknowledge`` moves the durable cursor; ``set_aside`` keeps lines that are refused."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        writer: LineWriter,
+        acknowledge: Callable[[Positions], None],
+        set_aside: Callable[[Sequence[Rejected]], object],
+        settled: Positions,
+        pace: Pace,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self.writer = writer
+        self._source, self._acknowledge, self._set_aside = source, acknowledge, set_aside
+        self._pace, self._clock = pace, clock
+        self._ledger = Ledger(settled, source.head())
+        self._largest: dict[Lane, int] = {}
+        self._accepted_ns: int | None = None
+        self._silenced = 0
+        self.status = Status()
+        self._publish("catching up")
+
+    def turn(self) -> int:
+        """Do one thing. Returns how long there is nothing to do, nanoseconds. Raises StoreUnavailable."""
+        now_ns = self._clock.monotonic_ns()
+        step = self._pace.next(now_ns, backlog=self._ledger.catching_up)
+        if isinstance(step, Wait):
+            return max(0, step.until_ns - now_ns)
+        batch = self._source.read(self._ledger.after(step.lane), self._ledger.until(step.lane), step.limit)
+        if batch.lines:
+            self._send(step.lane, batch, now_ns, more=len(batch.lines) >= step.limit)
+        elif step.lane == "live":
+            self._pace.idle(now_ns)
+        else:
+            self._ledger.caught_up()
+            self._publish("shipping")
+        if (positions := self._ledger.settle(self._clock.monotonic_ns())) is not None:
+            self._acknowledge(positions)
+        return 0
+
+    def _send(self, lane: Lane, batch: Lines, began_ns: int, *, more: bool) -> None:
+        trusted = self._accepted_ns is not None and began_ns - self._accepted_ns < _TRUST_NS
+        # Twice what last fitted: a server that once said "too large" is tried with more again, by and by.
+        largest = min(len(batch.lines), 2 * self._largest.get(lane, len(batch.lines)))
+        delivery = Delivery(batch.lines, largest=largest, trusted=trusted)
+        while (chunk := delivery.chunk()) is not None:
+            delivery.answer(self.writer.write(chunk))
+        now_ns = self._clock.monotonic_ns()
+        if delivery.accepted:
+            self._accepted_ns = now_ns
+        if delivery.failure is not None:
+            self._failed(delivery.failure, now_ns)
+            return
+        if delivery.largest < largest:
+            self._largest[lane] = delivery.largest
+        else:
+            self._largest.pop(lane, None)
+        if delivery.rejected:
+            self._reject(delivery.rejected)
+        self._ledger.moved(lane, batch.reached, now_ns)
+        self._pace.sent(lane, len(batch.lines), began_ns, now_ns, more=more)
+        if self._silenced:
+            _log.info("shipping again after %d failed attempts", self._silenced)
+            self._silenced = 0
+        self.status = replace(self.status, sent=self.status.sent + delivery.accepted, last_error="")
+        self._publish("catching up" if self._ledger.catching_up else "shipping")
+
+    def _failed(self, failure: Retry | Denied, now_ns: int) -> None:
+        denied = isinstance(failure, Denied)
+        wait_ns = self._pace.failed(failure, now_ns)
+        lost = isinstance(failure, Retry) and failure.lost_contact
+        self._ledger.fell_behind(self._source.head(), now_ns, lost_contact=lost)
+        if self._silenced == 0:
+            _log.log(logging.ERROR if denied else logging.WARNING, "not shipped, kept: %s", failure.reason)
+        else:
+            _log.debug("not shipped, kept: %s; next try in %.1f s", failure.reason, wait_ns / NS_PER_S)
+        self._silenced += 1
+        self.status = replace(self.status, failures=self.status.failures + 1, last_error=failure.reason)
+        self._publish("refused" if denied else "waiting")
+
+    def _reject(self, rejected: Sequence[Rejected]) -> None:
+        self._set_aside(rejected)
+        _log.error("%d points set aside, the server never takes them: %s", len(rejected), rejected[0].reason)
+        self.status = replace(self.status, rejected=self.status.rejected + len(rejected))
+
+    def _publish(self, state: str) -> None:
+        ledger = self._ledger
+        self.status = replace(
+            self.status,
+            state=state,
+            live_after=dict(ledger.after("live")),
+            backlog_after=dict(ledger.after("backlog")) if ledger.catching_up else None,
+            backlog_until=dict(ledger.until("backlog") or {}) if ledger.catching_up else None,
+        )
