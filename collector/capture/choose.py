@@ -1,0 +1,87 @@
+"""Which capture backend runs: the one that ``collector.capture`` names, or with ``auto`` the first that works, and why.
+
+A backend is known to work when it started; the reasons of those that did not are kept, because the user who sees
+"TCP only" wants to know what stands in the way. Each backend's module is imported only when it is tried: they belong
+to different systems.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from collector.capture import Capture, CaptureUnavailable
+from qos.config import Config
+from qos.errors import ConfigError
+
+Build = Callable[[Sequence[str] | None], Capture]
+"""Makes a backend that counts on interfaces matching these globs; None: on all but loopback."""
+
+
+def _kernel(interfaces: Sequence[str] | None) -> Capture:
+    if sys.platform != "linux":
+        raise CaptureUnavailable("runs on Linux alone")
+    from collector.capture.kernel import KernelCapture
+
+    return KernelCapture(interfaces)
+
+
+def _divert(interfaces: Sequence[str] | None) -> Capture:
+    if sys.platform not in ("linux", "win32"):
+        raise CaptureUnavailable("runs on Windows and Linux alone")
+    try:
+        from collector.capture.divert import DivertCapture
+    except ImportError as error:
+        raise CaptureUnavailable(f"pydivert is not installed: {error}") from None
+    return DivertCapture(interfaces)
+
+
+def _sockdiag(interfaces: Sequence[str] | None) -> Capture:
+    if sys.platform != "linux":
+        raise CaptureUnavailable("runs on Linux alone")
+    from collector.capture.sockdiag import SockdiagCapture
+
+    return SockdiagCapture()
+
+
+def _psutil(interfaces: Sequence[str] | None) -> Capture:
+    from collector.capture.psutil_io import PsutilCapture
+
+    return PsutilCapture()
+
+
+BACKENDS: Final[Mapping[str, Build]] = {
+    "kernel": _kernel,
+    "divert": _divert,
+    "sockdiag": _sockdiag,
+    "psutil": _psutil,
+}
+_ORDER: Final = {"linux": ("kernel", "divert", "sockdiag", "psutil"), "win32": ("divert", "psutil")}
+
+
+def choose(config: Config, backends: Mapping[str, Build] = BACKENDS) -> tuple[Capture, str]:
+    """A backend that was started, and why it is that one: one line for the status view.
+
+    Raises ConfigError when ``collector.capture`` names one that cannot run here.
+    """
+    wanted = config.collector.capture
+    interfaces = None if "*" in config.collector.interfaces else config.collector.interfaces
+    if wanted != "auto":
+        try:
+            return _started(backends[wanted], interfaces), f"{wanted}: set by collector.capture"
+        except CaptureUnavailable as error:
+            raise ConfigError(f"collector.capture: {wanted} cannot run here: {error}; or set it to auto") from None
+    refused = []
+    for name in _ORDER.get(sys.platform, ("psutil",)):
+        try:
+            capture = _started(backends[name], interfaces)
+        except CaptureUnavailable as error:
+            refused.append(f"{name} {error}")
+            continue
+        return capture, f"{name}: {'because ' + '; '.join(refused) if refused else 'the first choice, and it works'}"
+    raise ConfigError(f"collector.capture: nothing can run here: {'; '.join(refused)}")
+
+
+def _started(build: Build, interfaces: Sequence[str] | None) -> Capture:
+    capture = build(interfaces)
+    capture.start()
+    return capture
