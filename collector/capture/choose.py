@@ -18,11 +18,11 @@ Build = Callable[[Sequence[str] | None], Capture]
 
 
 def _kernel(interfaces: Sequence[str] | None) -> Capture:
-    if sys.platform != "linux":
-        raise CaptureUnavailable("runs on Linux alone")
-    from collector.capture.kernel import KernelCapture
+    if sys.platform == "linux":
+        from collector.capture.kernel import KernelCapture
 
-    return KernelCapture(interfaces)
+        return KernelCapture(interfaces)
+    raise CaptureUnavailable("runs on Linux alone")
 
 
 def _divert(interfaces: Sequence[str] | None) -> Capture:
@@ -31,16 +31,16 @@ def _divert(interfaces: Sequence[str] | None) -> Capture:
     try:
         from collector.capture.divert import DivertCapture
     except ImportError as error:
-        raise CaptureUnavailable(f"pydivert is not installed: {error}") from None
+        raise CaptureUnavailable(f"needs pydivert, which is not there: {error}") from None
     return DivertCapture(interfaces)
 
 
 def _sockdiag(interfaces: Sequence[str] | None) -> Capture:
-    if sys.platform != "linux":
-        raise CaptureUnavailable("runs on Linux alone")
-    from collector.capture.sockdiag import SockdiagCapture
+    if sys.platform == "linux":
+        from collector.capture.sockdiag import SockdiagCapture
 
-    return SockdiagCapture()
+        return SockdiagCapture()
+    raise CaptureUnavailable("runs on Linux alone")
 
 
 def _psutil(interfaces: Sequence[str] | None) -> Capture:
@@ -75,9 +75,10 @@ def choose(config: Config, backends: Mapping[str, Build] = BACKENDS) -> tuple[Ca
         try:
             capture = _started(backends[name], interfaces)
         except CaptureUnavailable as error:
-            refused.append(f"{name} {error}")
+            refused.append(f"{name} ({error})")
             continue
-        return capture, f"{name}: {'because ' + '; '.join(refused) if refused else 'the first choice, and it works'}"
+        why = f"not {', not '.join(refused)}" if refused else "the first choice, and it works"
+        return capture, f"{name}: {why}"
     raise ConfigError(f"collector.capture: nothing can run here: {'; '.join(refused)}")
 
 

@@ -49,7 +49,7 @@ class KernelCapture:
     """Counts by eBPF. ``interfaces``: globs of names to count, None for all; ``everywhere``: all network namespaces."""
 
     name = "kernel"
-    blind_to = (
+    blind_to: tuple[str, ...] = (
         "packets that no socket of this machine sends or receives (forwarded, refused, answered by the kernel)",
         "the traffic inside containers and other network namespaces",
     )

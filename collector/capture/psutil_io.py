@@ -16,7 +16,7 @@ class PsutilCapture:
     """Applications with connections, without bytes."""
 
     name = "psutil"
-    blind_to = ("how many bytes any application moves: only which ones are connected",)
+    blind_to: tuple[str, ...] = ("how many bytes any application moves: only which ones are connected",)
 
     def __init__(self) -> None:
         self._owners: dict[tuple[int, float], Owner] = {}

@@ -1,4 +1,4 @@
-"""The ``sockdiag`` backend: Linux without privileges. TCP's own counters per socket, and owners as far as ``/proc`` lets.
+"""The ``sockdiag`` backend: Linux without privileges. TCP's own counters by socket, owners as ``/proc`` lets.
 
 The kernel counts payload and segments of every TCP socket and shows them to everybody. Bytes at the IP layer are the
 payload plus a header for every segment: 40 bytes over IPv4 and 60 over IPv6, 12 more with timestamps (RFC 7323), so
@@ -31,7 +31,7 @@ class SockdiagCapture:
     """TCP per application from the kernel's socket list. Never needs a privilege; sees more as root."""
 
     name = "sockdiag"
-    blind_to = (
+    blind_to: tuple[str, ...] = (
         "UDP, and so QUIC, DNS, games and calls",
         "which application it was, for other users' processes",
         "connections shorter than the interval",
@@ -95,10 +95,9 @@ class SockdiagCapture:
         if self._told:
             return ()
         self._told = True
-        who = "" if os.geteuid() == 0 else " of your own processes"
-        return (
-            f"only TCP is counted per application, and only{who or ' while it is open'}: run with sudo for all of it",
-        )
+        if os.geteuid() == 0:
+            return ("only TCP is counted per application",)
+        return ("only TCP of your own processes is counted per application: run it with sudo to see everything",)
 
     def stop(self) -> None:
         """Forget everything. Safe to call twice."""
