@@ -1,0 +1,225 @@
+"""InfluxDB behind the store's protocol: ``read`` in InfluxQL, ``write`` as line protocol.
+
+InfluxQL because it is the one language that 1.x, 2.x and 3.x answer at ``/query``. The results equal those of
+``SqliteStore`` on the same points (a test runs both), so three habits of InfluxQL are worked around here: rows whose
+selected fields are all absent vanish (a field that is always there is selected too), ``time()`` windows without an
+upper bound end now (there always is one, forecasts lie ahead), and ``last`` across merged series ignores the tags'
+order (those are merged here from the raw rows).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from qos.config import InfluxConfig
+from qos.errors import StoreRejected
+from qos.influx import InfluxClient, Series, raised
+from qos.outcomes import BadLines, Ok, TooLarge
+from qos.points import FieldSpec, Point, Spec, to_line
+from qos.store import Aggregate, Columns
+from qos.store.selection import Selection, select
+
+_LARGEST_WRITE: Final = 5_000
+_GUARD: Final = "_n"
+"""Our column that counts or carries the field that is always there."""
+
+_Row = tuple[Any, ...]
+
+
+class InfluxStore:
+    """``qos.store.Store`` on a bucket (``autoqos``, or ``autoqos/5m`` and ``autoqos/1h`` for the downsampled ones)."""
+
+    def __init__(self, client: InfluxClient) -> None:
+        self._client: InfluxClient | None = client
+
+    @classmethod
+    def open(cls, settings: InfluxConfig, token: Any) -> "InfluxStore":
+        """With a client of its own. ``token`` is a SecretStr or None. Raises ConfigError without one."""
+        return cls(InfluxClient(settings, token))
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Keep the points. Raises StoreUnavailable (try again), StoreRejected, or ConfigError when access is denied."""
+        lines = [to_line(point) for point in points if not point.LOCAL]
+        for start in range(0, len(lines), _LARGEST_WRITE):
+            self._write(lines[start : start + _LARGEST_WRITE])
+
+    def _write(self, lines: Sequence[str]) -> None:
+        outcome = self._open().write(lines)
+        if isinstance(outcome, TooLarge) and len(lines) > 1:
+            self._write(lines[: len(lines) // 2])
+            self._write(lines[len(lines) // 2 :])
+        elif isinstance(outcome, BadLines | TooLarge):
+            raise StoreRejected(f"InfluxDB at {self._open().address} does not take these points: {outcome.reason}")
+        elif not isinstance(outcome, Ok):
+            raise raised(self._open().address, outcome)
+
+    def read(
+        self,
+        measurement: str,
+        fields: Sequence[str] | None = None,
+        *,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
+        every_ns: int | None = None,
+        aggregate: Aggregate | None = None,
+        by: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> Columns:
+        """See ``qos.store.Reader.read``. Also raises ConfigError when the server denies access."""
+        selection = select(
+            measurement,
+            fields,
+            where=where,
+            start_ns=start_ns,
+            stop_ns=stop_ns,
+            every_ns=every_ns,
+            aggregate=aggregate,
+            by=by,
+            limit=limit,
+        )
+        rows = sorted(self._rows(selection), key=lambda row: row[0])
+        if selection.limit is not None:
+            rows = rows[max(0, len(rows) - selection.limit) :]
+        columns = list(zip(*(values for _, values in rows), strict=True)) or [() for _ in selection.columns]
+        return {name: list(column) for name, column in zip(selection.columns, columns, strict=True)}
+
+    def close(self) -> None:
+        """Close the connections. Reading or writing afterwards raises ValueError."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> "InfluxStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> InfluxClient:
+        if self._client is None:
+            raise ValueError("the store is closed")
+        return self._client
+
+    def _rows(self, selection: Selection) -> Iterator[tuple[_Row, _Row]]:
+        """(sort key: time then tags, the row) of what was asked for, in no order."""
+        client = self._open()
+        if selection.spec.local or selection.start_ns >= selection.stop_ns or selection.limit == 0:
+            return
+        if any(not wanted for _, wanted in selection.where):
+            return
+        if selection.aggregate is None:
+            for time_ns, tags, values in self._raw(client, selection, selection.fields):
+                shown = tuple(t for t, name in zip(tags, selection.spec.tags, strict=True) if name in selection.by)
+                yield (time_ns, *tags), (time_ns, *shown, *values)
+            return
+        for (time_ns, tags), found in self._windows(client, selection).items():
+            yield (time_ns, *tags), (time_ns, *tags, *(found.get(f.name) for f in selection.fields))
+
+    def _raw(
+        self, client: InfluxClient, selection: Selection, fields: Sequence[FieldSpec]
+    ) -> Iterator[tuple[int, _Row, _Row]]:
+        """(time, all tags, values) of the raw points."""
+        spec = selection.spec
+        names = ", ".join(_name(n) for n in (*(f.name for f in fields), *spec.tags))
+        statement = f"SELECT {_name(_always(spec).name)} AS {_name(_GUARD)}, {names} FROM {_name(spec.name)}"
+        bounds = _bounds(selection.start_ns, selection.stop_ns)
+        tail = f" WHERE {bounds}{_conditions(selection)}"
+        if selection.limit is None:
+            answer = client.query(statement + tail)
+        else:
+            answer = client.query(f"{statement}{tail} ORDER BY time DESC LIMIT {selection.limit}")
+            times = [row[0] for series in answer for row in series.values]
+            if len(times) == selection.limit:
+                # Which of the points of the oldest instant are kept is decided by their tags, so fetch all of them.
+                answer = [_without(series, times[-1]) for series in answer]
+                only = _bounds(times[-1], times[-1] + 1)
+                answer += client.query(f"{statement} WHERE {only}{_conditions(selection)}")
+        first = 2
+        for series in answer:
+            for row in series.values:
+                values = tuple(_typed(f, "last", v) for f, v in zip(fields, row[first:], strict=False))
+                yield row[0], tuple(row[first + len(fields) :]), values
+
+    def _windows(self, client: InfluxClient, selection: Selection) -> dict[tuple[int, _Row], dict[str, Any]]:
+        """Per window and tag set the fields' values; the window is there whenever any point is."""
+        spec = selection.spec
+        merged = len(selection.by) < len(spec.tags)
+        here = [f for f in selection.fields if merged and selection.how(f) == "last"]
+        there = [f for f in selection.fields if f not in here]
+        columns = [f"count({_name(_always(spec).name)}) AS {_name(_GUARD)}"]
+        columns += [f"{selection.how(f)}({_name(f.name)}) AS {_name(f.name)}" for f in there]
+        grouping = [] if selection.every_ns is None else [f"time({selection.every_ns}ns)"]
+        grouping += [_name(tag) for tag in selection.by]
+        tail = " GROUP BY " + ", ".join(grouping) if grouping else ""
+        answer = client.query(
+            f"SELECT {', '.join(columns)} FROM {_name(spec.name)}"
+            f" WHERE {_bounds(selection.start_ns, selection.stop_ns)}{_conditions(selection)}"
+            f"{tail}{' fill(none)' if selection.every_ns else ''}"
+        )
+        groups: dict[tuple[int, _Row], dict[str, Any]] = {}
+        for series in answer:
+            tags = tuple(series.tags[name] for name in selection.by)
+            for row in series.values:
+                if not row[1]:
+                    continue
+                time_ns = selection.stamp_ns if selection.every_ns is None else row[0]
+                values = {f.name: _typed(f, selection.how(f), v) for f, v in zip(there, row[2:], strict=True)}
+                groups[time_ns, tags] = values
+        if here:
+            self._last(client, selection, here, groups)
+        return groups
+
+    def _last(
+        self,
+        client: InfluxClient,
+        selection: Selection,
+        fields: Sequence[FieldSpec],
+        groups: dict[tuple[int, _Row], dict[str, Any]],
+    ) -> None:
+        """Of merged series the newest value that is present; where times tie, the greatest tags win."""
+        rows = self._raw(client, replace(selection, limit=None), fields)
+        for time_ns, tags, values in sorted(rows, key=lambda row: row[:2]):
+            every = selection.every_ns
+            window = selection.stamp_ns if every is None else time_ns - time_ns % every
+            shown = tuple(t for t, name in zip(tags, selection.spec.tags, strict=True) if name in selection.by)
+            group = groups.get((window, shown))
+            if group is not None:
+                group.update({f.name: v for f, v in zip(fields, values, strict=True) if v is not None})
+
+
+def _always(spec: Spec) -> FieldSpec:
+    return next(f for f in spec.fields if not f.optional)
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _bounds(start_ns: int, stop_ns: int) -> str:
+    return f"time >= {start_ns} AND time < {stop_ns}"
+
+
+def _conditions(selection: Selection) -> str:
+    parts = []
+    for tag, wanted in selection.where:
+        parts.append(" AND (" + " OR ".join(f"{_name(tag)} = {_text(value)}" for value in wanted) + ")")
+    return "".join(parts)
+
+
+def _without(series: Series, time_ns: int) -> Series:
+    kept = [row for row in series.values if row[0] != time_ns]
+    return Series(series.name, series.tags, series.columns, kept)
+
+
+def _typed(field: FieldSpec, how: str, value: Any) -> Any:
+    """JSON has one kind of number: give the field's own kind back. A downsampled mean of integers stays a float."""
+    if value is None or (field.kind == "str" and how != "count"):
+        return value
+    if how != "count" and (field.kind == "float" or how == "mean" or value != int(value)):
+        return float(value)
+    return int(value)
