@@ -1,8 +1,8 @@
 """CPU and memory of applications: those that the config names, and those with traffic, all their processes together.
 
-Cheap by what it leaves out: with nothing to watch, nothing is read. Otherwise all PIDs are listed every few seconds, each
-new one is identified once (a bounded number per tick), and only processes of watched applications are sampled. When
-they are many, they are sampled every second, third, … tick; CPU is always over the time that really passed.
+Cheap by what it leaves out: with nothing to watch, nothing is read. Otherwise all PIDs are listed every few seconds,
+each new one is identified once (a bounded number per tick), and only processes of watched applications are sampled.
+When they are many, they are sampled every second, third, … tick; CPU is always over the time that really passed.
 """
 
 import fnmatch

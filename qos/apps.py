@@ -24,6 +24,7 @@ MAX_NAME: Final = 128
 OTHER: Final = "other"
 UNKNOWN: Final = "unknown"
 KERNEL: Final = "kernel"
+OURSELVES: Final = "autoqos"
 COMM_LENGTH: Final = 15
 """Linux keeps so many bytes of a task's name (TASK_COMM_LEN less the final zero; linux/sched.h)."""
 
@@ -73,6 +74,21 @@ class Process:
     kernel: bool = False
     background: bool = False
     """No window and no terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a process is. ``app`` is its application's name, before ``AppNames`` bounds how many there are."""
+
+    pid: int
+    started_ns: int
+    app: str
+    name: str
+    """The process's own name."""
+    exe: str
+    """Full path of the application's root executable, for rules that match a path. Never a tag."""
+    service: bool
+    background: bool
 
 
 def clean(name: str) -> str:

@@ -6,12 +6,14 @@ identity for a while, since its last bytes arrive after it. A process that was g
 the name that the capture backend saw.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from qos.apps import COMM_LENGTH, Family, Process, app_name, root_of
+from qos.apps import COMM_LENGTH, OURSELVES, Family, Identity, Process, app_name, root_of
+from qos.service.stop import SUPERVISED
 
 if sys.platform == "linux":
     from qos.processes_linux import Source as SystemSource
@@ -54,21 +56,6 @@ class Source(Protocol):
         """Look again at what is known of all processes together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a process is. ``app`` is its application's name, not yet held to ``max_apps`` distinct ones (``AppNames``)."""
-
-    pid: int
-    started_ns: int
-    app: str
-    name: str
-    """The process's own name."""
-    exe: str
-    """Full path of the application's root executable, for rules that match a path. Never a tag."""
-    service: bool
-    background: bool
-
-
 @dataclass(slots=True)
 class _Entry:
     process: Process
@@ -85,6 +72,8 @@ class Processes:
         self._scripts = tuple(scripts)
         self._entries: dict[int, _Entry] = {}
         self._exe_names: dict[str, None] = {}
+        # Ourselves: this process, and under a supervisor also that one and its other children.
+        self._supervisor = os.getppid() if os.environ.get(SUPERVISED) == "1" else 0
         self._refreshed_ns: int | None = None
         self._swept_ns = 0
 
@@ -167,6 +156,8 @@ class Processes:
         root = root_of(process, lambda pid: self._parent(pid, now_ns), family)
         own = app_name(process, family, self._scripts, tuple(self._exe_names))
         app = own if root is process else app_name(root, family, self._scripts, tuple(self._exe_names))
+        if process.pid in (os.getpid(), self._supervisor) or (process.parent and process.parent == self._supervisor):
+            own = app = OURSELVES
         if process.exe and own not in self._exe_names and len(self._exe_names) < MAX_NAMES:
             self._exe_names[own] = None
         return Identity(

@@ -1,0 +1,355 @@
+"""The collector's loop: on every tick read everything, account for it, hand it to the store. One thread, no queue.
+
+Each tick is measured whole and written in one transaction with its documents (``live``, ``part:collector``). Between
+ticks nothing runs but the probes' own threads. Ticks that come too late are counted and not made up; after a gap (the
+machine slept) counters begin anew; a wall clock that is set back only changes the stamps. While it runs, an edit of
+``config.yaml`` is applied in the tick after next at the latest, and a broken one is reported and changes nothing.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from collector import priorities
+from collector.backend import Backend, Opened
+from collector.capture import Delta, Sample
+from collector.host import HostMeter, InterfaceDelta
+from collector.live import live_document
+from collector.outlet import Outlet, Sink
+from collector.probe import Outcome, Prober
+from collector.resources import ResourceMeter
+from collector.schedule import Arrival, Schedule
+from collector.tick import Ledger
+from qos import clock
+from qos.apps import AppNames, Identity
+from qos.clock import NS_PER_S, Clock
+from qos.config import Config
+from qos.errors import StoreUnavailable
+from qos.points import Agent, AppResources, Event, Point, Probe
+from qos.processes import Processes
+from qos.service import ConfigWatcher, Heartbeat, SelfUsage
+
+PART: Final = "collector"
+MAINTAIN_NS: Final = 60 * NS_PER_S
+LIMITS_NS: Final = 2 * NS_PER_S
+PULSE_NS: Final = NS_PER_S
+"""However long the interval, the heartbeat and the config file are looked after this often."""
+NOTE_NS: Final = 600 * NS_PER_S
+
+_log: Final = logging.getLogger(__name__)
+
+
+class EmbeddedStore(Sink, Protocol):
+    """The part of the embedded store that the loop needs."""
+
+    def get_state(self, key: str) -> Any | None:
+        """The JSON document under ``key``, or None."""
+
+    def maintain(self, now_ns: int) -> Any:
+        """Roll up and remove what is too old."""
+
+
+class _Documents(dict[str, Any]):
+    """Documents that go with the next transaction; satisfies ``qos.service.StateWriter``."""
+
+    def set_state(self, key: str, value: Any) -> None:
+        """Keep the document until the next write."""
+        self[key] = value
+
+
+class Loop:
+    """Everything that a tick needs. ``opener(config)`` chooses and starts a capture backend."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: EmbeddedStore,
+        *,
+        opener: Callable[[Config], Opened],
+        watcher: ConfigWatcher,
+        time: Clock = clock.SYSTEM,
+        processes: Processes | None = None,
+        meter: HostMeter | None = None,
+        prober: Callable[[Config], Prober] | None = None,
+    ) -> None:
+        self.config = config
+        self._store, self._watcher, self._time = store, watcher, time
+        self._processes = processes or Processes(config.collector.name_by_script)
+        self._meter = meter or HostMeter(config.collector.interfaces)
+        self._resources = ResourceMeter(self._processes, config.collector.resources_of)
+        self._make_prober = prober or make_prober
+        self._prober = self._make_prober(config)
+        self._backend = Backend(lambda: opener(self.config))
+        self.ledger = Ledger(config.host_tag, config.collector.max_apps)
+        self._outlet = Outlet(store)
+        self._documents = _Documents()
+        self._heartbeat = Heartbeat(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
+        self._usage = SelfUsage()
+        self._events: list[Event] = []
+        self._probes: dict[str, Outcome] = {}
+        self._notes: deque[tuple[int, str]] = deque(maxlen=8)
+        self._config_errors: tuple[str, ...] = ()
+        self._levels: Mapping[str, int] = {}
+        self._levels_ns: int | None = None
+        self._maintained_ns = 0
+        self._lost = 0
+        self.skipped = 0
+        self.started_ns = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until ``stop`` is set; the last, shorter tick is written before it returns."""
+        now_ns = self._time.monotonic_ns()
+        self.started_ns = self._time.wall_ns()
+        self._maintained_ns = now_ns
+        self._backend.open(now_ns, strict=self.config.collector.capture != "auto")
+        self._baseline(now_ns)
+        self._prober.start()
+        self._usage.sample(now_ns)
+        schedule = Schedule(self.config.interval, now_ns, self.started_ns)
+        try:
+            while True:
+                wait_ns = schedule.wait_ns(self._time.monotonic_ns())
+                stopping = stop.wait(min(wait_ns, PULSE_NS) / NS_PER_S)
+                now_ns = self._time.monotonic_ns()
+                if stopping or not schedule.wait_ns(now_ns):
+                    self.tick(schedule.arrive(now_ns, self._time.wall_ns()), now_ns)
+                if stopping:
+                    break
+                self._follow_config(now_ns)
+                schedule.every(self.config.interval, now_ns)
+                self._pulse(now_ns)
+        finally:
+            self._prober.stop()
+            self._backend.stop()
+            self._heartbeat.end(self._time.wall_ns())
+            self._outlet.write((), self._documents, self._time.monotonic_ns() + MAINTAIN_NS)
+
+    def tick(self, arrival: Arrival, now_ns: int) -> None:
+        """Measure, account, write."""
+        wall_ns = self._time.wall_ns()
+        self.skipped += arrival.skipped
+        if arrival.stepped_ns and not arrival.gap:
+            self._event("clock", "", f"the wall clock was set by {arrival.stepped_ns / 1e9:+.0f} s; measuring goes on")
+        if arrival.gap:
+            asleep_s = (arrival.elapsed_ns + max(0, arrival.stepped_ns)) / 1e9
+            self._event("gap", "", f"no tick for {asleep_s:.0f} s (asleep or stalled): counters begin anew")
+            self._baseline(now_ns)
+            self._resources.rebase()
+        sample = self._backend.poll(now_ns) if not arrival.gap else Sample(())
+        interfaces = self._look(now_ns) if not arrival.gap else ()
+        for what in self._backend.happened():
+            self._event("capture", what.subject, what.message)
+        for note in sample.notes:
+            self._note(now_ns, note)
+        self._lost += sample.lost
+        self._read_levels(now_ns, wall_ns)
+        moved = [(delta, self._who(delta, now_ns)) for delta in sample.deltas]
+        points: list[Point] = list(self.ledger.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priority))
+        points += self._probe_points()
+        points += self._resource_points(wall_ns, now_ns, moved)
+        self._processes.sweep(now_ns)
+        points += self._events
+        self._events.clear()
+        points.append(self._agent(wall_ns, now_ns, sample.lost))
+        self._documents["live"] = self._live(wall_ns, now_ns)
+        self._beat(wall_ns)
+        if self._outlet.write(points, self._documents, now_ns):
+            self._documents.clear()
+        if now_ns - self._maintained_ns >= MAINTAIN_NS:
+            self._maintained_ns = now_ns
+            self._maintain(wall_ns)
+
+    def _baseline(self, now_ns: int) -> None:
+        self._meter.rebase()
+        self._look(now_ns)
+        self._backend.poll(now_ns)
+
+    def _look(self, now_ns: int) -> tuple[InterfaceDelta, ...]:
+        try:
+            return self._meter.look(now_ns)
+        except OSError as error:
+            self._note(now_ns, f"interface counters cannot be read: {error.strerror or error}")
+            return ()
+
+    def _who(self, delta: Delta, now_ns: int) -> Identity | None:
+        owner = delta.owner
+        if owner is None:
+            return None
+        return self._processes.identify(owner.pid, now_ns, started_ns=owner.started_ns, name=owner.name, exe=owner.exe)
+
+    def _priority(self, app: str, who: Identity) -> int:
+        return priorities.priority(app, who, self.config, self._levels)
+
+    def _read_levels(self, now_ns: int, wall_ns: int) -> None:
+        if self._levels_ns is None or now_ns - self._levels_ns >= LIMITS_NS:
+            self._levels_ns = now_ns
+            with suppress(StoreUnavailable):  # the last known levels hold
+                self._levels = priorities.decided(self._store.get_state("limits"), wall_ns)
+
+    def _probe_points(self) -> list[Point]:
+        points: list[Point] = []
+        for outcome in self._prober.collect():
+            self._probes[outcome.target] = outcome
+            points.append(
+                Probe(
+                    time_ns=outcome.time_ns,
+                    host=self.ledger.host,
+                    target=outcome.target,
+                    ok=int(outcome.rtt_ns is not None),
+                    rtt_ms=None if outcome.rtt_ns is None else outcome.rtt_ns / 1e6,
+                    jitter_ms=outcome.jitter_ms,
+                    loss_ratio=outcome.loss_ratio,
+                    sent=1,
+                    received=int(outcome.rtt_ns is not None),
+                    reason=outcome.reason,
+                )
+            )
+        return points
+
+    def _resource_points(
+        self, wall_ns: int, now_ns: int, moved: Sequence[tuple[Delta, Identity | None]]
+    ) -> list[Point]:
+        busy = {who.pid: who.app for _, who in moved if who is not None}
+        return [
+            AppResources(
+                time_ns=wall_ns,
+                host=self.ledger.host,
+                app=self.ledger.names.admit(usage.app),
+                cpu_percent=usage.cpu_percent,
+                rss_bytes=usage.rss_bytes,
+            )
+            for usage in self._resources.look(now_ns, busy)
+        ]
+
+    def _agent(self, wall_ns: int, now_ns: int, lost: int) -> Agent:
+        usage, tally = self._usage.sample(now_ns), self._outlet.tally()
+        return Agent(
+            time_ns=wall_ns,
+            host=self.ledger.host,
+            part=PART,
+            cpu_percent=usage.cpu_percent,
+            rss_bytes=usage.rss_bytes,
+            points_written=tally.written,
+            points_dropped=tally.dropped,
+            capture_lost=lost,
+            outbox_rows=self._outlet.waiting,
+            restarts=0,
+        )
+
+    def _live(self, wall_ns: int, now_ns: int) -> dict[str, Any]:
+        return live_document(
+            self.ledger,
+            now_ns=wall_ns,
+            started_ns=self.started_ns,
+            interval_ns=self.config.interval,
+            backend=self._backend.name,
+            backend_reason=self._backend.reason,
+            blind_to=self._backend.blind_to,
+            lost=self._lost,
+            probes=[
+                {
+                    "target": target,
+                    "ok": outcome.rtt_ns is not None,
+                    "rtt_ms": None if outcome.rtt_ns is None else outcome.rtt_ns / 1e6,
+                    "jitter_ms": outcome.jitter_ms,
+                    "loss_ratio": outcome.loss_ratio,
+                    "reason": outcome.reason,
+                }
+                for target in self.config.collector.targets
+                if (outcome := self._probes.get(target)) is not None
+            ],
+            notes=[
+                *self._config_errors,
+                *(note for at_ns, note in self._notes if now_ns - at_ns < NOTE_NS),
+                *([f"store: {self._outlet.problem}"] if self._outlet.problem else []),
+            ],
+        )
+
+    def _note(self, now_ns: int, text: str) -> None:
+        """Keep a note for the views; a repeated one is only kept longer."""
+        kept = [(at_ns, note) for at_ns, note in self._notes if note != text]
+        if len(kept) == len(self._notes):
+            self._event("note", self._backend.name, text)
+        self._notes = deque([*kept, (now_ns, text)], maxlen=8)
+
+    def _event(self, kind: str, subject: str, message: str) -> None:
+        _log.info("%s: %s", kind, message)
+        self._events.append(
+            Event(
+                time_ns=self._time.wall_ns() + len(self._events),  # two of one kind in one tick are two rows
+                host=self.ledger.host,
+                part=PART,
+                kind=kind,
+                subject=subject,
+                message=message,
+            )
+        )
+
+    def _beat(self, wall_ns: int) -> None:
+        self._heartbeat.beat(
+            wall_ns,
+            "running" if self._backend.name != "none" else "degraded",
+            self._backend.reason,
+            backend=self._backend.name,
+            ticks_skipped=self.skipped,
+        )
+
+    def _pulse(self, now_ns: int) -> None:
+        """Between the ticks of a long interval: say that we live."""
+        if self.config.interval > PULSE_NS:
+            self._beat(self._time.wall_ns())
+            if self._documents and self._outlet.write((), self._documents, now_ns):
+                self._documents.clear()
+
+    def _maintain(self, wall_ns: int) -> None:
+        try:
+            self._store.maintain(wall_ns)
+        except StoreUnavailable as error:
+            _log.warning("the store could not be tidied up: %s", error)
+
+    def _follow_config(self, now_ns: int) -> None:
+        change = self._watcher.poll()
+        if change is None:
+            return
+        if change.config is None:
+            self._config_errors = change.errors
+            for line in change.errors:
+                self._event("config_error", "config.yaml", line)
+            return
+        self._config_errors = ()
+        old, self.config = self.config, change.config
+        self._apply(old, change.config, now_ns)
+        self._event("config", "config.yaml", "the edited settings are in force")
+
+    def _apply(self, old: Config, new: Config, now_ns: int) -> None:
+        was, now = old.collector, new.collector
+        self.ledger.host = new.host_tag
+        if was.max_apps != now.max_apps:
+            self.ledger.names = AppNames(now.max_apps)
+        if was.interfaces != now.interfaces:
+            self._meter.watch(now.interfaces)
+        if was.name_by_script != now.name_by_script:
+            self._processes.name_by(now.name_by_script)
+        if was.resources_of != now.resources_of or was.name_by_script != now.name_by_script:
+            self._resources.watch(now.resources_of)
+        probing = ("targets", "probe_interval", "probe_timeout", "loss_window")
+        if any(getattr(was, key) != getattr(now, key) for key in probing):
+            self._prober.stop()
+            self._prober = self._make_prober(new)
+            self._prober.start()
+            self._probes = {t: o for t, o in self._probes.items() if t in now.targets}
+        if was.capture != now.capture or was.interfaces != now.interfaces:
+            self._backend.open(now_ns)
+
+
+def make_prober(config: Config) -> Prober:
+    """The probes that the settings ask for."""
+    return Prober(
+        config.collector.targets,
+        interval_ns=config.collector.probe_interval,
+        timeout_ns=config.collector.probe_timeout,
+        window_ns=config.collector.loss_window,
+    )
