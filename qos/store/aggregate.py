@@ -30,11 +30,11 @@ class Source:
 
     def sql(self, needed: Sequence[tuple[FieldSpec, str]]) -> tuple[str, list[str]]:
         """The union of the planned tables with the partial columns needed, and its parameters."""
-        only = "" if self.numbers is None else f" AND series IN ({','.join(map(str, self.numbers))})"
+        only = "" if self.numbers is None else f" AND r.series IN ({','.join(map(str, self.numbers))})"
         parts, parameters = [], []
         for suffix, spans in self.plan.sources():
-            columns = ["time_ns AS t", "series", f"{'n' if suffix else '1'} AS n"]
-            columns.append(f"{'last_ns' if suffix else 'time_ns'} AS last_ns")
+            columns = ["r.time_ns AS t", "r.series AS series", f"{'r.n' if suffix else '1'} AS n"]
+            columns.append(f"{'r.last_ns' if suffix else 'r.time_ns'} AS last_ns")
             for f, part in needed:
                 columns += _rolled(f, part) if suffix else _single(f, part)
             parts.append(
@@ -71,16 +71,16 @@ def _combined(
 ) -> dict[tuple[int, Tags], Row]:
     fields = [(f, selection.how(f)) for f in selection.fields if selection.how(f) != "last"]
     table, parameters = source.sql([(f, part) for f, how in fields for part in _NEEDS[how]])
-    join, groups = "", ["series"]
+    join, groups = "", ["p.series"]
     merged = len(set(keys.values())) < len(keys)
     if merged:
         groups = [f"s.{tag}" for tag in selection.by]
-        join = f" JOIN {selection.spec.name}_series s ON s.id = series" if groups else ""
+        join = f" JOIN {selection.spec.name}_series s ON s.id = p.series" if groups else ""
 
     def query(add: str) -> list[Row]:
         columns = ", ".join([f"{window_of(selection)} AS w", *groups, *(_combine(f, how, add) for f, how in fields)])
         return db.execute(
-            f"SELECT {columns} FROM ({table}){join} GROUP BY {', '.join(['w', *groups])}", parameters
+            f"SELECT {columns} FROM ({table}) p{join} GROUP BY {', '.join(['w', *groups])}", parameters
         ).fetchall()
 
     rows = widening(query)
@@ -149,13 +149,14 @@ def latest_rows(
 def _single(field: FieldSpec, part: str) -> list[str]:
     name = field.name
     if part == "n":
-        return [f"{f'{name} IS NOT NULL' if field.optional else '1'} AS {name}_n"]
-    stamp = [f"time_ns AS {name}_last_ns"] if part == "last" and field.optional else []
-    return [f"{name} AS {name}_{part}", *stamp]
+        return [f"{f'r.{name} IS NOT NULL' if field.optional else '1'} AS {name}_n"]
+    stamp = [f"r.time_ns AS {name}_last_ns"] if part == "last" and field.optional else []
+    return [f"r.{name} AS {name}_{part}", *stamp]
 
 
 def _rolled(field: FieldSpec, part: str) -> list[str]:
     name = field.name
     if part == "n":
-        return [f"{f'{name}_n' if field.optional else 'n'} AS {name}_n"]
-    return [f"{name}_{part}", *([f"{name}_last_ns"] if part == "last" and field.optional else [])]
+        return [f"{f'r.{name}_n' if field.optional else 'r.n'} AS {name}_n"]
+    stamp = [f"r.{name}_last_ns AS {name}_last_ns"] if part == "last" and field.optional else []
+    return [f"r.{name}_{part} AS {name}_{part}", *stamp]

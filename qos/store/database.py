@@ -1,9 +1,10 @@
-"""One SQLite file: opened safely, shared by processes and threads, its errors put into words.
+"""One SQLite file shared by processes and threads: connections, transactions, and coming back after damage.
 
-Who is asked what: a file of another program or of a newer AutoQoS is refused untouched (ConfigError); a damaged file
-is moved aside and a new one started (``recovery.py``); a full or busy disk is waited for (StoreUnavailable). Writers
-take turns (``BEGIN IMMEDIATE``); readers see a snapshot of the last commit and are never blocked (WAL). Killing the
-process loses nothing that was committed. Each thread borrows a reading connection; one connection writes.
+Writers take turns (``BEGIN IMMEDIATE``); readers see a snapshot of the last commit and are never blocked (WAL).
+Killing the process loses nothing that was committed. One connection writes, each reading thread borrows its own.
+
+When SQLite finds the file damaged, the next write moves it aside and starts a new one. The other processes notice at
+their next transaction that another file stands at the path and follow; so does whoever had the file deleted under it.
 """
 
 import sqlite3
@@ -12,15 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
-from qos.errors import ConfigError, StoreRejected
-from qos.store import recovery, schema
+from qos.errors import StoreRejected
+from qos.store import opening, recovery
 
-BUSY_S: Final = 10.0
+_POLITE_MS: Final = 100
 _IDLE_READERS: Final = 4
-_WAL_LIMIT_BYTES: Final = 16 * 2**20
-_CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Database:
@@ -29,82 +27,37 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
-        self.notes: list[str] = []
+        self.notes: list[recovery.Note] = []
+        self.generation = 0
         self._closed = False
-        self._write_lock = threading.RLock()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
+        self._damaged = False
+        self._identity: recovery.Identity | None = None
         self._writer: sqlite3.Connection | None = None
         self._watch: sqlite3.Connection | None = None
-        self._watch_lock = threading.Lock()
-        self._identity: tuple[int, int] | None = None
-        self._open()
-
-    def _open(self) -> None:
-        found = recovery.inspect(self.path)
-        if self.read_only:
-            if found == "absent":
-                raise ConfigError(f"{self.path}: no store there yet: start `autoqos up` first, or check --data")
-            recovery.refuse_strangers(self.path)
-            with self._translated():
-                self._give_back(self._connect())
-            return
-        recovery.make_directory(self.path.parent)
-        if found == "damaged":
-            self.notes.append(recovery.move_aside(self.path))
-        recovery.refuse_strangers(self.path)
+        self._readers: list[sqlite3.Connection] = []
+        self._write_lock = threading.RLock()
+        self._lock = threading.RLock()
         with self._translated():
-            try:
-                self._writer = self._prepare()
-            except sqlite3.DatabaseError as error:
-                if not _is_corrupt(error):
-                    raise
-                self.notes.append(recovery.move_aside(self.path))
-                self._writer = self._prepare()
+            if read_only:
+                opening.require(path)
+                self._identity = recovery.identity(path)
+                self._give_back(opening.connect(path, read_only=True), self.generation)
+            else:
+                self._writer = self._start()
+
+    def _start(self) -> sqlite3.Connection:
+        """A prepared writing connection, the damaged file moved aside where there was one."""
+        if self._damaged and recovery.identity(self.path) == self._identity:
+            self.notes.append(recovery.move_aside(self.path))
+        try:
+            db = opening.prepare(self.path)
+        except sqlite3.DatabaseError as error:
+            if not recovery.is_damage(error):
+                raise
+            self.notes.append(recovery.move_aside(self.path))
+            db = opening.prepare(self.path)
+        self._damaged = False
         self._identity = recovery.identity(self.path)
-
-    def _prepare(self) -> sqlite3.Connection:
-        db = self._connect()
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                # Before the first table: later it would need a VACUUM. The schema is made before WAL is switched on,
-                # so that the main file's header says from the first moment whose it is.
-                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            if version > schema.VERSION:
-                raise recovery.newer(self.path, version)
-            if version < schema.VERSION or schema.lacks_something(db):
-                self._upgrade(db)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    @staticmethod
-    def _upgrade(db: sqlite3.Connection) -> None:
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            # Another process may have done it while we waited for the lock.
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                schema.create(db)
-            elif version < schema.VERSION:
-                schema.migrate(db, version)
-            schema.complete(db)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-
-    def _connect(self) -> sqlite3.Connection:
-        mode = "ro" if self.read_only else "rwc"
-        name = f"file:{quote(str(self.path.absolute().as_posix()))}?mode={mode}"
-        db = sqlite3.connect(name, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA cache_size = -8000")
         return db
 
     @contextmanager
@@ -127,7 +80,7 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One snapshot: every statement inside sees the same commit."""
         with self._translated():
-            db = self._borrow()
+            db, generation = self._borrow()
             try:
                 db.execute("BEGIN")
                 yield db
@@ -135,57 +88,86 @@ class Database:
             except BaseException:
                 db.close()
                 raise
-            self._give_back(db)
+            self._give_back(db, generation)
 
     def version(self) -> int:
         """A number that changes when anybody committed, this process included."""
-        with self._watch_lock, self._translated():
-            if self._watch is None:
-                self._refuse_when_closed()
-                self._watch = self._connect()
-            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        with self._translated():
+            self._follow()
+            with self._lock:
+                if self._watch is None:
+                    self._watch = opening.connect(self.path, read_only=self.read_only)
+                return (self.generation << 32) + int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def checkpoint(self, kept_bytes: int) -> None:
+        """Move the log into the main file; cut the log when it is longer than ``kept_bytes`` and nobody reads it."""
+        log = self.path.with_name(self.path.name + "-wal")
+        with self._write_lock, self._translated():
+            db = self._live_writer()
+            cut = log.exists() and log.stat().st_size > kept_bytes
+            db.execute(f"PRAGMA busy_timeout = {_POLITE_MS}")
+            try:
+                db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if cut else 'PASSIVE'})").fetchall()
+            finally:
+                db.execute(f"PRAGMA busy_timeout = {opening.BUSY_MS}")
 
     def close(self) -> None:
         """Release every connection. Idempotent."""
-        with self._write_lock, self._watch_lock, self._readers_lock:
+        with self._write_lock, self._lock:
             self._closed = True
-            for db in (self._writer, self._watch, *self._readers):
-                if db is not None:
-                    db.close()
-            self._writer = self._watch = None
-            self._readers.clear()
+            self._release()
+
+    def _release(self) -> None:
+        for db in (self._watch, *self._readers, self._writer):
+            if db is not None:
+                db.close()
+        self._writer = self._watch = None
+        self._readers.clear()
+
+    def _follow(self) -> None:
+        """Let go of the file when it is damaged or another one stands at its path."""
+        if self._closed:
+            raise ValueError(f"{self.path}: the store is closed")
+        if not self._damaged and self._identity == recovery.identity(self.path):
+            return
+        # Always in this order: a writer holds the first lock when it comes here, a reader none.
+        with self._write_lock, self._lock:
+            if not self._damaged and self._identity == recovery.identity(self.path):
+                return
+            self._release()
+            self.generation += 1
+            if self.read_only:
+                opening.require(self.path)
+                self._identity = recovery.identity(self.path)
+            else:
+                self._writer = self._start()
 
     def _live_writer(self) -> sqlite3.Connection:
-        self._refuse_when_closed()
+        self._follow()
         if self._writer is None:
-            self._writer = self._prepare()
+            self._writer = self._start()
         return self._writer
 
-    def _borrow(self) -> sqlite3.Connection:
-        with self._readers_lock:
-            self._refuse_when_closed()
+    def _borrow(self) -> tuple[sqlite3.Connection, int]:
+        self._follow()
+        with self._lock:
+            generation = self.generation
             if self._readers:
-                return self._readers.pop()
-        return self._connect()
+                return self._readers.pop(), generation
+        return opening.connect(self.path, read_only=self.read_only), generation
 
-    def _give_back(self, db: sqlite3.Connection) -> None:
-        with self._readers_lock:
-            if not self._closed and len(self._readers) < _IDLE_READERS:
+    def _give_back(self, db: sqlite3.Connection, generation: int) -> None:
+        with self._lock:
+            if not self._closed and generation == self.generation and len(self._readers) < _IDLE_READERS:
                 self._readers.append(db)
                 return
         db.close()
-
-    def _refuse_when_closed(self) -> None:
-        if self._closed:
-            raise ValueError(f"{self.path}: the store is closed")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
+            if recovery.is_damage(error) and not self.read_only:
+                self._damaged = True
             raise recovery.in_words(self.path, error) from error
-
-
-def _is_corrupt(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT

@@ -98,6 +98,23 @@ def acknowledge(db: sqlite3.Connection, name: str, batch: Batch) -> None:
     )
 
 
+def count_aged_out(db: sqlite3.Connection, spec: Spec, start_ns: int, stop_ns: int) -> None:
+    """Note on every cursor how many rows of [start, stop) it has not acknowledged: they are about to be removed."""
+    if spec.local:
+        return
+    for name, position in db.execute(
+        "SELECT name, position FROM cursor WHERE measurement = ?", (spec.name,)
+    ).fetchall():
+        lost = db.execute(
+            f"SELECT count(*) FROM {spec.name} WHERE time_ns >= ? AND time_ns < ? AND id > ?",
+            (start_ns, stop_ns, position),
+        ).fetchone()[0]
+        if lost:
+            db.execute(
+                "UPDATE cursor SET aged_out = aged_out + ? WHERE name = ? AND measurement = ?", (lost, name, spec.name)
+            )
+
+
 def backlog(db: sqlite3.Connection, name: str) -> Backlog:
     """How many rows wait, since when, and how many were removed before they were acknowledged."""
     at = positions(db, name)

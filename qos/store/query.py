@@ -4,7 +4,8 @@ import sqlite3
 from typing import Any
 
 from qos.store import Columns, aggregate
-from qos.store.plan import Plan, Spans
+from qos.store.plan import plan_windows
+from qos.store.rollup import standing
 from qos.store.selection import Selection
 from qos.store.series import all_series
 
@@ -19,7 +20,8 @@ def read(db: sqlite3.Connection, selection: Selection) -> Columns:
     elif selection.aggregate is None:
         rows = _raw(db, selection, None if every else list(chosen))
     else:
-        plan = Plan(raw=Spans.of([(selection.start_ns, selection.stop_ns)]))
+        start_ns, stop_ns = selection.start_ns, selection.stop_ns
+        plan = plan_windows(start_ns, stop_ns, selection.every_ns, standing(db, selection.spec, start_ns, stop_ns))
         source = aggregate.Source(selection.spec, plan, None if every else tuple(chosen))
         rows = aggregate.windows(db, selection, chosen, source)
     columns = list(zip(*rows, strict=True)) or [() for _ in selection.columns]

@@ -1,79 +1,29 @@
-"""What can be wrong with the file, said in one line each, and the damaged file moved aside (never deleted).
+"""What SQLite's errors mean for whom, and the damaged file moved aside (never deleted)."""
 
-The header is read as bytes before SQLite sees the file, so that a stranger's database is not touched at all.
-Source: sqlite.org/fileformat2.html, §1.3 (user version at 60, application id at 68, big-endian).
-"""
-
+import errno
 import os
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from qos import clock
 from qos.errors import ConfigError, StoreUnavailable
-from qos.store import schema
 
-_MAGIC: Final = b"SQLite format 3\x00"
+Identity = tuple[int, int]
 
-Found = Literal["absent", "empty", "sqlite", "damaged"]
-
-
-def inspect(path: Path) -> Found:
-    """What stands at ``path``, from its first bytes."""
-    header = _header(path)
-    if header is None:
-        return "absent"
-    if not header:
-        return "empty"
-    return "sqlite" if len(header) == 100 and header.startswith(_MAGIC) else "damaged"
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _header(path: Path) -> bytes | None:
-    try:
-        with path.open("rb") as file:
-            return file.read(100)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}: check its owner and permissions") from None
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A repair: which file is kept, and the sentence to tell."""
+
+    kept_as: str
+    message: str
 
 
-def refuse_strangers(path: Path) -> None:
-    """Raise ConfigError for a database of another program or of a newer AutoQoS."""
-    header = _header(path)
-    if not header or not header.startswith(_MAGIC):
-        return
-    version, application = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
-    if application != schema.APPLICATION_ID:
-        raise ConfigError(
-            f"{path}: is a database of another program: move it away or choose another data_dir or --data"
-        )
-    if version > schema.VERSION:
-        raise newer(path, version)
-
-
-def newer(path: Path, version: int) -> ConfigError:
-    """The error for a file of a later version."""
-    return ConfigError(
-        f"{path}: was written by a newer AutoQoS (schema {version}, this one knows {schema.VERSION}):"
-        " update AutoQoS or choose another data_dir or --data"
-    )
-
-
-def make_directory(folder: Path) -> None:
-    """Make the data directory. Raises ConfigError naming it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error.strerror or str(error)) from None
-
-
-def unwritable(folder: Path, why: str) -> ConfigError:
-    """The error for a directory that takes no files."""
-    return ConfigError(f"{folder}: cannot be written ({why}): make it writable or choose another data_dir or --data")
-
-
-def identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> Identity | None:
     """Which file stands at ``path``: device and inode."""
     try:
         status = path.stat()
@@ -82,12 +32,16 @@ def identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def move_aside(path: Path) -> str:
-    """Rename the damaged file and its log to ``NAME.corrupt-TIME``; returns the sentence to tell.
+def move_aside(path: Path) -> Note:
+    """Rename the damaged file and its log to ``NAME.corrupt-TIME``.
 
-    Raises StoreUnavailable when another process holds it (Windows).
+    Raises StoreUnavailable when another process holds it (Windows) or the directory refuses.
     """
-    aside = path.with_name(f"{path.name}.corrupt-{clock.wall_ns() // clock.NS_PER_S}")
+    stamp = clock.wall_ns() // clock.NS_PER_S
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    while aside.exists():
+        stamp += 1
+        aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     try:
         path.rename(aside)
         for suffix in ("-wal", "-shm", "-journal"):
@@ -98,22 +52,55 @@ def move_aside(path: Path) -> str:
         raise StoreUnavailable(
             f"{path}: is damaged and cannot be moved aside ({error.strerror}): stop AutoQoS and rename it", 5.0
         ) from None
-    return f"{path}: was damaged: it is kept as {aside.name} and a new store was started"
+    return Note(aside.name, f"{path}: was damaged: it is kept as {aside.name}, and a new store was started")
+
+
+def not_a_database(path: Path) -> sqlite3.DatabaseError:
+    """What SQLite would raise for a file without its header, without asking it."""
+    error = sqlite3.DatabaseError(f"{path} is not a database")
+    error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
+    return error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is broken."""
+    return _code(error) in _DAMAGE
+
+
+def unwritable(folder: Path, why: str) -> ConfigError:
+    """The error for a directory that takes no files."""
+    return ConfigError(f"{folder}: cannot be written ({why}): make it writable or choose another data_dir or --data")
 
 
 def in_words(path: Path, error: sqlite3.Error) -> Exception:
     """The exception to raise for what SQLite says, by who must act."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code == sqlite3.SQLITE_FULL:
-        return StoreUnavailable(f"{path}: the disk is full: free some space; points are kept in memory meanwhile", 5.0)
+        return StoreUnavailable(f"{path}: the disk is full: free some space; points wait in memory meanwhile", 5.0)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreUnavailable(f"{path}: is locked by another process: waiting for it", 1.0)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        if not os.access(path.parent, os.W_OK) or code == sqlite3.SQLITE_READONLY:
-            return unwritable(path.parent, str(error))
-        return StoreUnavailable(f"{path}: cannot be opened ({error})", 5.0)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreUnavailable(f"{path}: is damaged ({error}): a new one is started at the next write", 1.0)
+        why = _refusal(path)
+        if why:
+            return unwritable(path.parent, why)
+        return StoreUnavailable(f"{path}: cannot be opened for writing ({error}): check its owner and permissions", 5.0)
+    if code in _DAMAGE:
+        return StoreUnavailable(f"{path}: is damaged ({error}): the next write keeps it aside and starts anew", 0.0)
     if code == sqlite3.SQLITE_IOERR:
         return StoreUnavailable(f"{path}: the disk answers with an error ({error}): check the disk", 5.0)
     return error
+
+
+def _refusal(path: Path) -> str:
+    """Why the directory takes no files, asked of the system itself; empty when it does."""
+    trial = path.with_name(f".{path.name}.{os.getpid()}.trial")
+    try:
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        return "" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    return ""
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

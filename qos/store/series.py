@@ -17,6 +17,16 @@ class SeriesCache:
     def __init__(self) -> None:
         self._ids: dict[str, dict[Tags, int]] = {}
         self._fresh: dict[str, dict[Tags, int]] = {}
+        self._epoch = (0, 0)
+
+    def check(self, db: sqlite3.Connection, generation: int) -> None:
+        """Forget everything when series were removed, by whomever, or when the file is another one (``generation``)."""
+        row = db.execute("SELECT value FROM meta WHERE key = 'series_epoch'").fetchone()
+        epoch = (generation, row[0] if row else 0)
+        if epoch != self._epoch:
+            self._ids.clear()
+            self._fresh.clear()
+            self._epoch = epoch
 
     def ids(self, db: sqlite3.Connection, spec: Spec, wanted: Iterable[Tags]) -> dict[Tags, int]:
         """The number of each set of tags, made where needed, inside the caller's transaction."""
@@ -34,16 +44,11 @@ class SeriesCache:
     def committed(self) -> None:
         """The transaction is kept: remember its new numbers."""
         for name, fresh in self._fresh.items():
-            self._ids[name].update(fresh)
+            self._ids.setdefault(name, {}).update(fresh)
         self._fresh.clear()
 
     def rolled_back(self) -> None:
         """The transaction is gone, and its new numbers with it."""
-        self._fresh.clear()
-
-    def forget(self) -> None:
-        """Others may have removed series: ask the file again."""
-        self._ids.clear()
         self._fresh.clear()
 
 

@@ -1,24 +1,30 @@
 """The embedded store: one SQLite file that several processes read and write at once.
 
-This is the face: it turns points into rows and hands the rest to its siblings (``schema``, ``query``, ``journal``,
-``state``). Writing a point of the same series and time again replaces it and makes it pending again. Times must lie
-in 1970-2261.
+This is the face: it turns points into rows and hands the rest to its siblings (``database`` opens and repairs,
+``query`` reads, ``upkeep`` folds and removes, ``journal`` and ``state`` are what they say). Writing a point of the same
+series and time again replaces it and makes it pending again. Times must lie in 1970-2261.
 """
 
+import socket
+import sqlite3
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from qos import clock
 from qos.config import Retention
 from qos.errors import StoreRejected
-from qos.points import SPECS, TYPES, Point
-from qos.store import Aggregate, Columns, journal, query, state
+from qos.points import SPECS, TYPES, Event, Point
+from qos.store import Aggregate, Columns, journal, query, rollup, state
 from qos.store.database import Database
+from qos.store.erase import erase
 from qos.store.journal import Backlog, Batch
+from qos.store.plan import MINUTE_NS
 from qos.store.selection import TIME_MAX_NS, select
 from qos.store.series import SeriesCache
+from qos.store.upkeep import Upkeep
 
 __all__ = ["Backlog", "Batch", "SqliteStore"]
 
@@ -38,9 +44,13 @@ class SqliteStore:
     A damaged file is moved aside and a new one started; ``notes`` says so. Safe to share between threads.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, retention: Retention | None = None) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, retention: Retention | None = None, host: str | None = None
+    ) -> None:
         self._database = Database(path, read_only=read_only)
-        self._retention = retention or Retention()
+        self._host = host or socket.gethostname() or "localhost"
+        self._told = 0
+        self._upkeep = Upkeep(self._database, retention or Retention())
         self._series = SeriesCache()
 
     @property
@@ -51,7 +61,7 @@ class SqliteStore:
     @property
     def notes(self) -> tuple[str, ...]:
         """What had to be repaired since opening, in sentences."""
-        return tuple(self._database.notes)
+        return tuple(note.message for note in self._database.notes)
 
     def write(self, points: Sequence[Point], *, states: Mapping[str, Any] | None = None) -> None:
         """Keep the points (and documents), all or none. Raises StoreUnavailable or StoreRejected."""
@@ -62,9 +72,11 @@ class SqliteStore:
                 raise StoreRejected(f"{point.MEASUREMENT}: time {point.time_ns} lies outside 1970-2261")
             by_name.setdefault(point.MEASUREMENT, []).append(point)
         with self._database.writing() as db:
+            self._series.check(db, self._database.generation)
             try:
                 for name, group in by_name.items():
                     self._insert(db, name, group)
+                self._insert_repairs(db)
                 for key, text in documents.items():
                     state.put(db, key, text)
             except UnicodeEncodeError as error:
@@ -74,13 +86,32 @@ class SqliteStore:
                 self._series.rolled_back()
                 raise
         self._series.committed()
+        self._told = len(self._database.notes)
 
-    def _insert(self, db: Any, name: str, group: list[Point]) -> None:
+    def _insert_repairs(self, db: sqlite3.Connection) -> None:
+        """A new file's first rows say what became of the old one."""
+        now_ns = clock.wall_ns()
+        events = [
+            Event(
+                time_ns=now_ns + at,
+                host=self._host,
+                part="store",
+                kind="store_replaced",
+                subject=note.kept_as,
+                message=note.message,
+            )
+            for at, note in enumerate(self._database.notes[self._told :])
+        ]
+        if events:
+            self._insert(db, Event.MEASUREMENT, events)
+
+    def _insert(self, db: sqlite3.Connection, name: str, group: Sequence[Point]) -> None:
         spec = SPECS[name]
         tags = list(map(_TAGS[name], group))
         ids = self._series.ids(db, spec, set(tags))
         values = map(_VALUES[name], group)
         db.executemany(_INSERT[name], [(ids[t], *v) for t, v in zip(tags, values, strict=True)])
+        rollup.mark(db, name, 1, {point.time_ns - point.time_ns % MINUTE_NS for point in group})
 
     def read(
         self,
@@ -157,6 +188,11 @@ class SqliteStore:
         with self._database.reading() as db:
             return journal.backlog(db, name)
 
+    def delete(self, measurement: str) -> int:
+        """Remove every row of a measurement, roll-ups included; how many raw rows there were. Raises KeyError."""
+        with self._database.writing() as db:
+            return erase(db, SPECS[measurement])
+
     def size_bytes(self) -> int:
         """What the store takes on the disk, its write-ahead log included."""
         total = 0
@@ -168,8 +204,13 @@ class SqliteStore:
                 continue
         return total
 
-    def maintain(self, now_ns: int) -> None:
-        """Roll up and remove what is too old or too much. Call about once a minute, from one process."""
+    def maintain(self, now_ns: int, *, budget_s: float = 2.0) -> bool:
+        """Roll up, and remove what is too old or too much. Call about once a minute, from one process.
+
+        Stops after about ``budget_s`` seconds; False says that something is left for the next call.
+        """
+        stop_ns = clock.monotonic_ns() + budget_s * clock.NS_PER_S
+        return self._upkeep.run(now_ns, lambda: clock.monotonic_ns() < stop_ns)
 
     def close(self) -> None:
         """Release the file. Reading or writing afterwards raises ValueError."""

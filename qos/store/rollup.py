@@ -1,0 +1,122 @@
+"""Rollups: raw rows → minutes → hours, kept up by folding the windows that writes marked dirty.
+
+A window from its level's floor on is computed anew from the level below, so a late or replaced point comes out right.
+Below the floor the source is gone but for late rows: those are merged into the rollup and removed, once. The window
+that ``now`` lies in is left alone: it would be folded again anyway. Each step is one short transaction.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from qos.points import Spec
+from qos.store import journal
+from qos.store.aggregate import Row, Source, latest_rows, widening
+from qos.store.plan import HOUR_NS, MINUTE_NS, Plan, Span, Spans, Standing
+from qos.store.schema import LEVELS, rollup_columns
+
+WIDTHS_NS: Final = {1: MINUTE_NS, 2: HOUR_NS}
+_WINDOWS_AT_ONCE: Final = {1: 15, 2: 4}
+
+
+def standing(db: sqlite3.Connection, spec: Spec, start_ns: int = 0, stop_ns: int = 2**63 - 1) -> Standing:
+    """Floors, and the dirty windows that touch [start, stop)."""
+    floors = dict(db.execute("SELECT level, time_ns FROM floor WHERE measurement = ?", (spec.name,)).fetchall())
+    dirty: dict[int, list[int]] = {1: [], 2: []}
+    for level, time_ns in db.execute(
+        "SELECT level, time_ns FROM dirty WHERE measurement = ? AND level IN (1, 2) AND time_ns > ? AND time_ns < ?",
+        (spec.name, start_ns - HOUR_NS, stop_ns),
+    ):
+        dirty[level].append(time_ns)
+    return Standing(floors.get(0, 0), floors.get(1, 0), tuple(dirty[1]), tuple(dirty[2]))
+
+
+def mark(db: sqlite3.Connection, name: str, level: int, windows: Iterable[int]) -> None:
+    """These windows' rollups are out of date."""
+    db.executemany("INSERT OR IGNORE INTO dirty VALUES (?, ?, ?)", [(name, level, window) for window in windows])
+
+
+def due(db: sqlite3.Connection, spec: Spec, level: int, now_ns: int) -> Iterator[Span]:
+    """The dirty windows to fold, as runs that are short enough for one transaction each."""
+    width = WIDTHS_NS[level]
+    rows = db.execute("SELECT time_ns FROM dirty WHERE measurement = ? AND level = ?", (spec.name, level)).fetchall()
+    runs = Spans.windows((row[0] for row in rows if not row[0] <= now_ns < row[0] + width), width)
+    step = width * _WINDOWS_AT_ONCE[level]
+    for low, high in runs.spans:
+        for start in range(low, high, step):
+            yield start, min(high, start + step)
+
+
+def fold(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> None:
+    """Bring the windows of ``span`` up to date, inside the caller's transaction."""
+    row = db.execute("SELECT time_ns FROM floor WHERE measurement = ? AND level = ?", (spec.name, level - 1)).fetchone()
+    floor = row[0] if row else 0
+    low, high = span
+    _merge(db, spec, level, (low, min(high, floor)))
+    _recompute(db, spec, level, (max(low, floor), high))
+    if level == 1:
+        hours = db.execute(
+            f"SELECT DISTINCT time_ns - time_ns % {HOUR_NS} FROM dirty"
+            " WHERE measurement = ? AND level = 1 AND time_ns >= ? AND time_ns < ?",
+            (spec.name, low, high),
+        ).fetchall()
+        mark(db, spec.name, 2, (hour for (hour,) in hours))
+    db.execute(
+        "DELETE FROM dirty WHERE measurement = ? AND level = ? AND time_ns >= ? AND time_ns < ?",
+        (spec.name, level, low, high),
+    )
+
+
+def _recompute(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> None:
+    if span[0] >= span[1]:
+        return
+    here = Spans.of([span])
+    rows = _folded(db, Source(spec, Plan(raw=here) if level == 1 else Plan(minute=here)), level)
+    db.execute(f"DELETE FROM {spec.name}{LEVELS[level]} WHERE time_ns >= ? AND time_ns < ?", span)
+    _insert(db, spec, level, rows)
+
+
+def _merge(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> None:
+    if span[0] >= span[1]:
+        return
+    here = Spans.of([span])
+    plan = Plan(raw=here, minute=here) if level == 1 else Plan(minute=here, hour=here)
+    _insert(db, spec, level, _folded(db, Source(spec, plan), level))
+    if level == 1:
+        journal.count_aged_out(db, spec, *span)
+    db.execute(f"DELETE FROM {spec.name}{LEVELS[level - 1]} WHERE time_ns >= ? AND time_ns < ?", span)
+
+
+def _insert(db: sqlite3.Connection, spec: Spec, level: int, rows: list[Row]) -> None:
+    names = ["time_ns", "series", "n", "last_ns", *(name for name, _ in rollup_columns(spec))]
+    marks = ", ".join("?" * len(names))
+    db.executemany(f"INSERT OR REPLACE INTO {spec.name}{LEVELS[level]} ({', '.join(names)}) VALUES ({marks})", rows)
+
+
+def _folded(db: sqlite3.Connection, source: Source, level: int) -> list[Row]:
+    """Rows of the rollup table from whatever the source gives, its columns in the table's order."""
+    spec = source.spec
+    window = f"t - t % {WIDTHS_NS[level]}"
+    parts = ("sum", "min", "max")
+    needed = [(f, part) for f in spec.fields if f.kind != "str" for part in parts]
+    needed += [(f, "n") for f in spec.fields if f.optional]
+    table, parameters = source.sql(needed)
+
+    def query(add: str) -> list[Row]:
+        adds = {"sum": add, "min": "min", "max": "max", "n": "sum"}
+        columns = "".join(f", {adds[part]}({f.name}_{part})" for f, part in needed)
+        sql = f"SELECT {window} AS w, series, sum(n), max(last_ns){columns} FROM ({table}) GROUP BY w, series"
+        return db.execute(sql, parameters).fetchall()
+
+    names = ["n", "last_ns", *(f"{f.name}_{part}" for f, part in needed)]
+    rows: dict[tuple[int, int], dict[str, Any]] = {
+        (row[0], row[1]): dict(zip(names, row[2:], strict=True)) for row in widening(query)
+    }
+    for fields, latest in latest_rows(db, source, spec.fields, window):
+        for start, series, time_ns, *values in latest:
+            row = rows[start, series]
+            for name, value in zip(fields, values, strict=True):
+                row[f"{name}_last"] = value
+                row[f"{name}_last_ns"] = time_ns
+    order = ["n", "last_ns", *(name for name, _ in rollup_columns(spec))]
+    return [(*key, *(row.get(name) for name in order)) for key, row in rows.items()]
