@@ -8,10 +8,10 @@ import sys
 from qos.flows import SocketRow
 
 if sys.platform == "win32":
-    from qos.sockets_windows import blind_to, sockets
+    from qos.sockets_windows import blind_to, heirs, sockets
 elif sys.platform == "linux":
-    from qos.sockets_linux import blind_to, sockets
+    from qos.sockets_linux import blind_to, heirs, sockets
 else:
-    from qos.sockets_psutil import blind_to, sockets
+    from qos.sockets_psutil import blind_to, heirs, sockets
 
-__all__ = ["SocketRow", "blind_to", "sockets"]
+__all__ = ["SocketRow", "blind_to", "heirs", "sockets"]

@@ -41,6 +41,21 @@ def sockets() -> list[SocketRow]:
     ]
 
 
+_known_pids: set[int] = set()
+
+
+def heirs() -> bool:
+    """Was a process born since the last call with somebody's socket in its hands? Then the table has changed silently.
+
+    A child inherits its parent's sockets and no event tells of it. One thread at a time asks.
+    """
+    alive = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    born = alive - _known_pids
+    _known_pids.intersection_update(alive)
+    _known_pids.update(born)
+    return any(_sockets_of(pid) for pid in born)
+
+
 def blind_to() -> str | None:
     """What this process may not see of the table; None for root."""
     return None if elevated() else "sockets of other users"
@@ -92,23 +107,25 @@ def _dump(protocol: int, family: int) -> Iterator[Entry]:
 def _holders(inodes: set[int]) -> dict[int, list[int]]:
     """The processes that hold each of these sockets, in order of their PIDs."""
     holders: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        folder = f"/proc/{name}/fd"
-        try:
-            files = os.listdir(folder)
-        except OSError:  # gone, or not ours to read
-            continue
-        seen = set()
-        for file in files:
-            try:
-                target = os.readlink(f"{folder}/{file}")
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                inode = int(target[8:-1])
-                if inode in inodes and inode not in seen:
-                    seen.add(inode)
-                    holders.setdefault(inode, []).append(int(name))
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        for inode in _sockets_of(pid) & inodes:
+            holders.setdefault(inode, []).append(pid)
     return holders
+
+
+def _sockets_of(pid: int) -> set[int]:
+    """Inodes of the sockets that a process holds; empty when it is gone or not ours to see."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        files = os.listdir(folder)
+    except OSError:
+        return set()
+    inodes = set()
+    for file in files:
+        try:
+            target = os.readlink(f"{folder}/{file}")
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(int(target[8:-1]))
+    return inodes

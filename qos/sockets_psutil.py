@@ -24,6 +24,11 @@ def sockets() -> list[SocketRow]:
     return rows
 
 
+def heirs() -> bool:
+    """Was a process born with somebody's socket in its hands? Not known here: no."""
+    return False
+
+
 def blind_to() -> str | None:
     """What this process may not see of the table; None when it sees all that psutil does."""
     return "sockets of other users"

@@ -80,6 +80,11 @@ def _table(function: Any, family: int, table: int) -> bytes:
     raise OSError(_INSUFFICIENT_BUFFER, "the socket table grows faster than it can be read")
 
 
+def heirs() -> bool:
+    """Was a process born with somebody's socket in its hands? Windows names a socket's creator, whoever uses it: no."""
+    return False
+
+
 def blind_to() -> str | None:
     """What this process may not see of the table: nothing."""
     return None
