@@ -1,0 +1,121 @@
+"""The body of ``autoqos backtest``."""
+
+import json
+from pathlib import Path
+
+import typer
+
+from forecaster import report
+from forecaster.backtest import Evaluation, evaluate
+from forecaster.csvfile import read_csv
+from forecaster.folds import TooShortError, minimum_rows
+from forecaster.frames import Frame
+from forecaster.models import NAMES, candidates
+from forecaster.plan import SHORTEST_LOOKBACK, plan
+from forecaster.progress import Bar
+from forecaster.trainer import Trainer, unavailable
+from forecaster.windows import Task
+from qos.clock import SYSTEM
+from qos.errors import ConfigError
+from qos.units import format_duration, parse_duration_ns
+
+
+def run_backtest(
+    *,
+    file: Path,
+    time: str,
+    value: str,
+    features: str,
+    every: str | None,
+    horizon: int,
+    folds: int,
+    sequence: int,
+    models: str,
+    counter: bool,
+    seed: int,
+    plots: Path | None,
+    as_json: bool,
+) -> None:
+    """Reads, scores, writes to standard output. Raises ConfigError."""
+    names = parse_models(models)
+    try:
+        step_ns = parse_duration_ns(every) if every else None
+    except ValueError as error:
+        raise ConfigError(f"--every: {error}") from None
+    if step_ns is not None and step_ns <= 0:
+        raise ConfigError("--every: must be more than zero")
+    frame = read_csv(file, time, value, [f for f in features.split(",") if f], step_ns, counter=counter)
+    evaluation = assess(frame, horizon=horizon, sequence=sequence, folds=folds, names=names, seed=seed)
+    drawn: tuple[Path, ...] = ()
+    if plots is not None:
+        from forecaster.plots import draw_all, draw_targets
+
+        drawn = draw_all(plots, value, frame, evaluation)
+        side_by_side = draw_targets(plots, {value: evaluation})
+        drawn += (side_by_side,) if side_by_side else ()
+    if as_json:
+        typer.echo(json.dumps(report.as_json(frame, evaluation), indent=2))
+        return
+    _write(value, frame, evaluation, drawn)
+
+
+def assess(frame: Frame, *, horizon: int, sequence: int, folds: int, names: tuple[str, ...], seed: int) -> Evaluation:
+    """Plans and evaluates with a progress bar. Raises ConfigError for a series that cannot be scored."""
+    try:
+        planned = plan(frame, horizon=horizon, sequence=sequence, folds=folds, seed=seed)
+    except TooShortError as error:
+        least = minimum_rows(folds, Task(horizon, SHORTEST_LOOKBACK, frame.step_ns))
+        raise ConfigError(f"{error}: at least {least} are needed (or fewer folds, a shorter horizon)") from None
+    with Bar("reading", len(names) * len(planned.folds)) as bar:
+        why_not = unavailable()
+        with Trainer(bar.part) as trainer:
+            chosen, missing = candidates(names, planned.task, None if why_not else trainer, why_not or "")
+            try:
+                return evaluate(
+                    frame,
+                    planned.task,
+                    planned.folds,
+                    chosen,
+                    left_out=missing,
+                    clock=SYSTEM,
+                    on_fit=lambda model, fold, of: bar.next(f"{model}, fold {fold + 1} of {of}"),
+                )
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+
+
+def parse_models(text: str) -> tuple[str, ...]:
+    """Names from ``a,b`` or ``all``. Raises ConfigError with the names there are."""
+    if text == "all":
+        return NAMES
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in NAMES:
+            raise ConfigError(f"--models: no model {name!r}; there are {', '.join(NAMES)}")
+    if not names:
+        raise ConfigError(f"--models: name at least one of {', '.join(NAMES)}")
+    return names
+
+
+def _write(value: str, frame: Frame, evaluation: Evaluation, drawn: tuple[Path, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 120, highlight=False)
+    origins, horizon = int(evaluation.scored.sum()), evaluation.task.horizon
+    step = format_duration(frame.step_ns)
+    folds = sum(fold.scored for fold in evaluation.folds)
+    console.print(f"{value}: {frame.rows} steps of {step}, {folds} folds, {origins} origins, {horizon} steps ahead")
+    for note in evaluation.notes:
+        console.print(f"  {note}")
+    table = Table(box=None, pad_edge=False)
+    for place, header in enumerate(report.HEADERS):
+        table.add_column(header, justify="left" if place in (0, 10) else "right", no_wrap=True)
+    for row in report.rows(evaluation):
+        table.add_row(*row, style="bold" if row[-1] else None)
+    console.print(table)
+    for model, why in evaluation.left_out.items():
+        console.print(f"{model} took no part: {why}")
+    console.print(f"Served: {evaluation.choice.reason}.")
+    for path in drawn:
+        console.print(f"drawn: {path}")

@@ -1,0 +1,30 @@
+"""From a frame and settings to a task and its folds: what the length of a history allows."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from forecaster.folds import Fold, walk_forward
+from forecaster.frames import Frame
+from forecaster.windows import Task, seasons_for
+
+SHORTEST_LOOKBACK: Final = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task and the folds that it is scored on."""
+
+    task: Task
+    folds: tuple[Fold, ...]
+
+
+def plan(frame: Frame, *, horizon: int, sequence: int, folds: int, seed: int) -> Plan:
+    """A short history gets a shorter lookback (a fifth of it), and only seasons that its first training part holds
+    three of.
+
+    Raises TooShortError.
+    """
+    lookback = min(sequence, max(SHORTEST_LOOKBACK, frame.rows // 5))
+    task = Task(horizon, lookback, frame.step_ns, (), seed)
+    cuts = walk_forward(frame.rows, folds, task)
+    return Plan(Task(horizon, lookback, frame.step_ns, seasons_for(cuts[0].cut, frame.step_ns), seed), cuts)
