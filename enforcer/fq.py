@@ -80,10 +80,13 @@ class FlowQueues:
             self._new.append(flow)
         if self.backlog_bytes <= limit_bytes:
             return ()
-        return self._overflow(limit_bytes)
+        return self.overflow(limit_bytes)
 
-    def _overflow(self, limit_bytes: int) -> tuple[Parcel, ...]:
-        dropped = []
+    def overflow(self, limit_bytes: int) -> tuple[Parcel, ...]:
+        """Take from the heads of the fattest flows until at most ``limit_bytes`` wait (one packet a flow is kept)."""
+        dropped: list[Parcel] = []
+        if not self._flows:
+            return ()
         fat = max(self._flows.values(), key=lambda flow: flow.backlog_bytes)
         while self.backlog_bytes > limit_bytes:
             if len(fat.queue) <= 1:

@@ -156,6 +156,11 @@ class Shaper:
             self._waste.charge(parcel.size_bytes)
             self._bucket.charge(parcel.size_bytes)
 
+    def shed(self, now_ns: int, most_bytes: int) -> None:
+        """Drop from the fattest flows until at most ``most_bytes`` wait: memory is short."""
+        for lost in self._queues.overflow(most_bytes):
+            self._drop(now_ns, lost)
+
     def next_at(self, now_ns: int) -> int | None:
         """When ``release`` will do something: now or later; None while nothing waits."""
         if self._passing:

@@ -194,6 +194,13 @@ class FlowTable:
             if (kept := {port for port in ports if (protocol, port) not in others})
         }
 
+    def by_port(self) -> dict[tuple[int, int], frozenset[int]]:
+        """Everybody who holds a protocol's local port, on whatever address: (protocol, port) to PIDs."""
+        holders: dict[tuple[int, int], set[int]] = {}
+        for (protocol, _, _, port), held in self._claims.items():
+            holders.setdefault((protocol, port), set()).update(claim.pid for claim in held.values())
+        return {port: frozenset(pids) for port, pids in holders.items()}
+
     def shared_ports(self) -> set[tuple[int, int]]:
         """Protocol and port of every local port that more than one process holds, on whatever address."""
         holders: dict[tuple[int, int], set[int]] = {}

@@ -1,0 +1,148 @@
+"""Attribution: which application is behind which local port, now. Events first, then the socket table, merged.
+
+A thread reads flow events as they come and tells the engine about new flows at once; the rest is asked for by ticks. It
+owns the flow table and the identities of processes; it knows no limits and no packets. Our own processes are nobody:
+their ports are never limited.
+
+Open only while somebody is limited: with no limit there is no handle and no thread.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from enforcer.diversion import Transport
+from qos.clock import NS_PER_S, Clock
+from qos.divert import Drained, FlowEvent, FlowEvents
+from qos.flows import FlowTable, SocketRow
+from qos.processes import Identity, Processes
+
+_log = logging.getLogger(__name__)
+
+NUMBERS: Final[dict[int, Transport]] = {6: "tcp", 17: "udp"}
+RESEED_NS: Final = 2 * NS_PER_S
+"""How often the socket table is read again: for sockets older than the handles that start to be used."""
+
+
+class Events(Protocol):
+    """Flow events as they come."""
+
+    def recv(self, timeout_s: float | None = None) -> list[FlowEvent]:
+        """Raises Drained when closed."""
+
+    def shutdown_recv(self) -> None:
+        """No more events: a waiting ``recv`` ends."""
+
+    def close(self) -> None:
+        """Safe to call twice."""
+
+
+class Attribution:
+    """See the module. ``on_flow(protocol number, port, app)`` is called from the events' thread."""
+
+    def __init__(
+        self,
+        processes: Processes,
+        clock: Clock,
+        *,
+        on_flow: Callable[[int, int, str], None],
+        sockets: Callable[[], Sequence[SocketRow]],
+        events: Callable[[], Events] = FlowEvents,
+    ) -> None:
+        self._processes, self._clock = processes, clock
+        self._on_flow, self._sockets, self._open_events = on_flow, sockets, events
+        self._table = FlowTable()
+        self._lock = threading.Lock()
+        self._events: Events | None = None
+        self._thread: threading.Thread | None = None
+        self._seeded_ns: int | None = None
+        self._own: frozenset[int] = frozenset()
+        self._identities: dict[str, Identity] = {}
+        self.changed = threading.Event()
+        """Set when a flow came or went."""
+        self.failed: str | None = None
+
+    def start(self) -> None:
+        """Open the events, then read the table. Raises OSError."""
+        self._events = self._open_events()
+        self._thread = threading.Thread(target=self._listen, name="enforcer-flows", daemon=True)
+        self._thread.start()
+        self.refresh(force=True)
+
+    def stop(self) -> None:
+        """Close the events. Safe to call twice."""
+        events, self._events = self._events, None
+        if events is not None:
+            events.shutdown_recv()
+            if self._thread is not None:
+                self._thread.join(1)
+            events.close()
+
+    def set_own(self, pids: frozenset[int]) -> None:
+        """The processes that are ours."""
+        self._own = pids
+
+    def refresh(self, *, force: bool = False) -> None:
+        """Read the socket table again when it is time."""
+        now_ns = self._clock.monotonic_ns()
+        if not force and self._seeded_ns is not None and now_ns - self._seeded_ns < RESEED_NS:
+            return
+        self._seeded_ns = now_ns
+        rows = self._sockets()
+        with self._lock:
+            self._table.seed(rows, now_ns)
+            self._table.expire(now_ns)
+            self._processes.sweep(now_ns)
+
+    def owners(self) -> dict[tuple[Transport, int], frozenset[str]]:
+        """The applications behind each local port."""
+        now_ns = self._clock.monotonic_ns()
+        result: dict[tuple[Transport, int], frozenset[str]] = {}
+        with self._lock:
+            for (number, port), pids in self._table.by_port().items():
+                protocol = NUMBERS.get(number)
+                if protocol is not None:
+                    result[protocol, port] = frozenset(self._app(pid, now_ns) for pid in pids)
+        return result
+
+    def identities(self) -> dict[str, Identity]:
+        """What is known of the applications met so far, by name."""
+        with self._lock:
+            return dict(self._identities)
+
+    def _app(self, pid: int, now_ns: int) -> str:
+        if pid in self._own:
+            return ""
+        identity = self._processes.identify(pid, now_ns)
+        self._identities[identity.app] = identity
+        return identity.app
+
+    def _listen(self) -> None:
+        events = self._events
+        assert events is not None
+        try:
+            while True:
+                self._apply(events.recv(None))
+        except Drained:
+            return
+        except Exception as error:  # the thread's one catch-all: without events new flows are caught by the table
+            _log.exception("the flow events failed")
+            self.failed = f"flow events failed: {type(error).__name__}: {error}"
+            self.changed.set()
+
+    def _apply(self, batch: Sequence[FlowEvent]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        came: list[tuple[int, int, str]] = []
+        with self._lock:
+            for event in batch:
+                self._table.apply(event)
+                if event.kind in ("established", "connect", "bind", "accept") and event.local_port:
+                    key = (event.protocol, event.family, event.local_addr, event.local_port)
+                    holder = self._table.owner(key)
+                    if holder is not None and not holder.shared and not holder.closed:
+                        came.append((event.protocol, event.local_port, self._app(holder.pid, now_ns)))
+        for protocol, port, app in came:
+            self._on_flow(protocol, port, app)
+        if batch:
+            self.changed.set()

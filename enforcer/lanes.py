@@ -1,0 +1,189 @@
+"""Lanes: which shaper a packet goes through. Packets in, packets to send now out; no thread, handle or clock.
+
+An application under a limit has a lane: a shaper per limited direction. A packet finds its lane by protocol and local
+port; everybody else's packets, and everything that is no IP packet, come straight back in the order they came.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from enforcer.codel import LINUX, Aim
+from enforcer.exempt import parcel_of
+from enforcer.mark import with_ce
+from enforcer.parcel import Counts, Direction, Parcel
+from enforcer.shaper import Shaper
+from qos.divert import RawPacket
+from qos.packet import parse
+
+MAX_HELD_BYTES: Final = 32_000_000
+"""All lanes together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What an application is held to, bits per second. None: not held in that direction."""
+
+    down_bps: int | None = None
+    up_bps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one lane did in one direction since the last tally, and how it stands."""
+
+    counts: Counts
+    """Since the lane was made."""
+    backlog_bytes: int
+    worst_wait_ns: int
+    """Longest wait of a packet released since the last tally, or of one that waits still."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    down: Shaper | None = None
+    up: Shaper | None = None
+
+    @property
+    def shapers(self) -> tuple[Shaper, ...]:
+        return tuple(shaper for shaper in (self.down, self.up) if shaper is not None)
+
+
+class Lanes:
+    """All lanes. One thread at a time."""
+
+    def __init__(self, platform: Aim = LINUX) -> None:
+        self._platform = platform
+        self._lanes: dict[str, _Lane] = {}
+        self._owners: dict[tuple[int, int], str] = {}
+        self._ports: dict[tuple[int, int], _Lane] = {}
+        self._seen = 0
+        self._foreign = 0
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    @property
+    def seen(self) -> int:
+        """Packets taken so far."""
+        return self._seen
+
+    @property
+    def foreign(self) -> int:
+        """Of them, those of nobody who is limited: passed on at once."""
+        return self._foreign
+
+    def set_rates(self, now_ns: int, rates: Mapping[str, Rates]) -> list[RawPacket]:
+        """The limits from now on. Returns what waited in lanes that ended: send it."""
+        freed: list[RawPacket] = []
+        for app in [app for app in self._lanes if app not in rates]:
+            for shaper in self._lanes.pop(app).shapers:
+                freed += _raw(shaper.drain())
+        for app, wanted in rates.items():
+            lane = self._lanes.setdefault(app, _Lane())
+            lane.down = self._shaper(now_ns, lane.down, wanted.down_bps, True, freed)
+            lane.up = self._shaper(now_ns, lane.up, wanted.up_bps, False, freed)
+        self._index()
+        return freed
+
+    def _shaper(
+        self, now_ns: int, shaper: Shaper | None, rate_bps: int | None, inbound: bool, freed: list[RawPacket]
+    ) -> Shaper | None:
+        if rate_bps is None:
+            if shaper is not None:
+                freed += _raw(shaper.drain())
+            return None
+        if shaper is None:
+            return Shaper(now_ns, rate_bps, inbound=inbound, platform=self._platform)
+        shaper.set_rate(now_ns, rate_bps)
+        return shaper
+
+    def set_owners(self, owners: Mapping[tuple[int, int], str]) -> None:
+        """Who is behind each (protocol number, local port). Ports of the unlimited may be in it."""
+        self._owners = dict(owners)
+        self._index()
+
+    def adopt(self, protocol: int, port: int, app: str) -> None:
+        """One more port, learned between two ``set_owners``."""
+        self._owners[protocol, port] = app
+        lane = self._lanes.get(app)
+        if lane is not None:
+            self._ports[protocol, port] = lane
+
+    def _index(self) -> None:
+        lanes = self._lanes
+        self._ports = {port: lanes[app] for port, app in self._owners.items() if app in lanes}
+
+    def take(self, now_ns: int, packets: Iterable[RawPacket]) -> list[RawPacket]:
+        """Packets from the system; returns what is to be sent now."""
+        out: list[RawPacket] = []
+        touched: dict[int, Shaper] = {}
+        ports = self._ports
+        for packet in packets:
+            self._seen += 1
+            headers = parse(packet.data)
+            lane = None
+            if headers is not None:
+                port = headers.source_port if packet.outbound else headers.destination_port
+                lane = ports.get((headers.protocol, port))
+            shaper = None if lane is None else lane.up if packet.outbound else lane.down
+            if shaper is None or headers is None:
+                self._foreign += lane is None
+                out.append(packet)
+                continue
+            shaper.submit(now_ns, parcel_of(headers, min(packet.timestamp_ns, now_ns), packet))
+            touched[id(shaper)] = shaper
+        for shaper in touched.values():
+            out += _raw(shaper.release(now_ns))
+        return self._bounded(now_ns, out, touched.values())
+
+    def _bounded(self, now_ns: int, out: list[RawPacket], touched: Iterable[Shaper]) -> list[RawPacket]:
+        for shaper in touched:
+            if shaper.backlog_bytes > MAX_HELD_BYTES // 16 and self._held() > MAX_HELD_BYTES:
+                shaper.shed(now_ns, MAX_HELD_BYTES // 16)
+        return out
+
+    def _held(self) -> int:
+        return sum(shaper.backlog_bytes for shaper in self._all())
+
+    def release(self, now_ns: int) -> list[RawPacket]:
+        """What may leave now."""
+        out: list[RawPacket] = []
+        for shaper in self._all():
+            if shaper.backlog_packets:
+                out += _raw(shaper.release(now_ns))
+        return out
+
+    def next_at(self, now_ns: int) -> int | None:
+        """When ``release`` will give something; None while nothing waits."""
+        times = [then for shaper in self._all() if (then := shaper.next_at(now_ns)) is not None]
+        return min(times, default=None)
+
+    def drain(self) -> list[RawPacket]:
+        """Everything that waits: send it. No lane is left; packets that come now pass at once."""
+        return self.set_rates(0, {})
+
+    def tally(self, now_ns: int) -> dict[str, dict[Direction, Tally]]:
+        """How every lane does. Asking resets the worst waits."""
+        result: dict[str, dict[Direction, Tally]] = {}
+        for app, lane in self._lanes.items():
+            sides: dict[Direction, Tally] = {}
+            if lane.down is not None:
+                sides["down"] = _tally(now_ns, lane.down)
+            if lane.up is not None:
+                sides["up"] = _tally(now_ns, lane.up)
+            result[app] = sides
+        return result
+
+    def _all(self) -> Iterable[Shaper]:
+        return (shaper for lane in self._lanes.values() for shaper in (lane.down, lane.up) if shaper is not None)
+
+
+def _tally(now_ns: int, shaper: Shaper) -> Tally:
+    oldest = shaper.oldest_ns()
+    worst = max(shaper.worst_sojourn_ns(), 0 if oldest is None else now_ns - oldest)
+    return Tally(shaper.counts, shaper.backlog_bytes, worst)
+
+
+def _raw(parcels: Iterable[Parcel]) -> list[RawPacket]:
+    return [replace(p.raw, data=with_ce(p.raw.data)) if p.marked else p.raw for p in parcels]

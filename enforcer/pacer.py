@@ -1,0 +1,29 @@
+"""Waiting for the next packet's time: ``Pace.wait(seconds | None)`` and ``Pace.wake()``. One file per system.
+
+Elsewhere an event's timed wait is precise to a fraction of a millisecond; Windows has a file of its own.
+"""
+
+import sys
+import threading
+
+if sys.platform == "win32":
+    from enforcer.pacer_windows import Pace
+else:
+
+    class Pace:
+        """A thread's nap that another thread can end."""
+
+        def __init__(self) -> None:
+            self._event = threading.Event()
+
+        def wait(self, seconds: float | None) -> None:
+            """Return after ``seconds`` (None: any time) or as soon as somebody called ``wake``."""
+            self._event.wait(seconds)
+            self._event.clear()
+
+        def wake(self) -> None:
+            """End the nap, or the next one."""
+            self._event.set()
+
+        def close(self) -> None:
+            """Nothing is held here."""
