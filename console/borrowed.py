@@ -28,14 +28,20 @@ class BorrowedCollector:
         for line in self._process.stderr:
             self._last_line = line.decode("utf-8", "replace").strip() or self._last_line
 
+    def ended(self) -> str | None:
+        """The child's last words when it has ended; None while it runs."""
+        if self._process.poll() is None:
+            return None
+        self._reader.join(1)
+        return self._last_line.removeprefix("autoqos: ") or f"status {self._process.returncode}, without a word"
+
     def wait_for(self, measured_ns: int, patience_s: float) -> Live:
         """The first live document with so much measured. Raises ConfigError with the child's words when it ends."""
         pause = threading.Event()
         deadline_ns = clock.monotonic_ns() + int(patience_s * 1e9)
         while clock.monotonic_ns() < deadline_ns:
-            if self._process.poll() is not None:
-                self._reader.join(1)
-                raise ConfigError(self._last_line.removeprefix("autoqos: ") or "the collector ended without a word")
+            if (words := self.ended()) is not None:
+                raise ConfigError(words)
             live = self._read()
             if live is not None and live.time_ns - live.started_ns >= measured_ns * 9 // 10:
                 return live

@@ -172,12 +172,13 @@ def report(
     data: DataOption = None,
 ) -> None:
     """CPU, memory and bandwidth of the chosen applications compared, in one picture."""
-    from console.report import write_report
+    from console.report import window_of, write_report
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, None)
     with context.reading() as store:
-        say(*write_report(store, context.config, output, start_ns, stop_ns, tuple(apps or ())))
+        window = window_of(start_ns, stop_ns, context.config.interval)
+        say(*write_report(store, context.config, output, window, tuple(apps or ())))
 
 
 def clear_log(config: ConfigOption = None, data: DataOption = None) -> None:

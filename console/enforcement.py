@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from console.live import Live, parse_live
-from console.overrides import PREFIX, States, paused, read_override
+from console.overrides import PREFIX, Override, States, paused, read_overrides
 from qos.config import Config
 from qos.service import HEARTBEAT_NS
 
@@ -103,11 +103,11 @@ def read_enforcement(states: States, config: Config, now_ns: int) -> Enforcement
 
 def _policies(states: States, judged: Mapping[str, Any], live: Live | None, now_ns: int) -> tuple[AppPolicy, ...]:
     rows = {row.app: row for row in live.apps} if live is not None else {}
-    by_hand = {key.removeprefix(PREFIX) for key in states.states(PREFIX)}
+    by_hand = read_overrides(states, now_ns)
     policies = []
     for app in {*judged, *rows, *by_hand}:
         item = judged.get(app) or {}
-        override = read_override(states, app, now_ns)
+        override = by_hand.get(app, Override())
         row = rows.get(app)
         numbers = {name: item.get(name) for name in _NUMBERS}
         priority, source = item.get("priority"), str(item.get("source") or "")

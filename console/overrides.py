@@ -56,7 +56,16 @@ class Override:
 
 def read_override(states: States, app: str, now_ns: int) -> Override:
     """What is in force by hand for ``app``; limits whose time is over are gone."""
-    document = states.get_state(PREFIX + app)
+    return _override(states.get_state(PREFIX + app), now_ns)
+
+
+def read_overrides(states: States, now_ns: int) -> dict[str, Override]:
+    """The same for every application that has any, by name."""
+    found = {key.removeprefix(PREFIX): _override(value, now_ns) for key, value in states.states(PREFIX).items()}
+    return {app: override for app, override in found.items() if override.priority is not None or override.limited}
+
+
+def _override(document: object, now_ns: int) -> Override:
     if not isinstance(document, dict):
         return Override()
     known = {name: document.get(name) for name in ("priority", "down_bps", "up_bps", "until_ns")}

@@ -5,6 +5,7 @@ An entry point is ``run(config, config_path, data, stop) -> int`` and blocks unt
 
 import importlib
 import importlib.util
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,7 +49,7 @@ def wanted(config: Config) -> tuple[str, ...]:
     With InfluxDB the shipper runs here, and the forecaster beside the database that it reads (docker compose).
     """
     chosen = ["collector", "enforcer"]
-    if config.influxdb is not None:
+    if config.influxdb is not None or os.environ.get("INFLUX_URL"):
         chosen.append("shipper")
     elif config.forecast.enabled:
         chosen.append("forecaster")

@@ -70,12 +70,13 @@ class Shell:
             self._write(f"{answer!r} is no priority: 0 to 5, or DEFAULT")
 
     def _write_report(self) -> None:
-        from console.report import write_report
+        from console.report import window_of, write_report
         from qos.errors import ConfigError
 
         now_ns = clock.wall_ns()
         config = self._steering.context.config
         try:
-            self._write(*write_report(self._steering.store, config, self._report, now_ns - _HOUR_NS, now_ns, ()))
+            window = window_of(now_ns - _HOUR_NS, now_ns, config.interval)
+            self._write(*write_report(self._steering.store, config, self._report, window))
         except ConfigError as error:
             self._write(*error.lines)

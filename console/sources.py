@@ -16,11 +16,13 @@ def open_source(context: Context, source: str) -> Iterator[Reader]:
         with context.reading() as store:
             yield store
         return
-    if context.config.influxdb is None:
-        raise ConfigError("--from influxdb: no influxdb in the settings: add url, org and bucket to config.yaml")
+    from qos.influx import influx_settings
     from qos.store.influx import InfluxStore
 
-    reader = InfluxStore(context.config.influxdb, load_secrets(context.config_path))
+    settings = influx_settings(context.config)
+    if settings is None:
+        raise ConfigError("--from influxdb: no influxdb in the settings: add url, org and bucket to config.yaml")
+    reader = InfluxStore.open(settings, load_secrets(context.config_path).influx_token)
     try:
         yield reader
     finally:

@@ -3,6 +3,7 @@
 Reads the heartbeats and asks the system whether their processes live; works when nothing runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from qos.store.sqlite import SqliteStore
 
 _SILENT_NS: Final = 3 * HEARTBEAT_NS
+_CURSOR: Final = "influxdb"
+"""The outbox's name in the store."""
 _PER_ROUND: Final = ("forecaster",)
 """Parts that write a heartbeat per round, so that an old one says nothing."""
 
@@ -101,7 +104,7 @@ def read_status(context: Context, now_ns: int) -> Status:
             store.size_bytes(),
             parts,
             live if collecting else None,
-            _outbox(context, store, now_ns),
+            _outbox(context, store, parts, now_ns),
             paused=store.get_state("override:pause") is not None,
         )
 
@@ -175,16 +178,24 @@ def _cpu(store: "SqliteStore", name: str, process: psutil.Process | None, now_ns
     return round(100 * (times.user + times.system) / lived, 2) if lived > 0 else None
 
 
-def _outbox(context: Context, store: "SqliteStore", now_ns: int) -> dict[str, Any] | None:
-    if context.config.influxdb is None:
+def _outbox(context: Context, store: "SqliteStore", parts: Sequence[PartStatus], now_ns: int) -> dict[str, Any] | None:
+    """What waits for InfluxDB: the shipper's own words while it runs, else counted in the store."""
+    running = any(part.part == "shipper" and part.running for part in parts)
+    said = (state_of(store, "part:shipper") or {}) if running else {}
+    if context.config.influxdb is None and not said:
         return None
-    backlog = store.backlog("influx")
-    shipper = state_of(store, "part:shipper") or {}
-    known = ("part", "pid", "time_ns", "state", "detail")
+    rows, oldest_ns, aged_out = said.get("rows"), said.get("oldest_ns"), said.get("aged_out")
+    if rows is None:
+        backlog = store.backlog(_CURSOR)
+        rows, oldest_ns, aged_out = backlog.rows, backlog.oldest_ns, backlog.aged_out
     return {
-        "url": context.config.influxdb.url,
-        "rows": backlog.rows,
-        "oldest": rfc3339(backlog.oldest_ns) if backlog.oldest_ns is not None else None,
-        "oldest_age_s": round((now_ns - backlog.oldest_ns) / 1e9, 1) if backlog.oldest_ns is not None else None,
-        "aged_out": backlog.aged_out,
-    } | {name: value for name, value in shipper.items() if name not in known}
+        "url": said.get("url") or (context.config.influxdb.url if context.config.influxdb else ""),
+        "running": running,
+        "rows": rows,
+        "oldest": rfc3339(oldest_ns) if oldest_ns is not None else None,
+        "oldest_age_s": round((now_ns - oldest_ns) / 1e9, 1) if oldest_ns is not None else None,
+        "aged_out": aged_out,
+        "rejected": said.get("rejected"),
+        "rate": said.get("rate"),
+        "last_error": said.get("last_error") or "",
+    }

@@ -1,0 +1,62 @@
+"""What the live window shows, read from the store once a second: the present, and how each application is treated."""
+
+from dataclasses import dataclass, field
+
+from console.borrowed import BorrowedCollector
+from console.context import Context
+from console.enforcement import AppPolicy, Enforcement, read_enforcement
+from console.live import Live, parse_live
+from console.overrides import Override, read_overrides
+from qos.errors import StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look. ``live`` is None while nobody measures; ``trouble`` then says why."""
+
+    live: Live | None = None
+    enforcement: Enforcement | None = None
+    by_hand: dict[str, Override] = field(default_factory=dict)
+    trouble: str = ""
+
+    def policy(self, app: str) -> AppPolicy | None:
+        """How an application is treated."""
+        return self.enforcement.find(app) if self.enforcement is not None else None
+
+    def priority(self, app: str) -> int | None:
+        """Its level: the enforcer's word, else what is set by hand."""
+        policy = self.policy(app)
+        return policy.priority if policy is not None else None
+
+
+class Feed:
+    """Reads snapshots. ``collector`` is the one borrowed for this window, if there was none."""
+
+    def __init__(self, context: Context, collector: BorrowedCollector | None) -> None:
+        self.context = context
+        self._collector = collector
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether the collector ends with this window."""
+        return self._collector is not None
+
+    def read(self, now_ns: int) -> Snapshot:
+        """The present (UTC ns). Never raises for a store that is busy or not there yet."""
+        if self._collector is not None and (words := self._collector.ended()) is not None:
+            return Snapshot(trouble=f"the collector ended: {words}")
+        if not self.context.store_path.exists():
+            return Snapshot(trouble="waiting for the first measurement")
+        try:
+            with self.context.reading() as store:
+                live = parse_live(store.get_state("live"))
+                enforcement = read_enforcement(store, self.context.config, now_ns)
+                by_hand = read_overrides(store, now_ns)
+        except StoreUnavailable as error:
+            return Snapshot(trouble=f"store: {error}")
+        if live is None or not live.fresh(now_ns):
+            words = (
+                "waiting for the first measurement" if self.borrowed else "no collector is running: start `autoqos up`"
+            )
+            return Snapshot(None, enforcement, by_hand, words)
+        return Snapshot(live, enforcement, by_hand)
