@@ -115,7 +115,7 @@ class Loop:
                 stopping = stop.wait(min(wait_ns, PULSE_NS) / NS_PER_S)
                 now_ns = self._time.monotonic_ns()
                 if stopping or not schedule.wait_ns(now_ns):
-                    self.tick(schedule.arrive(now_ns, self._time.wall_ns()), now_ns)
+                    self.tick(schedule.arrive(now_ns, self._time.wall_ns()), now_ns, last=stopping)
                 if stopping:
                     break
                 self._follow_config(now_ns)
@@ -127,7 +127,7 @@ class Loop:
             self._heartbeat.end(self._time.wall_ns())
             self._outlet.write((), self._documents, self._time.monotonic_ns() + MAINTAIN_NS)
 
-    def tick(self, arrival: Arrival, now_ns: int) -> None:
+    def tick(self, arrival: Arrival, now_ns: int, *, last: bool = False) -> None:
         """Measure, account, write."""
         wall_ns = self._time.wall_ns()
         self.skipped += arrival.skipped
@@ -147,7 +147,9 @@ class Loop:
         self._lost += sample.lost
         self._read_levels(now_ns, wall_ns)
         moved = [(delta, self._who(delta, now_ns)) for delta in sample.deltas]
-        points: list[Point] = list(self.ledger.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priority))
+        points: list[Point] = list(
+            self.ledger.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priority, last=last)
+        )
         points += self._probe_points()
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)

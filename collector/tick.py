@@ -1,9 +1,7 @@
 """The accounting of one tick: what processes moved and what the interfaces counted become points and totals.
 
-Pure: no clock, no socket, no store. The sum of all applications plus ``unattributed`` equals the interface counters.
-Both are read one after the other, so a packet may be counted on one side a tick earlier: what was attributed beyond
-the interfaces in one tick is taken off the next tick's remainder, and only the next one's, so that traffic which never
-passes a counted interface cannot hide another's. ``unattributed`` is never negative.
+Pure: no clock, no socket, no store. The sum of all applications plus ``unattributed`` equals the interface counters;
+``collector.remainder`` keeps that true although the two are not read at the same instant.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +10,7 @@ from typing import Final
 
 from collector.capture import Delta
 from collector.host import InterfaceDelta
+from collector.remainder import Remainder
 from qos.apps import AppNames, Identity
 from qos.points import AppTraffic, HostTraffic, Point, ProcessTraffic
 
@@ -85,7 +84,8 @@ class Ledger:
         self.apps: dict[str, AppTotal] = {}
         self.unattributed = Flowing()
         self.total = Flowing()
-        self._carry = (0, 0)
+        self._rx, self._tx = Remainder(), Remainder()
+        self._clock_ns = 0
         self._recent: list[tuple[int, int]] = []
 
     @property
@@ -101,10 +101,12 @@ class Ledger:
         moved: Iterable[tuple[Delta, Identity | None]],
         interfaces: Sequence[InterfaceDelta],
         priority_of: PriorityOf,
+        *,
+        last: bool = False,
     ) -> tuple[Point, ...]:
         """One tick's points: applications and processes with traffic, every counted interface.
 
-        ``now_ns`` is UTC, ``elapsed_ns`` the monotonic time since the last tick.
+        ``now_ns`` is UTC, ``elapsed_ns`` the monotonic time since the last tick; ``last``: there is no later one.
         """
         by_process: dict[tuple[int, int], _Sum] = {}
         by_app: dict[str, _Sum] = {}
@@ -133,7 +135,7 @@ class Ledger:
                 priority = self.apps[app].priority
                 points.append(self._app_point(now_ns, app, total, priority))
             self._app(app, total, now_ns, elapsed_ns)
-        points += self._host_points(now_ns, elapsed_ns, by_app.values(), interfaces)
+        points += self._host_points(now_ns, elapsed_ns, by_app.values(), interfaces, last=last)
         return tuple(points)
 
     def _quiet(self) -> None:
@@ -178,18 +180,24 @@ class Ledger:
         )
 
     def _host_points(
-        self, now_ns: int, elapsed_ns: int, attributed: Iterable[_Sum], interfaces: Sequence[InterfaceDelta]
+        self,
+        now_ns: int,
+        elapsed_ns: int,
+        attributed: Iterable[_Sum],
+        interfaces: Sequence[InterfaceDelta],
+        *,
+        last: bool,
     ) -> list[Point]:
         sums = list(attributed)
-        named = (sum(s.rx_bytes for s in sums), sum(s.tx_bytes for s in sums))
-        counted = (sum(i.moved.rx_bytes for i in interfaces), sum(i.moved.tx_bytes for i in interfaces))
-        rest = tuple(max(0, c - n + carry) for c, n, carry in zip(counted, named, self._carry, strict=True))
-        self._carry = (min(0, counted[0] - named[0]), min(0, counted[1] - named[1]))
-        self._recent = [*self._recent, (sum(named), sum(counted))][-_SMOOTH:]
-        _flow(self.unattributed, _Sum(rest[0], rest[1]), now_ns, elapsed_ns)
-        _flow(self.total, _Sum(counted[0], counted[1]), now_ns, elapsed_ns)
-        rx_shares = shares(rest[0], [i.moved.rx_bytes for i in interfaces])
-        tx_shares = shares(rest[1], [i.moved.tx_bytes for i in interfaces])
+        named_rx, named_tx = sum(s.rx_bytes for s in sums), sum(s.tx_bytes for s in sums)
+        rx, tx = {i.name: i.moved.rx_bytes for i in interfaces}, {i.name: i.moved.tx_bytes for i in interfaces}
+        counted = _Sum(sum(rx.values()), sum(tx.values()))
+        self._clock_ns += elapsed_ns
+        rx_rest = self._rx.settle(self._clock_ns, rx, named_rx, last=last)
+        tx_rest = self._tx.settle(self._clock_ns, tx, named_tx, last=last)
+        self._recent = [*self._recent, (named_rx + named_tx, counted.rx_bytes + counted.tx_bytes)][-_SMOOTH:]
+        _flow(self.unattributed, _Sum(sum(rx_rest.values()), sum(tx_rest.values())), now_ns, elapsed_ns)
+        _flow(self.total, counted, now_ns, elapsed_ns)
         return [
             HostTraffic(
                 time_ns=now_ns,
@@ -201,26 +209,11 @@ class Ledger:
                 tx_drops=i.moved.tx_drops,
                 rx_errors=i.moved.rx_errors,
                 tx_errors=i.moved.tx_errors,
-                unattributed_rx_bytes=rx,
-                unattributed_tx_bytes=tx,
+                unattributed_rx_bytes=rx_rest[i.name],
+                unattributed_tx_bytes=tx_rest[i.name],
             )
-            for i, rx, tx in zip(interfaces, rx_shares, tx_shares, strict=True)
+            for i in interfaces
         ]
-
-
-def shares(whole: int, weights: Sequence[int]) -> list[int]:
-    """``whole`` split in proportion to ``weights``, in integers that add up to it (all zero without any weight)."""
-    total = sum(weights)
-    if not total:
-        return [0] * len(weights)
-    passed = given = 0
-    result = []
-    for weight in weights:
-        passed += weight
-        upto = whole * passed // total
-        result.append(upto - given)
-        given = upto
-    return result
 
 
 def _flow(total: Flowing, moved: _Sum, now_ns: int, elapsed_ns: int) -> None:

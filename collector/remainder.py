@@ -1,0 +1,89 @@
+"""What the interfaces counted and no application was named for: the remainder, settled so that bytes are conserved.
+
+Pure. Interfaces and applications are not read at the same instant, and some backends name a packet a little after it
+was counted. A tick's remainder is therefore held for ``HOLD_NS``: what later ticks attribute beyond their own interface
+bytes settles it, and only what is left after that is reported. So the sum of applications and remainder stays the sum
+of the interfaces. What is attributed beyond that is taken off the next tick's remainder and then forgotten, so that
+traffic which never passes a counted interface cannot hide another's.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+HOLD_NS: Final = 10**9
+
+
+@dataclass(slots=True)
+class _Held:
+    since_ns: int
+    by_interface: dict[str, int]
+
+
+class Remainder:
+    """One direction's remainder."""
+
+    def __init__(self, hold_ns: int = HOLD_NS) -> None:
+        self._hold_ns = hold_ns
+        self._held: deque[_Held] = deque()
+        self._ahead = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait to be settled or reported."""
+        return sum(sum(entry.by_interface.values()) for entry in self._held)
+
+    def settle(
+        self, clock_ns: int, counted: Mapping[str, int], attributed: int, *, last: bool = False
+    ) -> dict[str, int]:
+        """Take in one tick and return what is reported now, for each interface in ``counted``.
+
+        ``clock_ns`` only ever grows (monotonic); ``last`` reports everything that is still held.
+        """
+        rest = sum(counted.values()) - attributed
+        if rest >= 0:
+            over = min(rest, self._ahead)
+            names = list(counted)
+            split = shares(rest - over, [counted[name] for name in names])
+            self._held.append(_Held(clock_ns, {name: part for name, part in zip(names, split, strict=True) if part}))
+            self._ahead = 0
+        else:
+            self._ahead = self._take_back(-rest)
+        return self._report(clock_ns, counted, last)
+
+    def _take_back(self, amount: int) -> int:
+        """Settle held bytes, oldest first; what could not be settled."""
+        for entry in self._held:
+            for name in list(entry.by_interface):
+                part = min(amount, entry.by_interface[name])
+                entry.by_interface[name] -= part
+                amount -= part
+            if not amount:
+                break
+        return amount
+
+    def _report(self, clock_ns: int, counted: Mapping[str, int], last: bool) -> dict[str, int]:
+        report = dict.fromkeys(counted, 0)
+        if not report:
+            return report
+        first = next(iter(report))
+        while self._held and (last or clock_ns - self._held[0].since_ns >= self._hold_ns):
+            for name, part in self._held.popleft().by_interface.items():
+                report[name if name in report else first] += part  # an interface that is gone: its bytes are not
+        return report
+
+
+def shares(whole: int, weights: Sequence[int]) -> list[int]:
+    """``whole`` split in proportion to ``weights``, in integers that add up to it (all zero without any weight)."""
+    total = sum(weights)
+    if not total:
+        return [0] * len(weights)
+    passed = given = 0
+    result = []
+    for weight in weights:
+        passed += weight
+        upto = whole * passed // total
+        result.append(upto - given)
+        given = upto
+    return result
