@@ -20,7 +20,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,28 @@ class InfluxQL:
     real: bool = False
     """True for the server named by ``AUTOQOS_TEST_INFLUX_URL``: it has tokens and ``/api/v2``."""
     server: Server | None = field(default=None, repr=False)
+
+    @contextlib.contextmanager
+    def fresh(self) -> "Iterator[InfluxQL]":
+        """Another empty database on the same server, dropped afterwards."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        self._make(name)
+        try:
+            yield replace(self, bucket=name)
+        finally:
+            self._drop(name)
+
+    def _make(self, name: str) -> None:
+        if self.real:
+            _real_bucket(self.url, self.token, self.org, name)
+        else:
+            call(self.url + "/query", query={"q": f'CREATE DATABASE "{name}"'}, body=b"")
+
+    def _drop(self, name: str) -> None:
+        if self.real:
+            _drop_real_bucket(self.url, self.token, self.org, name)
+        else:
+            call(self.url + "/query", query={"q": f'DROP DATABASE "{name}"'}, body=b"")
 
     def write(self, points: Iterable[Point]) -> None:
         """Write points as the agent would ship them; raises urllib.error.HTTPError for what the server refuses."""
@@ -211,22 +233,17 @@ def victoria_metrics(data: Path) -> Iterator[Server]:
 @contextlib.contextmanager
 def influxql(data: Path) -> Iterator[InfluxQL]:
     """An empty database on the server named by ``AUTOQOS_TEST_INFLUX_URL``, else on an own influxdb 1.6.7."""
-    bucket = f"t{uuid.uuid4().hex[:12]}"
     url = os.environ.get("AUTOQOS_TEST_INFLUX_URL", "").rstrip("/")
     if url:
         token, org = (
             os.environ.get("AUTOQOS_TEST_INFLUX_TOKEN", ""),
             os.environ.get("AUTOQOS_TEST_INFLUX_ORG", "autoqos"),
         )
-        _real_bucket(url, token, org, bucket)
-        try:
-            yield InfluxQL(url, bucket, token, org, real=True)
-        finally:
-            _drop_real_bucket(url, token, org, bucket)
+        with InfluxQL(url, "", token, org, real=True).fresh() as database:
+            yield database
     else:
-        with influxd_v1(data) as server:
-            call(server.url + "/query", query={"q": f'CREATE DATABASE "{bucket}"'}, body=b"")
-            yield InfluxQL(server.url, bucket, server=server)
+        with influxd_v1(data) as server, InfluxQL(server.url, "", server=server).fresh() as database:
+            yield database
 
 
 def exported(server: Server, match: str) -> dict[tuple[tuple[str, str], ...], dict[int, float]]:

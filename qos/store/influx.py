@@ -218,8 +218,10 @@ def _without(series: Series, time_ns: int) -> Series:
 
 def _typed(field: FieldSpec, how: str, value: Any) -> Any:
     """JSON has one kind of number: give the field's own kind back. A downsampled mean of integers stays a float."""
-    if value is None or (field.kind == "str" and how != "count"):
+    if how == "count":
+        return 0 if value is None else int(value)
+    if value is None or field.kind == "str":
         return value
-    if how != "count" and (field.kind == "float" or how == "mean" or value != int(value)):
+    if field.kind == "float" or how == "mean" or value != int(value):
         return float(value)
     return int(value)
