@@ -3,8 +3,10 @@
 On an own influxdb 1.6.7, or on the real server named by ``AUTOQOS_TEST_INFLUX_URL``.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pydantic import SecretStr
 
 from qos.config import InfluxConfig
 from qos.errors import ConfigError, StoreRejected, StoreUnavailable
-from qos.points import AppTraffic, Forecast, Probe, ProcessTraffic
+from qos.points import AppTraffic, Forecast, Point, Probe, ProcessTraffic, spec_of
 from qos.store.influx import InfluxStore
 from qos.store.sqlite import SqliteStore
 from tests.qos.store.strategies import START, S, points, same
@@ -41,6 +43,13 @@ def probe(at: int, target: str = "t", **values: Any) -> Probe:
     return Probe(time_ns=START + at * S, host="h", target=target, **row)
 
 
+def one_line(point: Point) -> Point:
+    """Line protocol has no line breaks inside text: they arrive as spaces."""
+    texts = [f.name for f in spec_of(type(point)).fields if f.kind == "str"]
+    changed: dict[str, Any] = {name: re.sub(r"[\r\n]", " ", getattr(point, name)) for name in texts}
+    return replace(point, **changed)
+
+
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     drawn=st.lists(points(NAMES, TIMES), max_size=40),
@@ -52,7 +61,7 @@ def test_every_read_equals_the_embedded_store(
     asked: list[dict[str, Any]],
 ) -> None:
     # The same series and time twice: InfluxDB keeps an older field that the newer point lacks, SQLite replaces the row.
-    unique = list({(p.MEASUREMENT, tuple(p.tags.values()), p.time_ns): p for p in drawn}.values())
+    unique = list({(p.MEASUREMENT, tuple(p.tags.values()), p.time_ns): one_line(p) for p in drawn}.values())
     with (
         tempfile.TemporaryDirectory() as folder,
         SqliteStore(Path(folder) / "autoqos.db") as embedded,
