@@ -10,7 +10,7 @@ from console.context import Context, open_context
 from console.live import By
 from console.moments import parse_moment_ns, parse_span_ns
 from console.options import ConfigOption, DataOption, JsonOption, SinceOption
-from console.output import console, emit_json, say, warn
+from console.output import console, emit_json, folded, say, warn
 from qos import clock
 from qos.errors import ConfigError
 
@@ -156,7 +156,7 @@ def status(as_json: JsonOption = False, config: ConfigOption = None, data: DataO
     if as_json:
         emit_json(found.document())
     else:
-        say(*lines(found))
+        say(*folded(lines(found)))
 
 
 def report(

@@ -68,9 +68,9 @@ class Enforcement:
         if self.paused:
             return "the enforcer is paused: `autoqos resume` switches it on again"
         if not self.running:
-            return "no enforcer is running: settings are kept and take effect when `autoqos up` runs"
+            return "no enforcer is running: this takes effect with `autoqos up`"
         if self.mode == "observe":
-            return "mode is observe: nothing is enforced until `mode: enforce` stands in config.yaml"
+            return "mode is observe: nothing is enforced (set `mode: enforce` in config.yaml)"
         if self.mode == "dry_run":
             return "mode is dry_run: decisions are made and reported, no packet is held"
         return None

@@ -56,7 +56,9 @@ class Feed:
             return Snapshot(trouble=f"store: {error}")
         if live is None or not live.fresh(now_ns):
             words = (
-                "waiting for the first measurement" if self.borrowed else "no collector is running: start `autoqos up`"
+                "waiting for the first measurement"
+                if self.borrowed
+                else "no collector is running any more: start `autoqos up`"
             )
             return Snapshot(None, enforcement, by_hand, words)
         return Snapshot(live, enforcement, by_hand)

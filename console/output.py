@@ -5,8 +5,10 @@ read as markup.
 """
 
 import json
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from rich import box
@@ -40,6 +42,16 @@ def say(*lines: str) -> None:
     """Lines on standard output."""
     for line in lines:
         sys.stdout.write(f"{plain(line)}\n")
+
+
+def folded(lines: Iterable[str], indent: int = 10) -> Iterator[str]:
+    """Lines folded at the terminal's edge, the rest indented; as they are when the output is no terminal."""
+    if not sys.stdout.isatty():
+        yield from lines
+        return
+    width = max(40, shutil.get_terminal_size().columns)
+    for line in lines:
+        yield from textwrap.wrap(line, width, subsequent_indent=" " * indent, drop_whitespace=True) or [""]
 
 
 def warn(*lines: str) -> None:

@@ -1,4 +1,4 @@
-"""The picture of ``autoqos report``: three panels over one time axis, legible at 1200 pixels.
+"""The picture of ``autoqos report``: four panels over one time axis, legible at 1200 pixels.
 
 Nothing is invented: an interval without a row is a gap in the line, not a zero.
 """
@@ -27,19 +27,20 @@ def draw(compared: Compared, output: Path) -> None:
     from matplotlib.ticker import FuncFormatter
 
     window = compared.window
-    figure = Figure(figsize=(12, 10), dpi=100, layout="constrained")
+    figure = Figure(figsize=(12, 11), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    panels: list[tuple[Any, str, float, tuple[str, ...]]] = [
-        (compared.resources, "CPU, % of one core", 1, ("cpu_percent",)),
-        (compared.resources, "memory, MB", 1e6, ("rss_bytes",)),
-        (compared.traffic, "bandwidth, Mbit/s", 1e6, ("down_bps", "up_bps")),
+    panels: list[tuple[Any, str, float, str]] = [
+        (compared.resources, "CPU, % of one core", 1, "cpu_percent"),
+        (compared.resources, "memory, MB", 1e6, "rss_bytes"),
+        (compared.traffic, "received, Mbit/s", 1e6, "down_bps"),
+        (compared.traffic, "sent, Mbit/s", 1e6, "up_bps"),
     ]
-    axes = figure.subplots(3, 1, sharex=True)
-    for ax, (frame, label, scale, fields) in zip(axes, panels, strict=True):
+    axes = figure.subplots(len(panels), 1, sharex=True)
+    for ax, (frame, label, scale, field) in zip(axes, panels, strict=True):
         for app, colour in zip(compared.apps, _COLOURS, strict=False):
-            for field, style in zip(fields, ("-", "--"), strict=False):
-                line = _series(frame, app, field, window) / scale
-                ax.plot(line.index, line, style, color=colour, linewidth=1.6, marker=".", markersize=3)
+            line = _series(frame, app, field, window) / scale
+            # The dots keep a lone measurement between two gaps visible.
+            ax.plot(line.index, line, color=colour, linewidth=1.5, marker=".", markersize=3)
         ax.set_ylabel(label, fontsize=13)
         ax.set_ylim(bottom=0)
         ax.grid(visible=True, alpha=0.3)
@@ -50,12 +51,11 @@ def draw(compared: Compared, output: Path) -> None:
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, tz=zone))
     axes[-1].set_xlim(*_times(window))
-    axes[-1].set_title("received: solid, sent: dashed", fontsize=11, loc="right")
     handles = [_handle(colour) for _, colour in zip(compared.apps, _COLOURS, strict=False)]
     figure.legend(
         handles,
         [plain(app) for app in compared.apps],
-        loc="outside upper center",
+        loc="outside lower center",
         ncols=min(4, len(compared.apps)),
         fontsize=13,
     )

@@ -23,7 +23,8 @@ def lines(status: Status) -> Iterator[str]:
         yield ""
     live = status.live
     if live is not None:
-        yield f"capture   {live.backend}: {live.backend_reason}" if live.backend_reason else f"capture   {live.backend}"
+        reason = live.backend_reason.removeprefix(live.backend).removeprefix(":").strip()
+        yield f"capture   {live.backend}: {reason}" if reason else f"capture   {live.backend}"
         yield f"coverage  {percent(live.coverage)} of the interfaces' bytes named, {live.lost} lost"
         yield from (f"not seen  {text}" for text in live.blind_to)
         yield from (f"note      {text}" for text in live.notes)
@@ -41,7 +42,8 @@ def _part(part: PartStatus) -> str:
     cost = ""
     if part.cpu_percent is not None and part.rss_bytes is not None:
         cost = f"  {part.cpu_percent:4.1f} %  {format_bytes(part.rss_bytes)}"
-    detail = f"  {part.detail}" if part.detail else ""
+    # The collector's detail is its backend, which has a line of its own below.
+    detail = f"  {part.detail}" if part.detail and part.part != "collector" else ""
     if part.running:
         return f"{part.part:<11}{part.state:<12} PID {part.pid:<8}{cost}{detail}"
     ago = rough_span(int(max(0.0, part.age_s) * 1e9))

@@ -4,6 +4,7 @@ The screen only: what is shown comes from ``feed``, its words from ``views``, an
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar, Final
@@ -28,6 +29,7 @@ from qos.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.units import format_bps
 
 _KEYS: Final = "0-5 priority  d default  l limit  p pause  r report  b app/pid  ? help  q quit"
+_SAID_NS: Final = 8 * 10**9
 _FIXED: Final = (7, 0, 3, 9, 9, 7, 7)
 """Column widths by ``views.HEADINGS``; 0 is what is left."""
 
@@ -60,7 +62,7 @@ class TopApp(App[None]):
     CSS = """
     #head { height: auto; padding: 0 1; }
     #table { height: 1fr; scrollbar-size-horizontal: 0; }
-    #detail { height: 1; padding: 0 1; color: $text-muted; }
+    #detail { height: 2; padding: 0 1; color: $text-muted; }
     #keys { height: 1; padding: 0 1; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,7 +73,8 @@ class TopApp(App[None]):
         Binding("r", "report", "Write the report"),
         Binding("b", "by", "Per application or process"),
         Binding("question_mark,h", "help", "Help"),
-        Binding("q,ctrl+c", "quit", "Quit", priority=True),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", "Quit", priority=True),
     ]
 
     def __init__(self, feed: Feed, by: By) -> None:
@@ -80,10 +83,12 @@ class TopApp(App[None]):
         self._shown: list[Row] = []
         self._painted: list[tuple[str, ...]] = []
         self._chosen: str | None = None
+        self._moved = False
+        self._said, self._said_until_ns = "", 0
         self.snapshot = Snapshot(trouble="starting")
 
     def compose(self) -> ComposeResult:
-        """Head, table, one line about the chosen application, keys."""
+        """Head, table, a line about the chosen application, a line with the last answer, keys."""
         yield Static(id="head", markup=False)
         table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=False)
         yield table
@@ -134,12 +139,12 @@ class TopApp(App[None]):
         if live is None:
             return [self.snapshot.trouble, ""]
         width = max(20, self.size.width - 2)
-        lines = [*views.headline(live), *views.wrap(views.probe_words(live), width), *views.blind_words(live)]
+        lines = [*views.headline(live), *views.wrap(views.probe_words(live), width), *views.blind_words(live, width)]
         enforcement = self.snapshot.enforcement
         if enforcement is not None and enforcement.paused:
             lines.append("enforcer PAUSED: p resumes it")
         if self._feed.borrowed:
-            lines.append("no collector was running: this one measures while the window is open (`autoqos up` keeps on)")
+            lines.append("measuring while this window is open; `autoqos up` keeps on and keeps the history")
         return [line[:width] for line in lines]
 
     def _fill(self, live: Live) -> None:
@@ -181,8 +186,6 @@ class TopApp(App[None]):
             self._chosen = self._shown[event.cursor_row].key
         self._tell_chosen()
 
-    _moved = False
-
     def on_key(self, event: events.Key) -> None:
         """From the first movement on the cursor belongs to an application, not to a place."""
         if event.key in ("up", "down", "pageup", "pagedown", "home", "end"):
@@ -200,7 +203,19 @@ class TopApp(App[None]):
 
     def _tell_chosen(self) -> None:
         row = self.chosen
-        self.query_one("#detail", Static).update(Text(plain(self._about(row)) if row is not None else ""))
+        width = max(20, self.size.width - 2)
+        about = self._about(row) if row is not None else ""
+        if clock.monotonic_ns() >= self._said_until_ns:
+            self._said = ""
+        enforcement = self.snapshot.enforcement
+        said = self._said or (enforcement.note() if enforcement is not None else None) or ""
+        self.query_one("#detail", Static).update(Text("\n".join(_cut(plain(line), width) for line in (about, said))))
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Show an answer for a while, in the line under the table."""
+        self._said = " · ".join(lines)
+        self._said_until_ns = clock.monotonic_ns() + _SAID_NS
+        self._tell_chosen()
 
     def _about(self, row: Row) -> str:
         words = [row.app if row.pid is None or row.name in ("", row.app) else f"{row.app} ({row.name})"]
@@ -227,7 +242,7 @@ class TopApp(App[None]):
         except (StoreUnavailable, StoreRejected) as error:
             self.notify(f"store: {error}", severity="error", markup=False)
         else:
-            self.notify("\n".join(said), markup=False)
+            self.say(said)
         self.call_later(self.repaint)
 
     def action_level(self, level: int) -> None:
@@ -286,7 +301,11 @@ class TopApp(App[None]):
         except StoreUnavailable as error:
             self.call_from_thread(self.notify, f"store: {error}", severity="error", markup=False)
         else:
-            self.call_from_thread(self.notify, "\n".join(said), markup=False)
+            self.call_from_thread(self.say, said)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _cell(text: str, column: int, *, dim: bool) -> Text:

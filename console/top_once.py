@@ -88,7 +88,11 @@ def show(live: Live, by: By, out: Console) -> None:
     numbers = {"Application": False}
     rows = [views.cells(row, by, pids) for row in live.rows(by)]
     rows.append(views.unattributed_cells(live))
-    heads = [*views.headline(live), *views.wrap(views.probe_words(live), out.width), *views.blind_words(live)]
+    heads = [
+        *views.headline(live),
+        *views.wrap(views.probe_words(live), out.width),
+        *views.blind_words(live, out.width, most=9),
+    ]
     for line in heads:
         out.print(Text(line))
     out.print(table([(name, numbers.get(name, True)) for name in views.HEADINGS], rows))

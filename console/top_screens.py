@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from console.output import plain
 from console.views import BACKGROUND
 from qos.units import parse_duration_ns, parse_rate_bps
 
@@ -70,7 +71,7 @@ class LimitScreen(ModalScreen[LimitRequest | None]):
     def compose(self) -> ComposeResult:
         """A title, three fields, a line for what is wrong."""
         with Vertical(id="limit"):
-            yield Static(f"Limit {self._app_name}   (Enter sets, Esc leaves, empty: no limit)", markup=False)
+            yield Static(f"Limit {plain(self._app_name)}\nEnter sets, Esc leaves; empty: no limit", markup=False)
             yield Input(placeholder="down, such as 2mbit", id="down")
             yield Input(placeholder="up, such as 500kbit", id="up")
             yield Input(placeholder="for how long, such as 2h; empty: for good", id="span")

@@ -3,6 +3,7 @@
 Rates are short (``12.3 M`` under a heading that says bit/s), totals are megabytes since monitoring started.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -112,6 +113,11 @@ def wrap(words: Sequence[str], width: int, gap: str = "   ") -> list[str]:
     return lines
 
 
-def blind_words(live: Live) -> tuple[str, ...]:
-    """What this capture cannot see, as lines."""
-    return tuple(plain(f"not seen: {text}") for text in live.blind_to)
+def blind_words(live: Live, width: int, most: int = 2) -> list[str]:
+    """What this capture cannot see, in at most so many lines of ``width`` columns; cut at the last with an ellipsis."""
+    if not live.blind_to:
+        return []
+    lines = textwrap.wrap(plain(f"not seen: {'; '.join(live.blind_to)}"), width, subsequent_indent="  ")
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"{lines[most - 1][: width - 2]} …"]
+    return lines
