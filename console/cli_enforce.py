@@ -8,7 +8,7 @@ import typer
 from console import overrides
 from console.context import open_context
 from console.enforcement import known_apps, read_enforcement
-from console.moments import local_time, parse_span_ns
+from console.moments import parse_span_ns
 from console.options import ConfigOption, DataOption, JsonOption
 from console.output import console, emit_json, say, table, warn
 from console.steering import Steering
@@ -103,6 +103,7 @@ def apps(as_json: JsonOption = False, config: ConfigOption = None, data: DataOpt
 def why(app: AppArgument, config: ConfigOption = None, data: DataOption = None) -> None:
     """The chain of reasons for an application's priority and limits, in plain words."""
     from console.enforcement_table import explain
+    from console.verdict import decide
 
     context = open_context(config, data)
     now_ns = clock.wall_ns()
@@ -110,7 +111,9 @@ def why(app: AppArgument, config: ConfigOption = None, data: DataOption = None) 
         name, near = overrides.match_name(app, known_apps(store))
         found = read_enforcement(store, context.config, now_ns)
         by_hand = overrides.read_override(store, name, now_ns)
-    say(*explain(found, context.config, name, by_hand, local_time))
+        document = store.get_state(overrides.PREFIX + name)
+    decision = None if found.running else decide(context.config, name, document, now_ns)
+    say(*explain(found, context.config, name, by_hand, decision))
     if near:
         warn(f"did you mean {', '.join(near)}?")
 

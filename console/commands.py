@@ -30,10 +30,12 @@ class _Commands(TyperGroup):
             found = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError:
             return None  # an installation without the forecaster
-        if not isinstance(found, typer.Typer):
-            function, found = found, typer.Typer()
-            found.command(cmd_name)(function)
-        command = typer.main.get_command(found)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+            alone.command(cmd_name)(found)
+            command = typer.main.get_command(alone)
         command.name = cmd_name
         return command
 

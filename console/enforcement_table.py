@@ -1,14 +1,17 @@
 """``autoqos apps`` and ``autoqos why``: what the enforcer decided, as a table, as JSON and in sentences. Pure."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from console.enforcement import AppPolicy, Enforcement
-from console.moments import rfc3339
+from console.moments import local_time, rfc3339
 from console.overrides import Override
 from console.views import rate
 from qos.config import Config
 from qos.units import format_bps
+
+if TYPE_CHECKING:
+    from enforcer.policy import Decision
 
 
 def document(found: Enforcement) -> dict[str, Any]:
@@ -69,32 +72,39 @@ def _count(value: float | None) -> str:
 
 
 def explain(
-    found: Enforcement, config: Config, app: str, by_hand: Override, clock_time: Callable[[int], str]
+    found: Enforcement, config: Config, app: str, by_hand: Override, decision: "Decision | None"
 ) -> Iterator[str]:
-    """The chain of reasons in sentences, the result first. ``clock_time`` writes a moment as local time."""
+    """The chain of reasons in sentences, the result first.
+
+    ``decision`` is what the rules say, worked out here because no enforcer is running; None while one is.
+    """
     policy = found.find(app)
-    if policy is None:
-        yield f"{app}: not seen lately and nothing is set for it by hand"
-    elif policy.priority is None:
-        yield f"{app}: no priority decided yet"
+    if decision is not None:
+        yield f"{app}: priority {decision.priority}{_level(config, decision.priority)} by the rules"
+        yield from (f"  {reason}" for reason in decision.reasons)
+        yield from _limits(decision.down_bps, decision.up_bps)
+    elif policy is None or policy.priority is None:
+        yield f"{app}: not seen lately: the enforcer decides when it uses the network"
     else:
-        level = config.levels.get(policy.priority)
-        yield f"{app}: priority {policy.priority}" + (f" ({level.name})" if level else "")
-    if policy is not None:
+        yield f"{app}: priority {policy.priority}{_level(config, policy.priority)}"
         yield from (f"  {reason}" for reason in policy.reasons)
-        down, up = policy.numbers["down_bps"], policy.numbers["up_bps"]
-        if down is None and up is None:
-            yield "  no limit: its packets never pass through AutoQoS"
-        else:
-            sides = [f"{name} {format_bps(bps)}" for name, bps in (("down", down), ("up", up)) if bps is not None]
-            yield f"  limit: {', '.join(sides)}"
-        if policy.rx_bps or policy.tx_bps:
-            yield f"  it uses {format_bps(policy.rx_bps)} down, {format_bps(policy.tx_bps)} up now"
-    if by_hand != Override():
-        until = f" (the limits until {clock_time(by_hand.until_ns)})" if by_hand.until_ns is not None else ""
-        yield f"  set by hand: {by_hand}{until}"
+        yield from _limits(policy.numbers["down_bps"], policy.numbers["up_bps"])
+    if policy is not None and (policy.rx_bps or policy.tx_bps):
+        yield f"  it uses {format_bps(policy.rx_bps)} down, {format_bps(policy.tx_bps)} up now"
+    if by_hand.until_ns is not None:
+        yield f"  the limits by hand end at {local_time(by_hand.until_ns)}"
     if found.running and found.reason:
         yield f"  enforcer: {found.state}, {found.reason}"
     note = found.note()
     if note:
         yield f"  {note}"
+
+
+def _level(config: Config, priority: int) -> str:
+    level = config.levels.get(priority)
+    return f" ({level.name})" if level else ""
+
+
+def _limits(down_bps: float | None, up_bps: float | None) -> Iterator[str]:
+    sides = [f"{name} {format_bps(bps)}" for name, bps in (("down", down_bps), ("up", up_bps)) if bps is not None]
+    yield f"  limit: {', '.join(sides)}" if sides else "  no limit: its packets never pass through AutoQoS"

@@ -1,0 +1,19 @@
+"""What the rules say about an application, worked out here: ``autoqos why`` without an enforcer, and ``check``."""
+
+import datetime
+
+from enforcer.policy import Decision, Identity, Policy, override_from
+from enforcer.schedule import LocalTime
+from qos.config import Config
+
+
+def check_rules(config: Config, name: str) -> None:
+    """Raises ConfigError with every schedule that cannot be read."""
+    Policy(config, name)
+
+
+def decide(config: Config, app: str, override: object, now_ns: int) -> Decision:
+    """The decision for an application known by its name only. ``override`` is its state document or None."""
+    now = datetime.datetime.fromtimestamp(now_ns / 1e9, datetime.UTC).astimezone()
+    at = LocalTime(now.weekday(), now.hour * 60 + now.minute)
+    return Policy(config).decide(Identity(app), override_from(override), at, now_ns)
