@@ -31,8 +31,10 @@ COMM_LENGTH: Final = 15
 _DELETED: Final = " (deleted)"
 _BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _VERSIONED: Final = re.compile(
-    r"^(python[23]?|pypy3?|perl|ruby|lua|luajit|php|node|nodejs|tclsh|wish|guile|java|dotnet|electron)[-_]?\d+(\.\d+)*[a-z]{0,2}$"
+    r"^(python[23](?=\.)|pypy3(?=\.)|perl|ruby|luajit|lua|php|nodejs|node|tclsh|wish|guile|java|dotnet|electron)"
+    r"[-_.]?\d+(\.\d+)*[a-z]{0,2}$"
 )
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _INTERPRETER: Final = re.compile(
     r"^(pythonw?[23]?|pypy3?|perl|ruby|lua|luajit|php|node|nodejs|tclsh|guile|electron|deno|bun|bash|sh|dash|zsh|powershell|pwsh)$"
 )
@@ -96,7 +98,7 @@ def clean(name: str) -> str:
 
     Bytes that were no text (lone surrogates) become U+FFFD, so that every store can write it.
     """
-    text = unicodedata.normalize("NFC", name.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
+    text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", name))
     kept = "".join(c for c in text if unicodedata.category(c) != "Cc" and c not in _BIDI and c not in "\u2028\u2029")
     return kept[:MAX_NAME].strip() or UNKNOWN
 
