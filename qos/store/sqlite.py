@@ -28,7 +28,8 @@ from qos.store.upkeep import Upkeep
 
 __all__ = ["Backlog", "Batch", "SqliteStore"]
 
-_TAGS = {name: attrgetter(*spec.tags) for name, spec in SPECS.items()}
+# MEASUREMENT beside the tags: attrgetter gives a tuple for two names and more only.
+_TAGS = {name: attrgetter("MEASUREMENT", *spec.tags) for name, spec in SPECS.items()}
 _VALUES = {name: attrgetter("time_ns", *(f.name for f in spec.fields)) for name, spec in SPECS.items()}
 _INSERT = {
     name: f"INSERT OR REPLACE INTO {name} (series, time_ns, {', '.join(f.name for f in spec.fields)})"
@@ -107,7 +108,7 @@ class SqliteStore:
 
     def _insert(self, db: sqlite3.Connection, name: str, group: Sequence[Point]) -> None:
         spec = SPECS[name]
-        tags = list(map(_TAGS[name], group))
+        tags = [found[1:] for found in map(_TAGS[name], group)]
         ids = self._series.ids(db, spec, set(tags))
         values = map(_VALUES[name], group)
         db.executemany(_INSERT[name], [(ids[t], *v) for t, v in zip(tags, values, strict=True)])
@@ -204,7 +205,7 @@ class SqliteStore:
                 continue
         return total
 
-    def maintain(self, now_ns: int, *, budget_s: float = 2.0) -> bool:
+    def maintain(self, now_ns: int, *, budget_s: float = 0.5) -> bool:
         """Roll up, and remove what is too old or too much. Call about once a minute, from one process.
 
         Stops after about ``budget_s`` seconds; False says that something is left for the next call.

@@ -103,5 +103,5 @@ class Upkeep:
                 db.execute(f"PRAGMA incremental_vacuum({min(wanted, _PAGES_AT_ONCE)})").fetchall()
             wanted -= _PAGES_AT_ONCE
             done = go_on()
-        self._database.checkpoint(_WAL_KEPT_BYTES)
+        self._database.checkpoint(min(_WAL_KEPT_BYTES, self._limits.max_size // 16))
         return done
