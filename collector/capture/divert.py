@@ -110,6 +110,7 @@ class DivertCapture:
 
     def __init__(self, interfaces: Sequence[str] | None = None) -> None:
         self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
+        self._programs = Programs()
         self._table, self._table_lock = FlowTable(), threading.Lock()
         self._attribution = Attribution(self._table)
         self._readers: list[_Reader] = []
@@ -127,8 +128,8 @@ class DivertCapture:
         reason = divert.available()
         if reason is not None:
             raise CaptureUnavailable(reason)
-        self._programs = Programs()
         try:
+            self._programs.start()
             self._events = divert.FlowEvents()
             self._thread = threading.Thread(target=self._run, args=(self._events,), name="flow-owners", daemon=True)
             self._thread.start()
@@ -261,3 +262,4 @@ class DivertCapture:
             if self._thread is not None:
                 self._thread.join(5)
             events.close()
+        self._programs.stop()

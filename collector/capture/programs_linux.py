@@ -4,20 +4,47 @@ import sys
 from typing import Final
 
 from collector.capture import Owner, procfs
+from collector.capture.births_linux import Births
 from qos import clock
 
 assert sys.platform == "linux"
 
+_REMEMBERED: Final = 8192
 _FRESH_NS: Final = 200_000_000
 """Within this, one process's many events are one look."""
 
 
 class Programs:
-    """Executables by PID, remembered: the last bytes of a process are read after its end."""
+    """Executables by PID, remembered: the last bytes of a process are read after its end. Threads may share it."""
 
     def __init__(self) -> None:
         self._programs = procfs.Programs(clock.boot_ns())
         self._looked: dict[int, tuple[int, Owner]] = {}
+        self._parents: dict[int, int] = {}
+        self._births: Births | None = None
+
+    def start(self) -> None:
+        """Watch processes being born, where the kernel tells."""
+        try:
+            self._births = Births(self._born)
+        except OSError:
+            self._births = None  # not the first PID namespace, or a kernel without: flow events alone must do
+
+    def stop(self) -> None:
+        """Watch no more. Safe to call twice."""
+        births, self._births = self._births, None
+        if births is not None:
+            births.stop()
+
+    def _born(self, pid: int, parent: int) -> None:
+        self._looked.pop(pid, None)
+        if not parent:
+            self._parents.pop(pid, None)
+            self.look(pid)
+            return
+        if len(self._parents) >= _REMEMBERED:
+            self._parents.clear()
+        self._parents[pid] = parent
 
     def look(self, pid: int) -> Owner | None:
         """Read the process now, unless that was just done; None when it is gone and was never seen."""
@@ -27,11 +54,15 @@ class Programs:
         found = self._programs.look(pid)
         if found is None:
             return looked[1] if looked is not None else None
-        if len(self._looked) >= 8192:
+        if len(self._looked) >= _REMEMBERED:
             self._looked.clear()
         self._looked[pid] = (now_ns, found[1])
         return found[1]
 
     def owner(self, pid: int) -> Owner:
-        """Who that is or was; a nameless owner when nobody ever saw it."""
-        return self.look(pid) or Owner(pid)
+        """Who that is or was. A child that was never seen goes by its parent's name; else it is a bare PID."""
+        owner = self.look(pid)
+        if owner is None and (parent := self._parents.get(pid)):
+            seen = self.look(parent)
+            owner = Owner(pid, 0, seen.name, seen.exe) if seen is not None else None
+        return owner or Owner(pid)

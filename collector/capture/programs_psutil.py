@@ -18,6 +18,12 @@ class Programs:
     def __init__(self) -> None:
         self._known: dict[int, tuple[int, Owner]] = {}
 
+    def start(self) -> None:
+        """Nothing to watch: the events tell early enough."""
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
     def look(self, pid: int) -> Owner | None:
         """Read the process now, unless that was done just now; None when it is gone and was never seen."""
         known, now_ns = self._known.get(pid), clock.monotonic_ns()
