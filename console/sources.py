@@ -22,7 +22,7 @@ def open_source(context: Context, source: str) -> Iterator[Reader]:
     settings = influx_settings(context.config)
     if settings is None:
         raise ConfigError("--from influxdb: no influxdb in the settings: add url, org and bucket to config.yaml")
-    reader = InfluxStore.open(settings, load_secrets(context.config_path).influx_token)
+    reader = InfluxStore.open(settings, load_secrets(context.config_path).influx_read_token)
     try:
         yield reader
     finally:

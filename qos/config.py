@@ -231,6 +231,8 @@ class Secrets:
     """What ``.env`` or the environment holds. Never printed: ``SecretStr`` hides its value in ``repr``."""
 
     influx_token: SecretStr | None = None
+    influx_read_token: SecretStr | None = None
+    """For reading; ``influx_token`` when ``INFLUX_READ_TOKEN`` is not set (the stack's agent may only write)."""
 
 
 def _as_tuple(value: object) -> object:
@@ -331,4 +333,8 @@ def load_secrets(beside: Path | None = None) -> Secrets:
     file = (beside.parent if beside else Path()) / ".env"
     values: dict[str, str | None] = {**(dotenv_values(file) if file.is_file() else {}), **os.environ}
     token = values.get("INFLUX_TOKEN")
-    return Secrets(influx_token=SecretStr(token) if token else None)
+    reading = values.get("INFLUX_READ_TOKEN") or token
+    return Secrets(
+        influx_token=SecretStr(token) if token else None,
+        influx_read_token=SecretStr(reading) if reading else None,
+    )
