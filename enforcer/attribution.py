@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from enforcer.diversion import Transport
+from qos.apps import OURSELVES, Identity
 from qos.clock import NS_PER_S, Clock
 from qos.divert import Drained, FlowEvent, FlowEvents
 from qos.flows import FlowTable, SocketRow
-from qos.processes import Identity, Processes
+from qos.processes import Processes
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Attribution:
 
     def _app(self, pid: int, now_ns: int) -> str:
         if pid in self._own:
-            return ""
+            return OURSELVES
         identity = self._processes.identify(pid, now_ns)
         self._identities[identity.app] = identity
         return identity.app

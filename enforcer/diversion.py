@@ -5,6 +5,10 @@ A filter names the local ports of limited applications' flows, one filter per pr
 that opens connection after connection, or has more ports than fit, makes its protocol *wide*: all of the protocol's
 packets pass through us and everybody else's are sent on at once, as long as the packet rate allows it.
 
+A filter takes tens of milliseconds to open, and on a fast path a new connection moves megabytes in that time. So TCP is
+also wide while nobody else uses it much (``QUIET_PPS``): a new connection of a limited application is then caught from
+its first packet. As soon as others become busy the filter shrinks to ports (docs/decisions/0022).
+
 Pure: ports and times in, targets out. It opens nothing and knows no filter language. A port that belongs to a limited
 and to another application is nobody's: shared ports are never throttled (facts/windivert.md §4.2).
 """
@@ -28,6 +32,11 @@ WIDE_MAX_NS: Final = 600 * _S
 LINGER_NS: Final = 3 * _S
 """How long a filter without any flow stays open, in case one comes."""
 STALE_PORTS: Final = 16
+QUIET_PPS: Final = 500
+"""Others' packets a second through a wide filter that nobody's churn asked for."""
+BUSY_NS: Final = 10 * _S
+"""How long TCP stays narrow after others were busy; doubles up to ``BUSY_MAX_NS`` while they are busy each time."""
+BUSY_MAX_NS: Final = 160 * _S
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,8 @@ class _Lane:
     wide_until_ns: int = 0
     wide_for_ns: int = WIDE_NS
     empty_since_ns: int | None = None
+    ready_from_ns: int = 0
+    busy_for_ns: int = BUSY_NS
     seen: dict[str, frozenset[int]] = field(default_factory=dict)
     news: dict[str, list[int]] = field(default_factory=dict)
 
@@ -70,23 +81,50 @@ class Diversion:
             lane.swapped_ns = -SWAP_NS
 
     def update(
-        self, now_ns: int, limited: frozenset[str], owners: Mapping[tuple[Transport, int], frozenset[str]]
+        self,
+        now_ns: int,
+        limited: frozenset[str],
+        owners: Mapping[tuple[Transport, int], frozenset[str]],
+        foreign_pps: int = 0,
     ) -> dict[Transport, Target | None]:
-        """Which filters to change now, and to what. ``owners`` are the applications behind each local port."""
+        """Which filters to change now, and to what.
+
+        ``owners`` are the applications behind each local port; ``foreign_pps`` what passed of others lately.
+        """
         changes: dict[Transport, Target | None] = {}
+        self._watch_others(now_ns, foreign_pps)
         for protocol, lane in self._lanes.items():
             ports: dict[str, set[int]] = {}
             for (transport, port), apps in owners.items():
                 if transport == protocol and apps and apps <= limited:
                     for app in apps:
                         ports.setdefault(app, set()).add(port)
-            want = self._want(now_ns, lane, limited, ports)
+            want = self._want(now_ns, protocol, lane, limited, ports)
             if want != lane.target and self._due(now_ns, lane, want):
                 lane.target, lane.swapped_ns = want, now_ns
                 changes[protocol] = want
         return changes
 
-    def _want(self, now_ns: int, lane: _Lane, limited: frozenset[str], ports: Mapping[str, set[int]]) -> Target | None:
+    def _watch_others(self, now_ns: int, foreign_pps: int) -> None:
+        lane = self._lanes["tcp"]
+        if lane.target is None or not lane.target.wide:
+            return
+        if foreign_pps > QUIET_PPS:
+            if now_ns - lane.swapped_ns > 60 * _S:
+                lane.busy_for_ns = BUSY_NS
+            lane.ready_from_ns = now_ns + lane.busy_for_ns
+            lane.busy_for_ns = min(BUSY_MAX_NS, 2 * lane.busy_for_ns)
+            if now_ns >= lane.wide_until_ns:
+                lane.swapped_ns = -SWAP_NS  # nobody else is to notice: at once
+
+    def _want(
+        self,
+        now_ns: int,
+        protocol: Transport,
+        lane: _Lane,
+        limited: frozenset[str],
+        ports: Mapping[str, set[int]],
+    ) -> Target | None:
         for app in list(lane.seen):
             if app not in limited:
                 del lane.seen[app]
@@ -100,6 +138,8 @@ class Diversion:
         may_widen = now_ns >= self._narrow_until_ns
         if may_widen and (now_ns < lane.wide_until_ns or len(everything) > self._max_ports):
             lane.empty_since_ns = None
+            return Target(wide=True)
+        if may_widen and protocol == "tcp" and now_ns >= lane.ready_from_ns:
             return Target(wide=True)
         if everything:
             lane.empty_since_ns = None

@@ -137,6 +137,11 @@ class Engine:
             return self._lanes.tally(self._clock.monotonic_ns())
 
     @property
+    def foreign(self) -> int:
+        """Packets so far of nobody who is limited: they were sent on at once."""
+        return self._lanes.foreign
+
+    @property
     def health(self) -> Health:
         """How the engine does."""
         return self._health
@@ -159,6 +164,13 @@ class Engine:
             if new is not None:
                 self._pumps[protocol] = new
                 self._launch(new)
+
+    def reopen(self) -> None:
+        """Open every filter again as it is: there are new interfaces. Raises OSError."""
+        with self._handles:
+            for protocol, pump in list(self._pumps.items()):
+                pump.text, text = "", pump.text
+                self.divert(protocol, text)
 
     def stop(self, reason: str = "stopped") -> None:
         """Send everything that waits and close every handle. Safe to call twice, and after a failure."""

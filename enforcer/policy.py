@@ -35,16 +35,24 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What somebody set by hand for one application. None: not set. ``until_ns`` ends all of it (UTC)."""
+    """What somebody set by hand for one application. None: not set. ``until_ns`` (UTC) ends the limits, not the
+    level."""
 
     priority: int | None = None
     down_bps: int | None = None
     up_bps: int | None = None
     until_ns: int | None = None
 
-    def live(self, now_ns: int) -> bool:
-        """Whether it still holds."""
-        return self.until_ns is None or now_ns < self.until_ns
+    def at(self, now_ns: int) -> "Override":
+        """What of it still holds."""
+        if self.until_ns is None or now_ns < self.until_ns:
+            return self
+        return Override(priority=self.priority)
+
+    @property
+    def limits(self) -> bool:
+        """Whether it sets a rate."""
+        return self.down_bps is not None or self.up_bps is not None
 
 
 def override_from(document: Any) -> Override | None:
@@ -106,8 +114,7 @@ class Policy:
 
     def decide(self, who: Identity, override: Override | None, at: LocalTime, now_ns: int) -> Decision:
         """What is to happen to an application at this time (``at`` local, ``now_ns`` UTC)."""
-        if override is not None and not override.live(now_ns):
-            override = None
+        override = None if override is None else override.at(now_ns)
         rules = [(index, rule) for index, rule in self._matching(who, at)]
         reasons: list[str] = []
         category = self._category(who, rules, reasons)

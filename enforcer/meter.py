@@ -1,0 +1,64 @@
+"""How fast each application goes through its lanes, over the last half second. Pure: tallies in, usage out.
+
+Where a direction has no lane, the collector's figure stands in. A lane that is younger than the window has not seen
+enough: the larger of both figures counts.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from enforcer.lanes import Tally
+from enforcer.parcel import DIRECTIONS, Direction
+from enforcer.plan import Usage
+from qos.clock import NS_PER_MS, NS_PER_S
+
+WINDOW_NS: Final = 500 * NS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    time_ns: int
+    bytes: int
+    delayed: int
+
+
+class Meter:
+    """Rates of all lanes."""
+
+    def __init__(self) -> None:
+        self._marks: dict[tuple[str, Direction], deque[_Mark]] = {}
+
+    def usage(
+        self, now_ns: int, tallies: Mapping[str, Mapping[Direction, Tally]], live: Mapping[str, Usage]
+    ) -> dict[str, Usage]:
+        """What everybody moves now: those with lanes as measured here, the others as the collector says."""
+        keys = {(app, direction) for app, sides in tallies.items() for direction in sides}
+        for gone in self._marks.keys() - keys:
+            del self._marks[gone]
+        result = dict(live)
+        for app, sides in tallies.items():
+            known = live.get(app, Usage())
+            moved: dict[Direction, int] = {"down": known.down_bps, "up": known.up_bps}
+            waits: dict[Direction, bool] = {"down": False, "up": False}
+            for direction in DIRECTIONS:
+                if direction in sides:
+                    moved[direction], waits[direction] = self._look(
+                        now_ns, (app, direction), sides[direction], moved[direction]
+                    )
+            result[app] = Usage(moved["down"], moved["up"], waits["down"], waits["up"])
+        return result
+
+    def _look(self, now_ns: int, key: tuple[str, Direction], tally: Tally, elsewhere: int) -> tuple[int, bool]:
+        counts = tally.counts
+        marks = self._marks.setdefault(key, deque())
+        marks.append(_Mark(now_ns, counts.released_bytes + counts.dropped_bytes, counts.delayed))
+        while len(marks) > 1 and now_ns - marks[1].time_ns >= WINDOW_NS:
+            marks.popleft()
+        first = marks[0]
+        span_ns = now_ns - first.time_ns
+        if span_ns < WINDOW_NS // 2:
+            return elsewhere, True
+        bps = (marks[-1].bytes - first.bytes) * 8 * NS_PER_S // span_ns
+        return bps, tally.backlog_bytes > 0 or marks[-1].delayed > first.delayed

@@ -1,0 +1,54 @@
+"""The enforcer's entry point: opens the store, lets the loop run until it is told to stop."""
+
+import logging
+import sys
+import threading
+from pathlib import Path
+from typing import Final
+
+from enforcer.codel import LINUX, WINDOWS
+from enforcer.loop import Loop
+from enforcer.port import DivertPort
+from enforcer.session import Tools
+from qos import clock
+from qos.config import Config
+from qos.divert.filters import LINUX_EXACT, MAX_TESTS
+from qos.errors import StoreUnavailable
+from qos.processes import Processes
+from qos.service import ConfigWatcher, store_path
+from qos.store.sqlite import SqliteStore
+
+_log: Final = logging.getLogger(__name__)
+
+
+def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
+    """Enforce until ``stop`` is set; the exit status. Raises ConfigError when the user must act."""
+    store = _open_store(config, data, stop)
+    if store is None:
+        return 0
+    with store:
+        Loop(config, store, machine(config), ConfigWatcher(config_path)).run(stop)
+    return 0
+
+
+def machine(config: Config) -> Tools:
+    """The real port, clock and processes of this machine."""
+    windows = sys.platform == "win32"
+    return Tools(
+        port=DivertPort(),
+        clock=clock.SYSTEM,
+        processes=Processes(config.collector.name_by_script),
+        platform=WINDOWS if windows else LINUX,
+        max_ports=MAX_TESTS if windows else LINUX_EXACT,
+    )
+
+
+def _open_store(config: Config, data: Path, stop: threading.Event) -> SqliteStore | None:
+    """The store; waits for one that is unavailable now (a full disk). None when told to stop meanwhile."""
+    while True:
+        try:
+            return SqliteStore(store_path(data), retention=config.retention)
+        except StoreUnavailable as error:
+            _log.warning("the store cannot be opened yet: %s", error)
+            if stop.wait(max(1.0, error.retry_after_s)):
+                return None

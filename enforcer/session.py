@@ -1,0 +1,190 @@
+"""A session: everything that is open while somebody is limited. Engine, attribution and diversion together.
+
+It opens handles when the first limit comes, keeps filters, owners and rates in step, and closes everything when the
+last limit goes. It decides no limit. After a failure it is thrown away; ``failed`` says why.
+"""
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from enforcer.attribution import NUMBERS, Attribution, Events
+from enforcer.codel import Aim
+from enforcer.diversion import TRANSPORTS, Diversion, Target, Transport
+from enforcer.engine import Engine, Health
+from enforcer.lanes import Lanes, Rates, Tally
+from enforcer.parcel import Direction
+from enforcer.port import PacketPort
+from qos.apps import OURSELVES, Identity
+from qos.clock import NS_PER_S, Clock
+from qos.divert import FlowEvents, port_filter, wide_filter
+from qos.flows import SocketRow
+from qos.processes import Processes
+from qos.sockets import sockets
+
+_BY_NAME: Final[dict[Transport, int]] = {name: number for number, name in NUMBERS.items()}
+MAX_FOREIGN: Final = 4_096
+"""A filter of ranges that lets through more ports of others than this is made wide instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a session opens: the real things, or a test's."""
+
+    port: PacketPort
+    clock: Clock
+    processes: Processes
+    platform: Aim
+    max_ports: int
+    events: Callable[[], Events] = FlowEvents
+    sockets: Callable[[], Sequence[SocketRow]] = sockets
+    interfaces: Callable[[], Sequence[tuple[int, str]]] = socket.if_nameindex
+
+
+class Session:
+    """See the module. Raises OSError, ValueError when opened."""
+
+    def __init__(self, tools: Tools, *, max_packet_rate: int, hold_off_ns: int, own: frozenset[int]) -> None:
+        self._tools, self._hold_off_ns = tools, hold_off_ns
+        self._diversion = Diversion(tools.max_ports)
+        self._crowded: int | None = None
+        self._limited: frozenset[str] = frozenset()
+        self._owners: dict[tuple[Transport, int], frozenset[str]] = {}
+        self._interfaces: frozenset[tuple[int, str]] = frozenset()
+        self._looked_ns = 0
+        self._passed = (tools.clock.monotonic_ns(), 0, 0)
+        self.notes: list[str] = []
+        """What happened that somebody should know, oldest first; whoever reads takes them out."""
+        self._engine = Engine(
+            tools.port, Lanes(tools.platform), tools.clock, max_packet_rate=max_packet_rate, too_many=self._too_many
+        )
+        self._attribution = Attribution(
+            tools.processes, tools.clock, on_flow=self._flow, sockets=tools.sockets, events=tools.events
+        )
+        self._attribution.set_own(own)
+        try:
+            self._engine.start()
+            self._attribution.start()
+        except BaseException:
+            self.close("could not be opened")
+            raise
+
+    @property
+    def failed(self) -> str | None:
+        """Why the engine let go; None while all is well."""
+        return self._engine.failed
+
+    @property
+    def health(self) -> Health:
+        """How the engine does."""
+        return self._engine.health
+
+    @property
+    def present(self) -> frozenset[str]:
+        """The applications that have flows."""
+        return frozenset(app for apps in self._owners.values() for app in apps if app != OURSELVES)
+
+    @property
+    def identities(self) -> Mapping[str, Identity]:
+        """What is known of them."""
+        return self._attribution.identities()
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or as soon as flows came or went."""
+        self._attribution.changed.wait(seconds)
+
+    def look(self, own: frozenset[int]) -> None:
+        """See who has which ports now."""
+        self._attribution.set_own(own)
+        self._attribution.changed.clear()
+        self._attribution.refresh()
+        self._owners = self._attribution.owners()
+
+    def tally(self) -> dict[str, dict[Direction, Tally]]:
+        """How every lane does."""
+        return self._engine.tally()
+
+    def apply(self, rates: Mapping[str, Rates]) -> None:
+        """Hold these applications to these rates, and divert what that needs. Raises OSError, ValueError."""
+        now_ns = self._tools.clock.monotonic_ns()
+        self._limited = frozenset(rates)
+        owners = {
+            (_BY_NAME[protocol], port): next(iter(apps))
+            for (protocol, port), apps in self._owners.items()
+            if len(apps) == 1
+        }
+        self._engine.update(rates, owners)
+        if (rate := self._crowded) is not None:
+            self._crowded = None
+            self._diversion.forbid_wide(now_ns, self._hold_off_ns)
+            self.notes.append(
+                f"{rate} packets a second through a wide filter: back to single ports; "
+                "connections escape their first moments meanwhile"
+            )
+        self._reopen_for_interfaces(now_ns)
+        foreign = self._foreign(now_ns)
+        for protocol, target in self._diversion.update(now_ns, self._limited, self._owners, foreign).items():
+            self._engine.divert(protocol, None if target is None else self._text(protocol, target))
+
+    def _foreign(self, now_ns: int) -> int:
+        """Packets a second of nobody who is limited, since the last look a tenth of a second or more ago."""
+        then_ns, before, rate = self._passed
+        if now_ns - then_ns >= NS_PER_S // 12:
+            now = self._engine.foreign
+            rate = (now - before) * NS_PER_S // (now_ns - then_ns)
+            self._passed = (now_ns, now, rate)
+        return rate
+
+    def _text(self, protocol: Transport, target: Target) -> str | None:
+        if target.wide:
+            return wide_filter(protocol)
+        try:
+            found = port_filter(protocol, target.ports)
+        except ValueError:
+            return None  # only ports that are never diverted
+        return wide_filter(protocol) if found.foreign > MAX_FOREIGN else found.text
+
+    def _reopen_for_interfaces(self, now_ns: int) -> None:
+        """A filter covers the interfaces that exist when it is opened (on Linux): open it again when they change."""
+        if now_ns - self._looked_ns < NS_PER_S:
+            return
+        self._looked_ns = now_ns
+        found = frozenset(self._tools.interfaces())
+        if self._interfaces and found - self._interfaces:
+            self._engine.reopen()
+        self._interfaces = found
+
+    def _flow(self, protocol: int, port: int, app: str) -> None:
+        if app in self._limited:
+            self._engine.adopt(protocol, port, app)
+
+    def _too_many(self, rate: int) -> bool:
+        """From the engine's watch: where a filter is wide, narrow it before giving up."""
+        wide = any(target is not None and target.wide for target in map(self._diversion.target, TRANSPORTS))
+        if wide and self._crowded is None:
+            self._crowded = rate
+            return True
+        return False
+
+    def describe(self) -> dict[str, Any]:
+        """For the ``limits`` document."""
+        health = self.health
+        filters: dict[str, Any] = {}
+        for protocol in TRANSPORTS:
+            target = self._diversion.target(protocol)
+            filters[protocol] = None if target is None else "wide" if target.wide else sorted(target.ports)
+        return {
+            "handles": health.handles,
+            "packets_per_second": health.packet_rate,
+            "foreign_packets_per_second": health.foreign_rate,
+            "oldest_ms": round(health.oldest_ns / 1e6, 3),
+            "swaps": health.swaps,
+            "overflowed": health.lost,
+            "filters": filters,
+        }
+
+    def close(self, reason: str) -> None:
+        """Send what waits and close everything. Safe to call twice."""
+        self._engine.stop(reason)
+        self._attribution.stop()
