@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from collector.capture import CaptureUnavailable, bpf_programs, bpf_system
-from collector.capture.bpf_programs import COOKIE_BYTES, FLOW_BYTES, ORIGIN_BYTES, STAT_BYTES, STATS, Maps
+from collector.capture.bpf_layout import COOKIE_BYTES, FLOW_BYTES, ORIGIN_BYTES, STAT_BYTES, STATS, Maps
 
 assert sys.platform == "linux"
 
@@ -74,7 +74,7 @@ class Counting:
         self.filtered = packets is not None
         # Creation first: from then on a socket that counts has an origin, or it is older and in the sock_diag list.
         create = self._load(sock, bpf_system.SOCK_CREATE, bpf_programs.note_creation(maps, self.namespace), "create")
-        release = self._load(sock, bpf_system.SOCK_RELEASE, bpf_programs.note_release(maps, self.namespace), "release")
+        release = self._load(sock, bpf_system.SOCK_RELEASE, bpf_programs.note_release(maps), "release")
         try:
             received = self._load(skb, bpf_system.INGRESS, bpf_programs.count_packets("rx", maps, packets), "rx")
         except OSError as error:
@@ -141,6 +141,8 @@ def cgroup2_root() -> Path:
 
 
 def _why(error: OSError) -> str:
+    if error.errno == errno.EPERM and os.geteuid() == 0:
+        return "refused even to root: a container without BPF, or a program that holds the cgroup's root for itself"
     if error.errno in (errno.EPERM, errno.EACCES):
         return "needs root (or the capabilities BPF, NET_ADMIN and PERFMON): run it with sudo"
     if error.errno in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):

@@ -11,14 +11,25 @@ packet's own headers. Loopback (interface 1 in every namespace) and other networ
 Sources: kernel Documentation/bpf, docs.ebpf.io (CGROUP_SKB, CGROUP_SOCK), ``linux/bpf.h`` (offsets of the contexts).
 """
 
-import struct
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import Final, Literal, Self
-
 from collector.capture.bpf_assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
-
-Direction = Literal["rx", "tx"]
+from collector.capture.bpf_layout import (
+    CLOSED_AT,
+    COUNTERS_AT,
+    EVENT,
+    EVENT_GAP_NS,
+    FAMILY_AT,
+    FLOW_BYTES,
+    LOCAL_AT,
+    LOCAL_PORT_AT,
+    ORIGIN_BYTES,
+    PROTOCOL_AT,
+    REMOTE_AT,
+    REMOTE_PORT_AT,
+    STATS,
+    TYPE_AT,
+    Direction,
+    Maps,
+)
 
 # Helper numbers, linux/bpf.h.
 _LOOKUP, _UPDATE, _DELETE = 1, 2, 3
@@ -31,92 +42,6 @@ _REMOTE_PORT, _LOCAL_PORT, _GSO_SEGS, _SK = 132, 136, 164, 168
 _SK_FAMILY, _SK_TYPE, _SK_PROTOCOL = 4, 8, 12
 
 _INET, _RAW, _TCP, _LOOPBACK_INDEX, _NO_EXIST = 2, 3, 6, 1, 1
-
-COOKIE_BYTES: Final = 8
-_FLOW: Final = struct.Struct("<4Q6I16s16s")
-_FLOW_TYPE_AT, _FLOW_CLOSED_AT, _FLOW_LOCAL_AT, _FLOW_REMOTE_AT = 36, 44, 56, 72
-FLOW_BYTES: Final = _FLOW.size
-_COUNTERS: Final = {"rx": (0, 8), "tx": (16, 24)}
-
-_ORIGIN: Final = struct.Struct("<QQ4I16s")
-ORIGIN_BYTES: Final = _ORIGIN.size
-
-EVENT: Final = struct.Struct("<QI4x")
-"""What the ring carries for a new process: time of creation (boot clock, ns) and PID."""
-_EVENT_GAP_NS: Final = 250_000_000
-"""A process is announced at most once in so long; it lets a reused PID be announced again."""
-
-STATS: Final = ("lost", "elsewhere", "nameless", "raw")
-"""Counters of packets: no room in the table; of another namespace; without a socket; copies for raw sockets."""
-STAT_BYTES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Maps:
-    """File descriptors of the tables. ``seen`` and ``ring`` None: no announcements; ``interfaces`` None: all count."""
-
-    flows: int
-    origins: int
-    stats: int
-    seen: int | None = None
-    ring: int | None = None
-    interfaces: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What one socket moved since it was first seen, and where it stood then (a listener has ``remote_port`` 0)."""
-
-    rx_bytes: int
-    rx_packets: int
-    tx_bytes: int
-    tx_packets: int
-    family: int
-    kind: int
-    protocol: int
-    closed: bool
-    local_port: int
-    remote_port: int
-    local: bytes
-    remote: bytes
-
-    @classmethod
-    def parse(cls, raw: bytes) -> Self:
-        """From the table's ``FLOW_BYTES`` bytes."""
-        rx_b, rx_p, tx_b, tx_p, family, kind, protocol, closed, lport, rport, local, remote = _FLOW.unpack(raw)
-        # remote_port sits in network order in the upper half of a little-endian word.
-        return cls(
-            rx_b, rx_p, tx_b, tx_p, family, kind, protocol, bool(closed), lport, _swap16(rport >> 16), local, remote
-        )
-
-    @property
-    def local_address(self) -> IPv4Address | IPv6Address:
-        """The address that the socket was bound to at its first packet; unspecified for a wildcard."""
-        return IPv4Address(self.local[:4]) if self.family == _INET else IPv6Address(self.local)
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who created a socket and when. ``comm`` is the creating thread's name, at most 15 bytes."""
-
-    namespace: int
-    born_ns: int
-    """Nanoseconds since boot."""
-    pid: int
-    family: int
-    kind: int
-    protocol: int
-    comm: str
-
-    @classmethod
-    def parse(cls, raw: bytes) -> Self:
-        """From the table's ``ORIGIN_BYTES`` bytes."""
-        namespace, born, pid, family, kind, protocol, comm = _ORIGIN.unpack(raw)
-        return cls(namespace, born, pid, family, kind, protocol, comm.split(b"\0", 1)[0].decode("utf-8", "replace"))
-
-
-def _swap16(value: int) -> int:
-    return (value & 0xFF) << 8 | value >> 8
 
 
 def _call_map(a: Assembler, helper: int, fd: int, key: int) -> None:
@@ -188,7 +113,7 @@ def _byte_at(a: Assembler, offset: int, base: int | None) -> None:
 def count_packets(direction: Direction, maps: Maps, namespace: int | None) -> bytes:
     """The program for one direction. ``namespace``: count only sockets of the network namespace with this cookie."""
     a = Assembler()
-    bytes_at, packets_at = _COUNTERS[direction]
+    bytes_at, packets_at = COUNTERS_AT[direction]
     key, flow = -8, -8 - FLOW_BYTES
     a.move(R6, reg(R1))
     a.load("u32", R2, R6, _IFINDEX)
@@ -208,7 +133,7 @@ def count_packets(direction: Direction, maps: Maps, namespace: int | None) -> by
     _first_packet(a, direction, maps.flows, key, flow)
     a.label("known")
     if direction == "rx":  # every raw socket gets a copy of every packet: only what it sends is its own
-        a.load("u32", R1, R0, _FLOW_TYPE_AT)
+        a.load("u32", R1, R0, TYPE_AT)
         a.jump_if(R1, "==", _RAW, "raw")
     a.add_atomic(R0, bytes_at, R7)
     a.add_atomic(R0, packets_at, R8)
@@ -240,29 +165,29 @@ def _first_packet(a: Assembler, direction: Direction, flows: int, key: int, flow
     a.call(_FULL_SOCK)
     a.jump_if(R0, "==", 0, "nameless")
     a.load("u32", R1, R0, _SK_TYPE)
-    a.store("u32", R10, flow + _FLOW_TYPE_AT, R1)
+    a.store("u32", R10, flow + TYPE_AT, R1)
     if direction == "rx":
         a.jump_if(R1, "==", _RAW, "raw")
     a.load("u32", R1, R0, _SK_PROTOCOL)
-    a.store("u32", R10, flow + 40, R1)
+    a.store("u32", R10, flow + PROTOCOL_AT, R1)
     a.load("u32", R1, R6, _LOCAL_PORT)
-    a.store("u32", R10, flow + 48, R1)
+    a.store("u32", R10, flow + LOCAL_PORT_AT, R1)
     a.load("u32", R1, R6, _REMOTE_PORT)
-    a.store("u32", R10, flow + 52, R1)
+    a.store("u32", R10, flow + REMOTE_PORT_AT, R1)
     a.load("u32", R1, R6, _FAMILY)
-    a.store("u32", R10, flow + 32, R1)
+    a.store("u32", R10, flow + FAMILY_AT, R1)
     a.jump_if(R1, "!=", _INET, "six")
     a.load("u32", R1, R6, _LOCAL4)
-    a.store("u32", R10, flow + _FLOW_LOCAL_AT, R1)
+    a.store("u32", R10, flow + LOCAL_AT, R1)
     a.load("u32", R1, R6, _REMOTE4)
-    a.store("u32", R10, flow + _FLOW_REMOTE_AT, R1)
+    a.store("u32", R10, flow + REMOTE_AT, R1)
     a.jump("insert")
     a.label("six")
     for word in range(4):
         a.load("u32", R1, R6, _LOCAL6 + 4 * word)
-        a.store("u32", R10, flow + _FLOW_LOCAL_AT + 4 * word, R1)
+        a.store("u32", R10, flow + LOCAL_AT + 4 * word, R1)
         a.load("u32", R1, R6, _REMOTE6 + 4 * word)
-        a.store("u32", R10, flow + _FLOW_REMOTE_AT + 4 * word, R1)
+        a.store("u32", R10, flow + REMOTE_AT + 4 * word, R1)
     a.label("insert")
     a.map_fd(R1, flows)
     a.move(R2, reg(R10))
@@ -329,7 +254,7 @@ def _announce(a: Assembler, seen: int, ring: int) -> None:
     a.jump_if(R0, "==", 0, "fresh")
     a.load("u64", R1, R0, 0)
     a.alu(R7, "-", reg(R1))
-    a.jump_if(R7, "<=", _EVENT_GAP_NS, "done")
+    a.jump_if(R7, "<=", EVENT_GAP_NS, "done")
     a.label("fresh")
     a.map_fd(R1, seen)
     a.move(R2, reg(R10))
@@ -346,17 +271,14 @@ def _announce(a: Assembler, seen: int, ring: int) -> None:
     a.call(_RING_OUTPUT)
 
 
-def note_release(maps: Maps, namespace: int | None) -> bytes:
+def note_release(maps: Maps) -> bytes:
     """The program for INET_SOCK_RELEASE: a socket with traffic is marked closed, one without is forgotten at once."""
     a = Assembler()
-    a.move(R6, reg(R1))
-    _stay_in(a, namespace, "done")
-    a.move(R1, reg(R6))
     a.call(_COOKIE)
     a.store("u64", R10, -8, R0)
     _call_map(a, _LOOKUP, maps.flows, -8)
     a.jump_if(R0, "==", 0, "unused")
-    a.store_imm("u32", R0, _FLOW_CLOSED_AT, 1)
+    a.store_imm("u32", R0, CLOSED_AT, 1)
     a.jump("done")
     a.label("unused")
     _call_map(a, _DELETE, maps.origins, -8)

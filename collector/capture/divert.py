@@ -40,6 +40,8 @@ _SNAPSHOT_NS: Final = 15 * 10**9
 """A snapshot at least so often: it ends what closed unseen."""
 _SNAPSHOT_SHARE: Final = 20
 """A snapshot that took t waits 20 t before the next: at most 5 % of a core."""
+_LOOKS_NS: Final = (0, 500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
+"""When the table is read after a process was born that holds somebody's socket."""
 _LATE_NS: Final = 1_000_000_000
 _MAX_READERS: Final = 4
 
@@ -106,7 +108,7 @@ class DivertCapture:
     """Counts by sniffing. ``interfaces``: globs of names (Linux), None for all but loopback; Windows sees them all."""
 
     name = "divert"
-    blind_to = ("packets that this machine only forwards (containers, virtual machines, hotspots)",)
+    blind_to: tuple[str, ...] = ("packets that this machine only forwards (containers, virtual machines, hotspots)",)
 
     def __init__(self, interfaces: Sequence[str] | None = None) -> None:
         self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
@@ -118,6 +120,7 @@ class DivertCapture:
         self._events: divert.FlowEvents | None = None
         self._thread: threading.Thread | None = None
         self._snapshot_ns, self._snapshot_wait_ns = 0, 0
+        self._looks: list[int] = []
         self._notes: list[str] = []
         self._said: set[str] = set()
 
@@ -184,14 +187,17 @@ class DivertCapture:
         return lost
 
     def _settle(self, now_ns: int) -> tuple[Delta, ...]:
+        if heirs():  # the parent may let go of its socket a little later
+            self._looks = [now_ns + wait_ns for wait_ns in _LOOKS_NS]
+        since_ns = now_ns - self._snapshot_ns
+        rested = since_ns >= self._snapshot_wait_ns
+        if rested and (since_ns >= _SNAPSHOT_NS or (self._looks and self._looks[0] <= now_ns)):
+            self._snapshot(now_ns)
+            rested = False
         with self._table_lock:
             deltas = list(self._attribution.settle(now_ns, self._programs.owner))
             self._table.expire(now_ns)
-        since_ns = now_ns - self._snapshot_ns
-        if since_ns < self._snapshot_wait_ns:
-            return tuple(deltas)
-        born = heirs()
-        if born or self._attribution.waiting or since_ns >= _SNAPSHOT_NS:
+        if rested and self._attribution.waiting:
             self._snapshot(now_ns)
             with self._table_lock:
                 deltas += self._attribution.settle(now_ns, self._programs.owner)
@@ -205,6 +211,7 @@ class DivertCapture:
             rows = []
         self._snapshot_ns = now_ns
         self._snapshot_wait_ns = _SNAPSHOT_SHARE * (clock.monotonic_ns() - now_ns)
+        self._looks = [at_ns for at_ns in self._looks if at_ns > now_ns]
         with self._table_lock:
             self._table.seed(rows, now_ns)
 

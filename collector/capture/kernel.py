@@ -11,18 +11,16 @@ as forwarded ones, so they are left out unless ``everywhere``; that there were a
 """
 
 import os
-import select
 import socket
 import struct
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from collector.capture import CaptureUnavailable, Delta, Owner, Sample, bpf_counting, bpf_system, inet_diag, procfs
-from collector.capture.bpf_programs import EVENT, FLOW_BYTES, Flow, Origin
+from collector.capture import CaptureUnavailable, Delta, Owner, Sample, bpf_counting, inet_diag, newcomers, procfs
+from collector.capture.bpf_layout import CLOSED_AT, FLOW_BYTES, Flow, Origin
 from collector.capture.custody import Creator, Custody
 from qos import clock
 
@@ -60,7 +58,7 @@ class KernelCapture:
         self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
         self._everywhere, self._filter_packets = everywhere, filter_packets
         self._counting: bpf_counting.Counting | None = None
-        self._newcomers: _Newcomers | None = None
+        self._newcomers: newcomers.Newcomers | None = None
         self._flows: dict[int, _Seen] = {}
         self._tallies: dict[str, tuple[int, int]] = {}
         self._notes: list[str] = []
@@ -71,6 +69,7 @@ class KernelCapture:
         if self._counting is not None:
             raise RuntimeError("started twice")
         self._programs = procfs.Programs(clock.boot_ns())
+        self._tallies, self._said = {}, set()
         counting = bpf_counting.Counting(
             everywhere=self._everywhere, by_interface=self._globs is not None, filter_packets=self._filter_packets
         )
@@ -78,7 +77,7 @@ class KernelCapture:
             self._prove(counting)
             self._counting = counting
             self._choose_interfaces(counting)
-            self._newcomers = _Newcomers(counting.ring, self._programs)
+            self._newcomers = newcomers.Newcomers(counting.ring, self._programs)
             self._newcomers.start()
             self._custody = Custody(procfs, _inodes_by_cookie)
             self._learn_the_old()
@@ -97,6 +96,9 @@ class KernelCapture:
             )
         if Origin.parse(raw).pid != os.getpid():
             self._note("in a PID namespace of its own: processes go by their short names, PIDs are the host's")
+
+        if counting.namespace is None and not self._everywhere:
+            self._note("before Linux 5.14 containers cannot be told apart: their sockets count as this machine's")
 
     def _learn_the_old(self) -> None:
         """Sockets older than the programs: whoever holds them now."""
@@ -132,7 +134,7 @@ class KernelCapture:
                 moved.append((cookie, Flow.parse(raw)))
             else:
                 seen.quiet += 1
-                if seen.quiet >= patience and raw[44]:
+                if seen.quiet >= patience and raw[CLOSED_AT]:
                     over.append(cookie)
         self._welcome(fresh)
         if moved:
@@ -255,37 +257,6 @@ class KernelCapture:
             self._counting.close()
             self._counting = None
         self._flows.clear()
-
-
-class _Newcomers:
-    """A thread that sleeps until the programs announce a process, and reads its executable while it still lives."""
-
-    def __init__(self, ring: bpf_system.Ring, programs: procfs.Programs) -> None:
-        self._ring, self._programs = ring, programs
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="newcomers", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def _run(self) -> None:
-        with select.epoll() as events:
-            events.register(self._ring.fd, select.EPOLLIN)
-            events.register(self._wake, select.EPOLLIN)
-            while True:
-                ready = events.poll()
-                for record in self._ring.read():
-                    _at_ns, pid = EVENT.unpack_from(record)
-                    self._programs.look(pid)
-                if any(fd == self._wake for fd, _ in ready):
-                    return
-
-    def stop(self) -> None:
-        """End the thread."""
-        if self._thread.is_alive():
-            os.eventfd_write(self._wake, 1)
-            self._thread.join(5)
-        os.close(self._wake)
 
 
 def _entries(counting: bpf_counting.Counting) -> Iterator[tuple[int, bytes]]:
