@@ -99,3 +99,43 @@ def backtest(
         plots=plots,
         as_json=json,
     )
+
+
+@forecast_app.callback()
+@_mendable
+def forecast(
+    ctx: typer.Context,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="One round now, with a table.")] = False,
+    series: SeriesOption = None,
+    plots: PlotsOption = None,
+    source: SourceOption = "auto",
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Without options: the schedule of the settings, a new process per round, until Ctrl-C."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from forecaster.forecast_cli import run_forever, run_once
+
+    if once:
+        run_once(config, data, source, series, plots)
+        return
+    if series is not None or plots is not None:
+        raise typer.BadParameter("--series and --plots go with --once")
+    raise typer.Exit(run_forever(config, data))
+
+
+@forecast_app.command()
+@_mendable
+def show(
+    series: SeriesOption = None,
+    json: JsonOption = False,
+    source: SourceOption = "auto",
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """The newest forecast of every series, with its 80 % band."""
+    from forecaster.forecast_cli import show as show_newest
+
+    show_newest(config, data, source, series, json)

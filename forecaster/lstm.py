@@ -18,7 +18,7 @@ from forecaster.windows import Task, lag_windows, paths, usable_origins
 
 SEQUENCE: Final = 10
 UNITS: Final = 32
-EPOCHS: Final = 200
+EPOCHS: Final = 120
 PATIENCE: Final = 80
 BATCH: Final = 64
 NEWEST: Final = 4000

@@ -29,7 +29,13 @@ class Candidate:
 
 
 def candidates(
-    names: Sequence[str], task: Task, trainer: Trainer | None, why_not: str, *, lstm_every: int = 1
+    names: Sequence[str],
+    task: Task,
+    trainer: Trainer | None,
+    why_not: str,
+    *,
+    lstm_every: int = 1,
+    hybrid_every: int = 1,
 ) -> tuple[tuple[Candidate, ...], dict[str, str]]:
     """The models that can take part, and for each other name the reason it cannot.
 
@@ -46,11 +52,11 @@ def candidates(
         elif name == "seasonal_naive" and not task.seasons:
             missing[name] = "less than three seasons of history"
         else:
-            found.append(_candidate(name, trainer, lstm_every))
+            found.append(_candidate(name, trainer, lstm_every, hybrid_every))
     return tuple(found), missing
 
 
-def _candidate(name: str, trainer: Trainer | None, lstm_every: int) -> Candidate:
+def _candidate(name: str, trainer: Trainer | None, lstm_every: int, hybrid_every: int) -> Candidate:
     if name == "lstm":
         assert trainer is not None
         known = trainer
@@ -62,7 +68,7 @@ def _candidate(name: str, trainer: Trainer | None, lstm_every: int) -> Candidate
         def hybrid(train: Frame, task: Task, before: Fitted | None) -> Fitted:
             return fit_hybrid(train, task, kept, before if isinstance(before, Hybrid) else None)
 
-        return Candidate(name, hybrid)
+        return Candidate(name, hybrid, hybrid_every)
     simple: dict[str, Callable[[Frame, Task], Fitted]] = {
         "naive": fit_naive,
         "seasonal_naive": fit_seasonal_naive,

@@ -1,0 +1,99 @@
+"""Predictions and evaluations as points: forecasts, scores, and the events that a person should hear of."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from forecaster.backtest import Evaluation
+from forecaster.series import Series
+from forecaster.serve import Prediction
+from qos.config import Link
+from qos.points import Event, Forecast, ForecastScore
+from qos.units import format_bps
+
+PART: Final = "forecaster"
+SATURATION: Final = "saturation_expected"
+UNAVAILABLE: Final = "forecast_unavailable"
+
+
+def forecast_points(series: Series, prediction: Prediction, made_ns: int) -> Sequence[Forecast]:
+    """One point per step ahead, stamped with its target time."""
+    return [
+        Forecast(
+            time_ns=time_ns,
+            host=series.host,
+            series=series.name,
+            model=prediction.model,
+            value=float(value),
+            lower=float(lower),
+            upper=float(upper),
+            baseline=float(baseline),
+            made_at=made_ns,
+        )
+        for time_ns, value, lower, upper, baseline in zip(
+            prediction.times_ns,
+            prediction.value,
+            prediction.lower,
+            prediction.upper,
+            prediction.baseline,
+            strict=True,
+        )
+    ]
+
+
+def score_points(series: Series, evaluation: Evaluation, now_ns: int) -> Sequence[ForecastScore]:
+    """One point per model; ``published=1`` marks the one that serves."""
+    return [
+        ForecastScore(
+            time_ns=now_ns,
+            host=series.host,
+            series=series.name,
+            model=name,
+            mae=track.score.mae,
+            rmse=track.score.rmse,
+            mase=track.score.mase,
+            r2=track.score.r2,
+            coverage=track.score.coverage,
+            samples=track.score.samples,
+            train_seconds=track.train_seconds,
+            published=int(name == evaluation.choice.model),
+        )
+        for name, track in evaluation.tracks.items()
+    ]
+
+
+def saturation(series: Series, prediction: Prediction, link: Link, now_ns: int) -> Event | None:
+    """Said when the upper band exceeds the link's capacity, with the first time it is expected. None otherwise."""
+    capacity = {"host_down": link.down, "host_up": link.up}.get(series.name)
+    if not capacity:
+        return None
+    above = [(t, float(u)) for t, u in zip(prediction.times_ns, prediction.upper, strict=True) if u > capacity]
+    if not above:
+        return None
+    when = datetime.fromtimestamp(above[0][0] / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    highest = max(upper for _, upper in above)
+    likely = any(v > capacity for v in prediction.value)
+    word = "is expected to" if likely else "may"
+    text = f"{series.name} {word} exceed {format_bps(capacity)} from {when} (80 % band up to {format_bps(highest)})"
+    return Event(time_ns=now_ns, host=series.host, part=PART, kind=SATURATION, subject=series.name, message=text)
+
+
+def unavailable(series: Series, reason: str, now_ns: int) -> Event:
+    """Said once when a series cannot be forecast."""
+    message = f"{series.name} cannot be forecast: {reason}"
+    return Event(time_ns=now_ns, host=series.host, part=PART, kind=UNAVAILABLE, subject=series.name, message=message)
+
+
+def apart(events: Sequence[Event]) -> Sequence[Event]:
+    """Events of one kind share a series, so no two may share a time: each a nanosecond after the one before."""
+    return [
+        Event(
+            time_ns=event.time_ns + place,
+            host=event.host,
+            part=event.part,
+            kind=event.kind,
+            subject=event.subject,
+            message=event.message,
+        )
+        for place, event in enumerate(events)
+    ]

@@ -1,0 +1,170 @@
+"""The schedule: a new process per round, so that nothing of numpy or TensorFlow stays in memory between rounds.
+
+This process imports neither. It starts ``python -m forecaster.job``, waits, and says how it goes: as
+``part:forecaster`` in the embedded store, and in ``forecast/heartbeat.json`` of the data directory (a container's
+health check reads that). A round that fails is said and tried again; one that outlives its time is ended, and the
+last forecast stays.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from qos import clock
+from qos.config import Config
+from qos.errors import StoreRejected, StoreUnavailable
+from qos.service import SUPERVISED, store_path
+
+log = logging.getLogger("forecaster")
+
+START_NS: Final = 20 * 10**9
+"""After the start everything else comes first."""
+RETRY_NS: Final = 300 * 10**9
+"""After a round that failed or had nothing to forecast yet."""
+LEAST_NS: Final = 60 * 10**9
+"""Between two refreshes."""
+LONGEST_NS: Final = 3600 * 10**9
+BEAT_S: Final = 30.0
+HEARTBEAT: Final = Path("forecast") / "heartbeat.json"
+STATUS: Final = Path("forecast") / "last_round.json"
+"""What the last job found: written by ``forecaster.job``."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do next and when (monotonic, ns)."""
+
+    kind: str
+    """``round`` or ``refresh``."""
+    due_ns: int
+
+
+def next_job(
+    *, now_ns: int, round_began_ns: int | None, done: dict[str, Any] | None, failed: bool, every_ns: int
+) -> Job:
+    """The next job after one has ended. Pure.
+
+    ``round_began_ns``: the last whole round. ``done``: what the last job found (``forecasts``, ``reach_ns``: how
+    far ahead the shortest forecast reaches). Between rounds the forecast is refreshed whenever it has been lived
+    through.
+    """
+    if failed or done is None or not done.get("forecasts"):
+        return Job("round", now_ns + min(RETRY_NS, every_ns))
+    round_due = (round_began_ns if round_began_ns is not None else now_ns) + every_ns
+    refresh_due = now_ns + max(LEAST_NS, int(done.get("reach_ns") or every_ns))
+    if refresh_due < round_due:
+        return Job("refresh", refresh_due)
+    return Job("round", max(round_due, now_ns))
+
+
+def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
+    """Rounds until ``stop`` is set; the process's exit status. Raises nothing: a round that fails is logged."""
+    beat = _Beat(config, data)
+    job = Job("round", clock.monotonic_ns() + START_NS)
+    round_began_ns: int | None = None
+    while not stop.is_set():
+        wait_s = (job.due_ns - clock.monotonic_ns()) / 1e9
+        if wait_s > 0:
+            beat.say("waiting", f"next {job.kind} in {wait_s / 60:.0f} min")
+            stop.wait(min(wait_s, BEAT_S))
+            continue
+        began_ns = clock.monotonic_ns()
+        status = _run_job(job.kind, config_path, data, stop, beat)
+        if status is None:
+            break
+        if status != 0:
+            log.warning("the %s ended with status %d: the last forecast stays", job.kind, status)
+        if job.kind == "round":
+            round_began_ns = began_ns
+        job = next_job(
+            now_ns=clock.monotonic_ns(),
+            round_began_ns=round_began_ns,
+            done=_read(data / STATUS),
+            failed=status != 0,
+            every_ns=config.forecast.every,
+        )
+    beat.say("stopped", "")
+    return 0
+
+
+def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Event, beat: "_Beat") -> int | None:
+    """Its exit status; None when it was ended because of ``stop``."""
+    command = [sys.executable, "-m", "forecaster.job", kind, "--data", str(data)]
+    if config_path is not None:
+        command += ["--config", str(config_path.absolute())]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))}
+    # A pipe as standard input: the job ends when this process does, however that happens.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, env={**environment, SUPERVISED: "1"})
+    assert process.stdin is not None
+    began_ns = clock.monotonic_ns()
+    try:
+        while process.poll() is None:
+            spent_ns = clock.monotonic_ns() - began_ns
+            beat.say("training" if kind == "round" else "refreshing", f"for {spent_ns / 60e9:.0f} min", pid=process.pid)
+            if spent_ns > LONGEST_NS:
+                log.warning("the %s takes longer than %d min: ended", kind, LONGEST_NS // 60_000_000_000)
+                return 1
+            if stop.wait(0.2 if spent_ns < 5 * 10**9 else 1.0):
+                return None
+        return process.returncode
+    finally:
+        process.stdin.close()
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _root() -> str:
+    return str(Path(__file__).resolve().parent.parent)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+class _Beat:
+    """Writes the heartbeat when what it says changes, and every half minute."""
+
+    def __init__(self, config: Config, data: Path) -> None:
+        self._file = data / HEARTBEAT
+        self._store = None if config.influxdb is not None else store_path(data)
+        self._last: tuple[int, str] = (0, "")
+
+    def say(self, state: str, detail: str, **extra: Any) -> None:
+        now_ns = clock.monotonic_ns()
+        last_ns, last_state = self._last
+        if state == last_state and now_ns - last_ns < BEAT_S * 1e9:
+            return
+        self._last = (now_ns, state)
+        document = {"pid": os.getpid(), "time_ns": clock.wall_ns(), "state": state, "detail": detail}
+        document |= {f"job_{key}": value for key, value in extra.items()}
+        try:
+            write_json(self._file, document)
+        except OSError as error:
+            log.warning("%s: cannot be written: %s", self._file, error.strerror)
+        if self._store is not None and self._store.exists():
+            from qos.store.sqlite import SqliteStore
+
+            try:
+                with SqliteStore(self._store) as store:
+                    store.set_state("part:forecaster", document)
+            except (StoreUnavailable, StoreRejected) as error:
+                log.warning("the heartbeat could not be written: %s", error)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Replace the file at once. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps(document), encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,53 @@
+"""The store that forecasts are made from and written to: the embedded file, or InfluxDB where the settings name one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from qos.config import Config, load_secrets
+from qos.errors import ConfigError
+from qos.service import store_path
+from qos.store import Store
+
+Source = Literal["auto", "local", "influxdb"]
+SOURCES: Final[tuple[Source, ...]] = ("auto", "local", "influxdb")
+
+
+def parse_source(text: str) -> Source:
+    """One of the names. Raises ConfigError."""
+    for name in SOURCES:
+        if text == name:
+            return name
+    raise ConfigError(f"--from: {text!r} is none of {', '.join(SOURCES)}")
+
+
+def uses_influx(config: Config, source: Source) -> bool:
+    """Whether InfluxDB is meant; ``auto`` means it where the settings or the environment name one."""
+    if source != "auto":
+        return source == "influxdb"
+    return config.influxdb is not None or bool(os.environ.get("INFLUX_URL"))
+
+
+@contextmanager
+def open_store(
+    config: Config, config_path: Path | None, data: Path, source: Source, *, read_only: bool = False
+) -> Iterator[Store]:
+    """The store, closed afterwards. Raises ConfigError (no data yet, no access) and StoreUnavailable."""
+    if uses_influx(config, source):
+        from qos.influx import influx_settings
+        from qos.store.influx import InfluxStore
+
+        settings = influx_settings(config)
+        if settings is None:
+            raise ConfigError("--from influxdb: no influxdb in the settings: add url, org and bucket to config.yaml")
+        with InfluxStore.open(settings, load_secrets(config_path).influx_token) as remote:
+            yield remote
+        return
+    from qos.store.sqlite import SqliteStore
+
+    if not store_path(data).exists():
+        raise ConfigError(f"no data in {data} yet: start `autoqos up`, or name the folder with --data")
+    with SqliteStore(store_path(data), read_only=read_only) as local:
+        yield local
