@@ -97,6 +97,10 @@ class Database:
             with self._lock:
                 if self._watch is None:
                     self._watch = opening.connect(self.path, read_only=self.read_only)
+                if isinstance(self._watch, opening.Resting):
+                    self._watch.close()
+                    self._watch = None
+                    return self.path.stat().st_mtime_ns
                 return (self.generation << 32) + int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def checkpoint(self, kept_bytes: int) -> None:
@@ -158,7 +162,8 @@ class Database:
 
     def _give_back(self, db: sqlite3.Connection, generation: int) -> None:
         with self._lock:
-            if not self._closed and generation == self.generation and len(self._readers) < _IDLE_READERS:
+            fit = generation == self.generation and not isinstance(db, opening.Resting)
+            if fit and not self._closed and len(self._readers) < _IDLE_READERS:
                 self._readers.append(db)
                 return
         db.close()

@@ -16,6 +16,7 @@ from qos.store import recovery, schema
 
 BUSY_MS: Final = 10_000
 _WAL_LIMIT_BYTES: Final = 16 * 2**20
+_NO_LOG: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _MAGIC: Final = b"SQLite format 3\x00"
 
 
@@ -71,26 +72,33 @@ def prepare(path: Path) -> sqlite3.Connection:
     return db
 
 
+class Resting(sqlite3.Connection):
+    """Reads a file that nobody writes, as it is, and would not see the writer come: use it once."""
+
+
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """A plain connection. A reader that may not make the log's files reads the resting file as it is."""
+    """A plain connection; a ``Resting`` one for a reader that may not make the log's files."""
     name = f"file:{quote(path.absolute().as_posix())}"
-    db = _connect(f"{name}?mode={'ro' if read_only else 'rwc'}")
     if not read_only:
-        return db
+        return _connect(f"{name}?mode=rwc")
     try:
-        db.execute("PRAGMA schema_version").fetchone()
+        return _connect(f"{name}?mode=ro")
     except sqlite3.OperationalError as error:
-        db.close()
         log = path.with_name(path.name + "-wal")
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or log.exists():
+        if error.sqlite_errorcode & 0xFF not in _NO_LOG or (log.exists() and log.stat().st_size):
             raise
-        return _connect(f"{name}?mode=ro&immutable=1")
-    return db
+        return _connect(f"{name}?mode=ro&immutable=1", Resting)
 
 
-def _connect(name: str) -> sqlite3.Connection:
-    db = sqlite3.connect(name, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA cache_size = -8000")
+def _connect(name: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        name, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, factory=kind
+    )
+    try:
+        db.execute("PRAGMA cache_size = -8000")  # reads the schema: what cannot be opened fails here
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
