@@ -126,7 +126,7 @@ def parse_entry(message: memoryview, protocol: int) -> Entry:
 def _tcp_counts(attributes: memoryview) -> TcpCounts | None:
     while len(attributes) >= 4:
         length, kind = struct.unpack_from("=HH", attributes)
-        if length < 4:
+        if not 4 <= length <= len(attributes):
             return None
         if kind == _TCP_INFO and length - 4 >= 144:
             info = attributes[4:length]

@@ -1,0 +1,184 @@
+"""Whose a socket is: creator, listener, heir."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.capture.custody import Creator, Custody
+
+V4, V6 = 2, 10
+ANY = bytes(16)
+HERE = bytes([192, 0, 2, 1]) + bytes(12)
+
+
+@dataclass
+class World:
+    """A fake ``/proc`` and socket list."""
+
+    held: dict[int, set[int]] = field(default_factory=dict)
+    inodes: dict[int, int] = field(default_factory=dict)
+    """Cookie to inode."""
+    lists: int = 0
+
+    def pids(self) -> set[int]:
+        return set(self.held)
+
+    def socket_inodes(self, pid: int) -> set[int]:
+        return set(self.held.get(pid, ()))
+
+    def listed(self) -> dict[int, int]:
+        self.lists += 1
+        return dict(self.inodes)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(held={1: set(), 100: {5}}, inodes={77: 5})
+
+
+def started(world: World) -> Custody:
+    return Custody(world, world.listed)
+
+
+def test_the_creator_owns_it(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9, "curl"))
+    assert custody.owner(77) == Creator(100, 9, "curl")
+    assert custody.owner(78) is None
+
+
+@pytest.mark.parametrize(("bound", "accepted"), [(HERE, HERE), (ANY, HERE)])
+def test_an_accepted_socket_is_its_listener_s(world: World, bound: bytes, accepted: bytes) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    custody.listening(77, (V4, bound, 80))
+    assert custody.accepted(90, (V4, accepted, 80))
+    assert custody.owner(90) == Creator(100, 9)
+
+
+def test_the_listener_at_the_very_address_goes_before_the_one_at_any(world: World) -> None:
+    custody = started(world)
+    custody.created(1, Creator(10, 0))
+    custody.created(2, Creator(20, 0))
+    custody.listening(1, (V4, ANY, 53))
+    custody.listening(2, (V4, HERE, 53))
+    custody.accepted(90, (V4, HERE, 53))
+    assert custody.owner(90) == Creator(20, 0)
+
+
+def test_nobody_listens_there_so_it_is_nobody_s(world: World) -> None:
+    custody = started(world)
+    custody.listening(77, (V4, ANY, 80))
+    assert not custody.accepted(90, (V4, HERE, 81))
+    assert not custody.accepted(91, (V6, ANY, 80))
+    assert custody.owner(90) is None
+
+
+def test_a_straggler_after_the_close_is_still_the_owner_s(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    custody.listening(77, (V4, ANY, 80))
+    custody.accepted(90, (V4, HERE, 80))
+    custody.closed([77, 90])
+    assert len(custody) == 0
+    assert custody.owner(90) == custody.owner(77) == Creator(100, 9)
+
+
+def test_a_child_gets_what_its_parent_let_go_of(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    world.held = {1: set(), 100: set(), 200: {5}}
+    custody.census(1000)
+    assert custody.owner(77) == Creator(200, 1000)
+
+
+def test_a_child_gets_what_its_parent_left_by_ending(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    world.held = {1: set(), 200: {5}}
+    custody.census(1000)
+    assert custody.owner(77) == Creator(200, 1000)
+
+
+def test_what_both_hold_stays_the_parent_s_until_it_lets_go(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    world.held = {1: set(), 100: {5}, 200: {5}}
+    custody.census(1000)
+    assert custody.owner(77) == Creator(100, 9)
+    world.held[100] = set()
+    for now in range(2000, 2010):
+        custody.census(now)
+    owner = custody.owner(77)
+    assert owner is not None
+    assert owner.pid == 200
+
+
+def test_a_child_that_closes_its_copy_gets_nothing(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    world.held = {1: set(), 100: {5}, 200: {5}}
+    custody.census(1000)
+    world.held = {1: set(), 100: set(), 200: set()}
+    for now in range(2000, 2010):
+        custody.census(now)
+    assert custody.owner(77) == Creator(100, 9)
+
+
+def test_what_init_opened_for_a_service_is_the_service_s_though_init_holds_it_too(world: World) -> None:
+    custody = started(world)
+    world.held[1] = {5}
+    custody.created(77, Creator(1, 9, "systemd"))
+    custody.listening(77, (V6, ANY, 22))
+    world.held[300] = {5}
+    custody.census(1000)
+    custody.accepted(90, (V6, ANY, 22))
+    assert custody.owner(90) == Creator(300, 1000)
+
+
+def test_a_census_without_newcomers_reads_no_socket_list(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    for now in range(10):
+        custody.census(now)
+    assert world.lists == 0
+
+
+def test_a_lasting_tie_is_looked_at_ever_less_often(world: World) -> None:
+    custody = started(world)
+    custody.created(77, Creator(100, 9))
+    world.held[200] = {5}
+    looks = 0
+    real = world.socket_inodes
+
+    def counted(pid: int) -> set[int]:
+        nonlocal looks
+        looks += pid == 100
+        return real(pid)
+
+    world.socket_inodes = counted  # type: ignore[method-assign] # the fake counts its own calls
+    for now in range(300):
+        custody.census(now)
+    assert looks < 15
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["create", "listen", "accept", "close"])), max_size=60))
+def test_whatever_happens_an_owner_is_a_creator_that_was_told(steps: list[tuple[int, str]]) -> None:
+    world = World()
+    custody = started(world)
+    told = set()
+    for cookie, step in steps:
+        if step == "create":
+            creator = Creator(cookie + 100, 0)
+            told.add(creator)
+            custody.created(cookie, creator)
+        elif step == "listen":
+            custody.listening(cookie, (V4, ANY, cookie % 2))
+        elif step == "accept":
+            custody.accepted(cookie, (V4, HERE, cookie % 2))
+        else:
+            custody.closed([cookie])
+        owners = {custody.owner(each) for each in range(6)}
+        assert owners <= told | {None}

@@ -1,0 +1,76 @@
+"""Executables and socket holders out of the real ``/proc``."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("/proc is Linux", allow_module_level=True)
+
+from collector.capture import procfs
+from collector.capture.custody import Creator
+from collector.capture.procfs import Programs
+from qos import clock
+
+
+def since_boot_ns() -> int:
+    return clock.wall_ns() - clock.boot_ns()
+
+
+def test_a_living_process_is_known_by_its_executable_and_start() -> None:
+    owner = Programs(clock.boot_ns()).owner(Creator(os.getpid(), since_boot_ns(), "short"))
+    assert owner.exe == os.path.realpath(sys.executable)
+    assert owner.name == Path(owner.exe).name
+    assert 0 < clock.wall_ns() - owner.started_ns < 24 * 3600 * 10**9
+
+
+def test_a_process_that_is_gone_is_remembered_and_one_never_seen_goes_by_its_comm() -> None:
+    programs = Programs(clock.boot_ns())
+    with subprocess.Popen(["sleep", "30"]) as child:
+        made_ns = since_boot_ns()
+        assert programs.look(child.pid) is not None
+        child.kill()
+        child.wait()
+        assert programs.owner(Creator(child.pid, made_ns, "x")).name == Path(os.path.realpath("/bin/sleep")).name
+        gone = Programs(clock.boot_ns()).owner(Creator(child.pid, made_ns, "x"))
+    assert (gone.name, gone.exe, gone.started_ns) == ("x", "", 0)
+
+
+def test_a_pid_used_again_is_not_taken_for_the_process_before() -> None:
+    # This very process's PID, but a socket made before it started: somebody else had the PID then.
+    owner = Programs(clock.boot_ns()).owner(Creator(os.getpid(), 1, "before"))
+    assert (owner.name, owner.started_ns) == ("before", 0)
+
+
+def test_a_process_that_executed_something_else_is_known_by_that() -> None:
+    programs = Programs(clock.boot_ns())
+    with subprocess.Popen(["sh", "-c", "read line; exec sleep 30"], stdin=subprocess.PIPE) as child:
+        made_ns = since_boot_ns() + 10**9
+        before = programs.owner(Creator(child.pid, made_ns)).exe
+        assert child.stdin is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        deadline = time.monotonic() + 20
+        while programs.owner(Creator(child.pid, made_ns)).exe == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        after = programs.owner(Creator(child.pid, made_ns))
+        child.kill()
+    assert Path(after.exe).name == Path(os.path.realpath("/bin/sleep")).name
+
+
+def test_a_socket_s_holder_is_found_and_a_pipe_is_no_socket() -> None:
+    with socket.socket() as made:
+        inode = os.fstat(made.fileno()).st_ino
+        assert inode in procfs.socket_inodes(os.getpid())
+        assert procfs.holders([os.getpid()])[inode] == os.getpid()
+    assert inode not in procfs.socket_inodes(os.getpid())
+    assert procfs.socket_inodes(2**22 + 1) == set()
+
+
+def test_this_process_is_among_all() -> None:
+    assert os.getpid() in procfs.pids()
