@@ -1,7 +1,7 @@
 """What the command line writes: JSON for programs, tables for people, and nothing that a process's name can spoil.
 
 Names of processes come from strangers: control characters are replaced before they reach a terminal, and text is never
-read as markup.
+read as markup. The supervisor uses this too, so rich is imported only where a table is drawn.
 """
 
 import json
@@ -9,12 +9,11 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 _WIDE: Final = 200
 """Columns when the output is no terminal: a pipe must not lose text to an edge that is not there."""
@@ -25,11 +24,12 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A rich console on standard output (or error) as it is now; no markup, no highlighting."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _WIDE
-    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
+def console() -> "Console":
+    """A rich console on standard output as it is now; no markup, no highlighting."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _WIDE
+    return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def emit_json(value: Any) -> None:
@@ -60,8 +60,12 @@ def warn(*lines: str) -> None:
         sys.stderr.write(f"{plain(line)}\n")
 
 
-def table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
+def table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], *, title: str | None = None) -> "Table":
     """A rich table; ``columns`` are (heading, is a number). Numbers stand right and are never cut."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for heading, number in columns:
         result.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")

@@ -1,0 +1,103 @@
+import os
+import time
+from pathlib import Path
+
+from console.context import Context
+from console.status import Status, read_status
+from console.status_table import lines
+from qos.config import Config, parse_config
+from qos.points import Agent
+from qos.store.sqlite import SqliteStore
+from tests.console.samples import S, fill, live_document
+
+
+def _status(data: Path, config: Config | None = None, now_ns: int | None = None) -> Status:
+    return read_status(Context(config or Config(), None, data), now_ns or time.time_ns())
+
+
+def _beat(data: Path, part: str, **changes: object) -> None:
+    document = {"pid": os.getpid(), "time_ns": time.time_ns(), "state": "running", "detail": ""} | changes
+    with SqliteStore(data / "autoqos.db") as store:
+        store.set_state(f"part:{part}", document)
+
+
+def test_a_part_that_beats_and_lives_runs(tmp_path: Path) -> None:
+    fill(tmp_path, time.time_ns(), 2)
+    _beat(tmp_path, "collector")
+    status = _status(tmp_path)
+    assert [part.part for part in status.running] == ["collector"]
+    assert status.live is not None
+    assert status.document()["self"]["rss_bytes"] > 0
+    text = "\n".join(lines(status))
+    assert "AutoQoS runs: collector" in text
+    assert "capture   kernel: the first that works" in text
+    assert "coverage  98.0 %" in text
+    assert "not seen  the traffic inside containers" in text
+
+
+def test_silent_stopped_and_gone_parts_are_told_apart(tmp_path: Path) -> None:
+    _beat(tmp_path, "collector")
+    _beat(tmp_path, "enforcer", state="stopped")
+    _beat(tmp_path, "shipper", pid=2**22 - 3)
+    later = _status(tmp_path, now_ns=time.time_ns() + 60 * S)
+    states = {part.part: part.state for part in later.parts}
+    assert states == {"collector": "silent", "enforcer": "stopped", "shipper": "gone"}
+    assert later.running == ()
+
+
+def test_a_process_that_was_given_the_pid_later_is_not_the_part(tmp_path: Path) -> None:
+    _beat(tmp_path, "collector", time_ns=1_000 * S)
+    (part,) = _status(tmp_path, now_ns=1_001 * S).parts
+    assert (part.running, part.state) == (False, "gone")
+
+
+def test_a_forecaster_between_two_rounds_still_runs(tmp_path: Path) -> None:
+    _beat(tmp_path, "forecaster", time_ns=time.time_ns() - 1)
+    assert _status(tmp_path, now_ns=time.time_ns() + 1800 * S).running[0].part == "forecaster"
+
+
+def test_cpu_is_what_the_part_measured_over_the_last_minute(tmp_path: Path) -> None:
+    now_ns = time.time_ns()
+    _beat(tmp_path, "collector")
+    zero = dict.fromkeys(("points_written", "points_dropped", "capture_lost", "outbox_rows", "restarts"), 0)
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        store.write(
+            [
+                Agent(time_ns=now_ns - i * S, host="h", part="collector", cpu_percent=float(i), rss_bytes=1, **zero)
+                for i in range(1, 4)
+            ]
+        )
+    (part,) = _status(tmp_path).parts
+    assert part.cpu_percent == 2.0
+
+
+def test_a_collector_that_is_gone_leaves_no_present(tmp_path: Path) -> None:
+    fill(tmp_path, time.time_ns(), 2, live_document(time.time_ns()))
+    _beat(tmp_path, "collector", pid=2**22 - 3)
+    assert _status(tmp_path).live is None
+    assert _status(tmp_path).document()["capture"] is None
+
+
+def test_the_outbox_is_told_only_with_influxdb_and_counted_when_no_shipper_runs(tmp_path: Path) -> None:
+    fill(tmp_path, time.time_ns(), 2)
+    assert _status(tmp_path).outbox is None
+    config = parse_config("influxdb: {url: 'http://127.0.0.1:9', org: o}")
+    outbox = _status(tmp_path, config).outbox
+    assert outbox is not None
+    assert outbox["rows"] == 16
+    _beat(
+        tmp_path, "shipper", rows=7, oldest_ns=time.time_ns() - 90 * S, rate=12.0, last_error="refused", url="http://x"
+    )
+    text = "\n".join(lines(_status(tmp_path, config)))
+    assert "http://x: 7 rows waiting, the oldest 90 s old" in text
+    assert "last error: refused" in text
+
+
+def test_the_store_and_a_pause_are_shown(tmp_path: Path) -> None:
+    fill(tmp_path, time.time_ns(), 2)
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        store.set_state("override:pause", {"until_ns": None, "set_ns": 1})
+    status = _status(tmp_path)
+    assert (status.store_bytes or 0) > 10_000
+    assert status.paused
+    assert any("paused" in line for line in lines(status))
