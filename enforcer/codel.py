@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _NS_PER_S: Final = 10**9
-KEEP_PACKETS: Final = 2
+KEEP_PACKETS: Final = 4
 """A backlog of so many packets or fewer is never dropped from."""
 
 

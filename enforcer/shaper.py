@@ -22,7 +22,7 @@ from enforcer.fq import FlowQueues
 from enforcer.parcel import Counts, Kind, Parcel
 
 _NS_PER_S: Final = 10**9
-_MIN_LIMIT_BYTES: Final = 48_000
+_MIN_LIMIT_BYTES: Final = 128_000
 _MAX_LIMIT_BYTES: Final = 4_000_000
 _HOLD_NS: Final = 500_000_000
 """At most so long a queue at full rate."""

@@ -1,5 +1,7 @@
 """CoDel's judgement, packet by packet, with literal times."""
 
+from itertools import pairwise
+
 from enforcer.codel import LINUX, WINDOWS, Aim, Codel, aim_for
 
 MS = 1_000_000
@@ -21,7 +23,7 @@ def test_nothing_is_dropped_within_the_first_interval_above_target() -> None:
 def test_a_standing_queue_is_dropped_from_after_an_interval_and_then_faster() -> None:
     dropped = run(Codel(), 1, 1_001, 6)
     assert dropped[0] == 101
-    gaps = [b - a for a, b in zip(dropped, dropped[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(dropped)]
     assert gaps[0] == 100  # interval / sqrt(1)
     assert gaps == sorted(gaps, reverse=True)
     assert dropped[:5] == [101, 201, 272, 330, 380]  # RFC 8289: t + interval/sqrt(count)

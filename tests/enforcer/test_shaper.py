@@ -230,7 +230,7 @@ def test_draining_gives_everything_back_in_order() -> None:
     shaper, source = Shaper(0, 64_000, inbound=False), Source()
     for i in range(20):
         shaper.submit(0, source(0, flow=i % 3))
-    out = [parcel for parcel in (*shaper.release(0), *shaper.drain())]
+    out = [*shaper.release(0), *shaper.drain()]
     assert shaper.next_at(0) is None
     assert len(out) == 20
     for flow in range(3):
