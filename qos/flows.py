@@ -201,13 +201,6 @@ class FlowTable:
             holders.setdefault((protocol, port), set()).update(claim.pid for claim in held.values())
         return {port: frozenset(pids) for port, pids in holders.items()}
 
-    def shared_ports(self) -> set[tuple[int, int]]:
-        """Protocol and port of every local port that more than one process holds, on whatever address."""
-        holders: dict[tuple[int, int], set[int]] = {}
-        for (protocol, _, _, port), held in self._claims.items():
-            holders.setdefault((protocol, port), set()).update(claim.pid for claim in held.values())
-        return {port for port, pids in holders.items() if len(pids) > 1}
-
 
 def _candidates(key: Key) -> Iterator[Key]:
     """The key, the same port on any address, and for IPv4 a dual-stack socket's: bound to ``::``."""
