@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,11 +204,17 @@ def test_a_store_in_a_directory_that_became_read_only_is_refused_but_can_be_read
         store.write([point(1)])
 
 
-def test_another_user_reads_what_root_writes_at_rest_and_under_way(tmp_path: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may look into; pytest's own are closed to others."""
     require.linux_root()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    path = tmp_path / "autoqos.db"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_another_user_reads_what_root_writes_at_rest_and_under_way(open_folder: Path) -> None:
+    path = open_folder / "autoqos.db"
     script = (
         "import sys; from pathlib import Path; from qos.store.sqlite import SqliteStore\n"
         "store = SqliteStore(Path(sys.argv[1]), read_only=True)\n"
