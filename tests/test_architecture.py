@@ -15,14 +15,14 @@ MAY_IMPORT = {
     "forecaster": {"qos", "forecaster"},
     "console": set(PACKAGES),
 }
-OWNED = {
+OWNED: dict[str, str | tuple[str, ...]] = {
     "pydivert": "qos/divert",
     "influxdb_client": "qos",
     "tensorflow": "forecaster",
     "keras": "forecaster",
     "ping3": "qos",
     "textual": "console",
-    "typer": "console",
+    "typer": ("console", "forecaster"),
 }
 SINGLE = ("pydivert", "influxdb_client", "tensorflow", "ping3")
 PURE_BANS = ("socket", "threading", "time", "sqlite3", "subprocess", "logging")
@@ -76,8 +76,7 @@ def test_dangerous_libraries_stay_with_their_owner(library: str) -> None:
         for name, _ in imports(path)
         if name == library
     }
-    also = {"forecaster/cli.py"} if library == "typer" else set()
-    assert all(user.startswith(OWNED[library]) or user in also for user in users)
+    assert all(user.startswith(OWNED[library]) for user in users), users
     if library == "pydivert":
         assert all(user.startswith("qos/divert") for user in users)
     elif library in SINGLE:
