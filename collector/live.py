@@ -21,6 +21,7 @@ def live_document(
     lost: int,
     probes: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
+    skipped: int,
 ) -> dict[str, Any]:
     """The document of one tick. Times are UTC ns, rates bits per second, totals bytes since ``started_ns``."""
     shown = sorted(
@@ -65,6 +66,7 @@ def live_document(
         "host_traffic": _numbers(ledger.total),
         "probes": [dict(probe) for probe in probes],
         "notes": list(notes),
+        "ticks_skipped": skipped,
     }
 
 

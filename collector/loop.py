@@ -263,6 +263,7 @@ class Loop:
                 for target in self.config.collector.targets
                 if (outcome := self._probes.get(target)) is not None
             ],
+            skipped=self.skipped,
             notes=[
                 *self._config_errors,
                 *(note for at_ns, note in self._notes if now_ns - at_ns < NOTE_NS),

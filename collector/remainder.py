@@ -1,10 +1,10 @@
 """What the interfaces counted and no application was named for: the remainder, settled so that bytes are conserved.
 
 Pure. Interfaces and applications are not read at the same instant, and some backends name a packet a little after it
-was counted. A tick's remainder is therefore held for ``HOLD_NS``: what later ticks attribute beyond their own interface
-bytes settles it, and only what is left after that is reported. So the sum of applications and remainder stays the sum
-of the interfaces. What is attributed beyond that is taken off the next tick's remainder and then forgotten, so that
-traffic which never passes a counted interface cannot hide another's.
+was counted. Counted bytes are therefore held for ``HOLD_NS`` and settled by what is attributed meanwhile, oldest first;
+only what is left of them then is reported. So the sum of applications and remainder stays the sum of the interfaces.
+What is attributed beyond all that is held is taken off the next tick's bytes and then forgotten, so that traffic which
+never passes a counted interface cannot hide another's.
 """
 
 from collections import deque
@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-HOLD_NS: Final = 10**9
+HOLD_NS: Final = 900_000_000
+"""One tick of a second, and a little less, so that a tick that comes a little early does not hold for two."""
 
 
 @dataclass(slots=True)
@@ -41,24 +42,20 @@ class Remainder:
 
         ``clock_ns`` only ever grows (monotonic); ``last`` reports everything that is still held.
         """
-        rest = sum(counted.values()) - attributed
-        if rest >= 0:
-            over = min(rest, self._ahead)
-            names = list(counted)
-            split = shares(rest - over, [counted[name] for name in names])
-            self._held.append(_Held(clock_ns, {name: part for name, part in zip(names, split, strict=True) if part}))
-            self._ahead = 0
-        else:
-            self._ahead = self._take_back(-rest)
+        if counted:
+            self._held.append(_Held(clock_ns, dict(counted)))
+        left = self._take(attributed + self._ahead)
+        self._ahead = min(left, attributed)
         return self._report(clock_ns, counted, last)
 
-    def _take_back(self, amount: int) -> int:
-        """Settle held bytes, oldest first; what could not be settled."""
+    def _take(self, amount: int) -> int:
+        """Settle held bytes, oldest first; what there was nothing to settle with."""
         for entry in self._held:
-            for name in list(entry.by_interface):
-                part = min(amount, entry.by_interface[name])
-                entry.by_interface[name] -= part
-                amount -= part
+            names = list(entry.by_interface)
+            part = min(amount, sum(entry.by_interface.values()))
+            for name, share in zip(names, shares(part, [entry.by_interface[n] for n in names]), strict=True):
+                entry.by_interface[name] -= share
+            amount -= part
             if not amount:
                 break
         return amount

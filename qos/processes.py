@@ -73,7 +73,9 @@ class Processes:
         self._entries: dict[int, _Entry] = {}
         self._exe_names: dict[str, None] = {}
         # Ourselves: this process, and under a supervisor also that one and its other children.
-        self._supervisor = os.getppid() if os.environ.get(SUPERVISED) == "1" else 0
+        supervisor = os.getppid() if os.environ.get(SUPERVISED) == "1" else None
+        self._own = {os.getpid(), supervisor} if source is None else set()
+        self._supervisor = supervisor if source is None else None
         self._refreshed_ns: int | None = None
         self._swept_ns = 0
 
@@ -156,7 +158,7 @@ class Processes:
         root = root_of(process, lambda pid: self._parent(pid, now_ns), family)
         own = app_name(process, family, self._scripts, tuple(self._exe_names))
         app = own if root is process else app_name(root, family, self._scripts, tuple(self._exe_names))
-        if process.pid in (os.getpid(), self._supervisor) or (process.parent and process.parent == self._supervisor):
+        if process.pid in self._own or (process.parent and process.parent == self._supervisor):
             own = app = OURSELVES
         if process.exe and own not in self._exe_names and len(self._exe_names) < MAX_NAMES:
             self._exe_names[own] = None
