@@ -100,14 +100,13 @@ class Loop:
         self.started_ns = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Tick until ``stop`` is set; the last, shorter tick is written before it returns."""
+        """Tick until ``stop`` is set; the last, shorter tick is written before it returns.
+
+        Raises ConfigError when the config names a capture backend that cannot run here.
+        """
         now_ns = self._time.monotonic_ns()
-        self.started_ns = self._time.wall_ns()
-        self._maintained_ns = now_ns
-        self._backend.open(now_ns, strict=self.config.collector.capture != "auto")
-        self._baseline(now_ns)
+        self.begin(now_ns)
         self._prober.start()
-        self._usage.sample(now_ns)
         schedule = Schedule(self.config.interval, now_ns, self.started_ns)
         try:
             while True:
@@ -126,6 +125,17 @@ class Loop:
             self._backend.stop()
             self._heartbeat.end(self._time.wall_ns())
             self._outlet.write((), self._documents, self._time.monotonic_ns() + MAINTAIN_NS)
+
+    def begin(self, now_ns: int) -> None:
+        """Open the capture backend and take every counter's baseline. Raises ConfigError as ``run`` does."""
+        self.started_ns = self._time.wall_ns()
+        self._maintained_ns = now_ns
+        self._backend.open(now_ns, strict=self.config.collector.capture != "auto")
+        self._baseline(now_ns)
+        self._usage.sample(now_ns)
+        self._beat(self.started_ns)
+        if self._outlet.write((), self._documents, now_ns):
+            self._documents.clear()
 
     def tick(self, arrival: Arrival, now_ns: int, *, last: bool = False) -> None:
         """Measure, account, write."""
