@@ -2,13 +2,18 @@
 
 Sans-io: ``chunk`` says which lines to send next, ``answer`` takes what became of them. A line is only set aside when
 the server has proved that it takes others (an accepted chunk, points it says it dropped, or ``trusted``: it accepted
-something a moment ago). A server or proxy that refuses every line is a person's problem, and nothing is thrown away.
+something a moment ago). A server or proxy that refuses every line is a person's problem, and nothing is thrown away:
+the search then looks at lines far apart and gives up after eight.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from qos.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge
+
+_GIVE_UP_AFTER: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class Delivery:
         self._failure: Retry | Denied | None = None
         self.largest = max(1, largest)
         # A stack of [start, stop) still to send, the first on top.
-        self._todo = [(0, len(lines))] if lines else []
+        self._todo = deque([(0, len(lines))] if lines else [])
+        self._look_elsewhere = False
 
     @property
     def failure(self) -> Retry | Denied | None:
@@ -52,11 +58,14 @@ class Delivery:
         """The lines to send now; None when there is nothing more to do."""
         if self._failure is not None:
             return None
-        if not self._todo:
-            if self._suspects and not (self._accepted or self._proved or self._trusted):
-                self._failure = Denied(f"every line is refused: {self._suspects[0].reason}")
+        doubtful = bool(self._suspects) and not (self._accepted or self._proved or self._trusted)
+        if doubtful and (not self._todo or len(self._suspects) >= _GIVE_UP_AFTER):
+            self._failure = Denied(f"every line is refused: {self._suspects[0].reason}")
             return None
-        start, stop = self._todo.pop()
+        if not self._todo:
+            return None
+        start, stop = self._todo.popleft() if doubtful and self._look_elsewhere else self._todo.pop()
+        self._look_elsewhere = False
         if stop - start > self.largest:
             self._todo.append((start + self.largest, stop))
             stop = start + self.largest
@@ -90,4 +99,5 @@ class Delivery:
                     self._todo += [(middle, stop), (start, middle)]
 
     def _set_aside(self, start: int, stop: int, reason: str, *, proved: bool) -> None:
+        self._look_elsewhere = True
         (self._proved if proved else self._suspects).extend(Rejected(line, reason) for line in self._lines[start:stop])

@@ -102,7 +102,7 @@ class Pace:
         self._credit = max(0, self._credit - rows * NS_PER_S)
         took_ns = now_ns - began_ns
         if took_ns > _SLOW_NS:
-            self._backlog_batch = max(_SMALLEST_BATCH, self._backlog_batch // 2)
+            self._backlog_batch = max(min(_SMALLEST_BATCH, self._batch), self._backlog_batch // 2)
         elif took_ns < _FAST_NS:
             self._backlog_batch = min(self._batch, self._backlog_batch * 2)
 
@@ -156,8 +156,15 @@ class Ledger:
             self._live.update(reached)
         elif self._backlog is not None:
             self._backlog.update(reached)
-        if not self._marks or now_ns - self._marks[-1][0] >= _MARK_NS:
-            self._marks.append((now_ns, self._sent()))
+        self._mark(now_ns)
+
+    def _mark(self, now_ns: int) -> None:
+        sent = self._sent()
+        if not self._marks:
+            if sent != self._settled:
+                self._marks.append((now_ns, sent))
+        elif now_ns - self._marks[-1][0] >= _MARK_NS and sent != self._marks[-1][1]:
+            self._marks.append((now_ns, sent))
 
     def _sent(self) -> dict[str, int]:
         return dict(self._live if self._backlog is None else self._backlog)
@@ -178,6 +185,7 @@ class Ledger:
 
     def settle(self, now_ns: int) -> Positions | None:
         """Positions that the durable cursor may acknowledge now, if any."""
+        self._mark(now_ns)
         ripe = None
         while self._marks and now_ns - self._marks[0][0] >= SETTLE_NS:
             ripe = self._marks.popleft()[1]
