@@ -74,7 +74,7 @@ class Engine:
     """See the module.
 
     ``too_many`` is called from the watch when the packet rate is exceeded; True means that the caller narrows the
-    filters and the engine goes on.
+    filters and the engine goes on. ``beat`` is called ten times a second while all is well.
     """
 
     def __init__(
@@ -85,10 +85,11 @@ class Engine:
         *,
         max_packet_rate: int,
         too_many: Callable[[int], bool] = lambda _rate: False,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.failed: str | None = None
         self._port, self._lanes, self._clock = port, lanes, clock
-        self._max_packet_rate, self._too_many = max_packet_rate, too_many
+        self._max_packet_rate, self._too_many, self._beat = max_packet_rate, too_many, beat
         self._gate = threading.Lock()
         self._handles = threading.RLock()
         self._pumps: dict[str, _Pump] = {}
@@ -253,6 +254,7 @@ class Engine:
         then_ns = self._clock.monotonic_ns()
         before: list[tuple[int, int, int]] = [(then_ns, self._lanes.seen, self._lanes.foreign)]
         while not self._closing.wait(WATCH_S):
+            self._beat()
             now_ns = self._clock.monotonic_ns()
             if now_ns - then_ns > SUSPENDED_NS:
                 self._fail(f"was suspended for {(now_ns - then_ns) / NS_PER_S:.1f} s")

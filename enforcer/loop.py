@@ -7,12 +7,13 @@ as they are.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from enforcer import control
+from enforcer import control, leftovers_linux
 from enforcer.desired import (
     LIVE_KEY,
     PART_PREFIX,
@@ -357,6 +358,8 @@ class Loop:
         if available() is None:
             try:
                 unregister()
+                if sys.platform == "linux":
+                    leftovers_linux.remove()
             except OSError as error:
                 _log.warning("leftovers could not be removed: %s", error)
 

@@ -6,6 +6,8 @@ Elsewhere an event's timed wait is precise to a fraction of a millisecond; Windo
 import sys
 import threading
 
+__all__ = ["Pace"]
+
 if sys.platform == "win32":
     from enforcer.pacer_windows import Pace
 else:

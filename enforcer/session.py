@@ -7,12 +7,13 @@ last limit goes. It decides no limit. After a failure it is thrown away; ``faile
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from enforcer.attribution import NUMBERS, Attribution, Events
 from enforcer.codel import Aim
 from enforcer.diversion import TRANSPORTS, Diversion, Target, Transport
 from enforcer.engine import Engine, Health
+from enforcer.guard import Guard
 from enforcer.lanes import Lanes, Rates, Tally
 from enforcer.parcel import Direction
 from enforcer.port import PacketPort
@@ -28,6 +29,16 @@ MAX_FOREIGN: Final = 4_096
 """A filter of ranges that lets through more ports of others than this is made wide instead."""
 
 
+class Watched(Protocol):
+    """Who is told that we live."""
+
+    def beat(self) -> None:
+        """We do."""
+
+    def close(self) -> None:
+        """Everything is closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a session opens: the real things, or a test's."""
@@ -39,6 +50,7 @@ class Tools:
     max_ports: int
     events: Callable[[], Events] = FlowEvents
     sockets: Callable[[], Sequence[SocketRow]] = sockets
+    guard: Callable[[], Watched] = Guard
     interfaces: Callable[[], Sequence[tuple[int, str]]] = socket.if_nameindex
 
 
@@ -56,8 +68,14 @@ class Session:
         self._passed = (tools.clock.monotonic_ns(), 0, 0)
         self.notes: list[str] = []
         """What happened that somebody should know, oldest first; whoever reads takes them out."""
+        self._guard = tools.guard()
         self._engine = Engine(
-            tools.port, Lanes(tools.platform), tools.clock, max_packet_rate=max_packet_rate, too_many=self._too_many
+            tools.port,
+            Lanes(tools.platform),
+            tools.clock,
+            max_packet_rate=max_packet_rate,
+            too_many=self._too_many,
+            beat=self._guard.beat,
         )
         self._attribution = Attribution(
             tools.processes, tools.clock, on_flow=self._flow, sockets=tools.sockets, events=tools.events
@@ -188,3 +206,4 @@ class Session:
         """Send what waits and close everything. Safe to call twice."""
         self._engine.stop(reason)
         self._attribution.stop()
+        self._guard.close()

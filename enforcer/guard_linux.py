@@ -1,0 +1,71 @@
+"""The guard's own process. The kernel's classifiers wait three seconds for a dead owner's sign of life, and take
+packets all the while; so it reads a pipe from the enforcer, where each byte is a sign of life. The pipe's end means
+that the enforcer is dead: its classifiers are detached at once. More than ``SILENT_S`` without a byte means that it
+is stopped (a debugger, SIGSTOP, Ctrl-Z) or starved while it holds packets: it is killed, then the same; its
+supervisor starts it again.
+"""
+
+import os
+import select
+import signal
+import sys
+from typing import IO, Final
+
+from enforcer.guard import BYE
+from enforcer.leftovers_linux import remove
+from qos.clock import NS_PER_S, monotonic_ns
+from qos.divert import available, unregister
+
+assert sys.platform != "win32"  # tells the type checker whose file this is
+
+SILENT_S: Final = 1.2
+
+
+def watch(pipe: IO[bytes], owner: int) -> str:
+    """Read signs of life until they end: ``bye``, ``dead`` or ``silent`` (the owner is killed then)."""
+    fd = pipe.fileno()
+    while True:
+        before = monotonic_ns()
+        ready, _, _ = select.select([fd], [], [], SILENT_S)
+        if ready:
+            said = os.read(fd, 4096)
+            if not said:
+                return "dead"
+            if BYE in said:
+                return "bye"
+        elif monotonic_ns() - before < 2 * SILENT_S * NS_PER_S:  # else it was us who slept
+            if os.getppid() == owner:
+                os.kill(owner, signal.SIGKILL)
+            return "silent"
+
+
+def main() -> int:
+    """The guard's own process: ``python -m enforcer.guard_linux PID``."""
+    if available() is not None:
+        return 0
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends with its owner, not before
+    how = watch(sys.stdin.buffer, int(sys.argv[1]))
+    if how != "bye":
+        for _ in range(50):  # a killed process holds its programs until the kernel has buried it
+            unregister()
+            remove()
+            if how == "dead" or not _alive(int(sys.argv[1])):
+                break
+            select.select([], [], [], 0.02)
+        unregister()
+        remove()
+    return 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()[0] != "Z"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
