@@ -8,7 +8,6 @@ machine slept) counters begin anew; a wall clock that is set back only changes t
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -18,7 +17,7 @@ from collector.backend import Backend, Opened
 from collector.capture import Delta, Sample
 from collector.host import HostMeter, InterfaceDelta
 from collector.live import live_document
-from collector.outlet import Outlet, Sink
+from collector.notices import Notices
 from collector.probe import Outcome, Prober
 from collector.resources import ResourceMeter
 from collector.schedule import Arrival, Schedule
@@ -26,30 +25,33 @@ from collector.tick import Ledger
 from qos import clock
 from qos.apps import AppNames, Identity
 from qos.clock import NS_PER_S, Clock
-from qos.config import Config
+from qos.config import Config, Retention
 from qos.errors import StoreUnavailable
-from qos.points import Agent, AppResources, Event, Point, Probe
+from qos.points import Agent, AppResources, Point
 from qos.processes import Processes
 from qos.service import ConfigWatcher, Heartbeat, SelfUsage
+from qos.store.buffer import BufferedWriter, Embedded
 
 PART: Final = "collector"
 MAINTAIN_NS: Final = 60 * NS_PER_S
 LIMITS_NS: Final = 2 * NS_PER_S
 PULSE_NS: Final = NS_PER_S
 """However long the interval, the heartbeat and the config file are looked after this often."""
-NOTE_NS: Final = 600 * NS_PER_S
 
 _log: Final = logging.getLogger(__name__)
 
 
-class EmbeddedStore(Sink, Protocol):
+class EmbeddedStore(Embedded, Protocol):
     """The part of the embedded store that the loop needs."""
 
     def get_state(self, key: str) -> Any | None:
         """The JSON document under ``key``, or None."""
 
-    def maintain(self, now_ns: int) -> Any:
-        """Roll up and remove what is too old."""
+    def retain(self, retention: Retention) -> None:
+        """Other bounds from now on."""
+
+    def maintain(self, now_ns: int) -> bool:
+        """Roll up and remove what is too old; False when something is left for the next call."""
 
 
 class _Documents(dict[str, Any]):
@@ -84,14 +86,13 @@ class Loop:
         self._prober = self._make_prober(config)
         self._backend = Backend(lambda: opener(self.config))
         self.ledger = Ledger(config.host_tag, config.collector.max_apps)
-        self._outlet = Outlet(store)
+        self._outlet = BufferedWriter(store)
+        self._counted = (0, 0)
         self._documents = _Documents()
         self._heartbeat = Heartbeat(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
         self._usage = SelfUsage()
-        self._events: list[Event] = []
+        self._notices = Notices(PART)
         self._probes: dict[str, Outcome] = {}
-        self._notes: deque[tuple[int, str]] = deque(maxlen=8)
-        self._config_errors: tuple[str, ...] = ()
         self._levels: Mapping[str, int] = {}
         self._levels_ns: int | None = None
         self._maintained_ns = 0
@@ -124,7 +125,7 @@ class Loop:
             self._prober.stop()
             self._backend.stop()
             self._heartbeat.end(self._time.wall_ns())
-            self._outlet.write((), self._documents, self._time.monotonic_ns() + MAINTAIN_NS)
+            self._write((), self._time.monotonic_ns() + MAINTAIN_NS)
 
     def begin(self, now_ns: int) -> None:
         """Open the capture backend and take every counter's baseline. Raises ConfigError as ``run`` does."""
@@ -134,26 +135,29 @@ class Loop:
         self._baseline(now_ns)
         self._usage.sample(now_ns)
         self._beat(self.started_ns)
-        if self._outlet.write((), self._documents, now_ns):
-            self._documents.clear()
+        self._write((), now_ns)
 
     def tick(self, arrival: Arrival, now_ns: int, *, last: bool = False) -> None:
         """Measure, account, write."""
         wall_ns = self._time.wall_ns()
         self.skipped += arrival.skipped
         if arrival.stepped_ns and not arrival.gap:
-            self._event("clock", "", f"the wall clock was set by {arrival.stepped_ns / 1e9:+.0f} s; measuring goes on")
+            self._notices.event(
+                wall_ns, "clock", "", f"the wall clock was set by {arrival.stepped_ns / 1e9:+.0f} s; measuring goes on"
+            )
         if arrival.gap:
             asleep_s = (arrival.elapsed_ns + max(0, arrival.stepped_ns)) / 1e9
-            self._event("gap", "", f"no tick for {asleep_s:.0f} s (asleep or stalled): counters begin anew")
+            self._notices.event(
+                wall_ns, "gap", "", f"no tick for {asleep_s:.0f} s (asleep or stalled): counters begin anew"
+            )
             self._baseline(now_ns)
             self._resources.rebase()
         sample = self._backend.poll(now_ns) if not arrival.gap else Sample(())
         interfaces = self._look(now_ns) if not arrival.gap else ()
         for what in self._backend.happened():
-            self._event("capture", what.subject, what.message)
+            self._notices.event(wall_ns, "capture", what.subject, what.message)
         for note in sample.notes:
-            self._note(now_ns, note)
+            self._notices.note(wall_ns, now_ns, self._backend.name, note)
         self._lost += sample.lost
         self._read_levels(now_ns, wall_ns)
         moved = [(delta, self._who(delta, now_ns)) for delta in sample.deltas]
@@ -163,16 +167,17 @@ class Loop:
         points += self._probe_points()
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
-        points += self._events
-        self._events.clear()
+        points += self._notices.take(self.ledger.host)
         points.append(self._agent(wall_ns, now_ns, sample.lost))
         self._documents["live"] = self._live(wall_ns, now_ns)
         self._beat(wall_ns)
-        if self._outlet.write(points, self._documents, now_ns):
-            self._documents.clear()
-        if now_ns - self._maintained_ns >= MAINTAIN_NS:
+        self._write(points, now_ns)
+        if now_ns - self._maintained_ns >= MAINTAIN_NS and self._maintain(wall_ns):
             self._maintained_ns = now_ns
-            self._maintain(wall_ns)
+
+    def _write(self, points: Sequence[Point], now_ns: int) -> None:
+        self._outlet.write(points, now_ns, states=self._documents)
+        self._documents.clear()
 
     def _baseline(self, now_ns: int) -> None:
         self._meter.rebase()
@@ -183,7 +188,8 @@ class Loop:
         try:
             return self._meter.look(now_ns)
         except OSError as error:
-            self._note(now_ns, f"interface counters cannot be read: {error.strerror or error}")
+            what = f"interface counters cannot be read: {error.strerror or error}"
+            self._notices.note(self._time.wall_ns(), now_ns, "interfaces", what)
             return ()
 
     def _who(self, delta: Delta, now_ns: int) -> Identity | None:
@@ -202,24 +208,9 @@ class Loop:
                 self._levels = priorities.decided(self._store.get_state("limits"), wall_ns)
 
     def _probe_points(self) -> list[Point]:
-        points: list[Point] = []
-        for outcome in self._prober.collect():
-            self._probes[outcome.target] = outcome
-            points.append(
-                Probe(
-                    time_ns=outcome.time_ns,
-                    host=self.ledger.host,
-                    target=outcome.target,
-                    ok=int(outcome.rtt_ns is not None),
-                    rtt_ms=None if outcome.rtt_ns is None else outcome.rtt_ns / 1e6,
-                    jitter_ms=outcome.jitter_ms,
-                    loss_ratio=outcome.loss_ratio,
-                    sent=1,
-                    received=int(outcome.rtt_ns is not None),
-                    reason=outcome.reason,
-                )
-            )
-        return points
+        outcomes = self._prober.collect()
+        self._probes.update({outcome.target: outcome for outcome in outcomes})
+        return [outcome.point(self.ledger.host) for outcome in outcomes]
 
     def _resource_points(
         self, wall_ns: int, now_ns: int, moved: Sequence[tuple[Delta, Identity | None]]
@@ -237,15 +228,17 @@ class Loop:
         ]
 
     def _agent(self, wall_ns: int, now_ns: int, lost: int) -> Agent:
-        usage, tally = self._usage.sample(now_ns), self._outlet.tally()
+        usage = self._usage.sample(now_ns)
+        written, dropped = self._outlet.written, self._outlet.dropped + self._outlet.rejected
+        before, self._counted = self._counted, (written, dropped)
         return Agent(
             time_ns=wall_ns,
             host=self.ledger.host,
             part=PART,
             cpu_percent=usage.cpu_percent,
             rss_bytes=usage.rss_bytes,
-            points_written=tally.written,
-            points_dropped=tally.dropped,
+            points_written=written - before[0],
+            points_dropped=dropped - before[1],
             capture_lost=lost,
             outbox_rows=self._outlet.waiting,
             restarts=0,
@@ -261,44 +254,9 @@ class Loop:
             backend_reason=self._backend.reason,
             blind_to=self._backend.blind_to,
             lost=self._lost,
-            probes=[
-                {
-                    "target": target,
-                    "ok": outcome.rtt_ns is not None,
-                    "rtt_ms": None if outcome.rtt_ns is None else outcome.rtt_ns / 1e6,
-                    "jitter_ms": outcome.jitter_ms,
-                    "loss_ratio": outcome.loss_ratio,
-                    "reason": outcome.reason,
-                }
-                for target in self.config.collector.targets
-                if (outcome := self._probes.get(target)) is not None
-            ],
+            probes=[self._probes[t].document() for t in self.config.collector.targets if t in self._probes],
             skipped=self.skipped,
-            notes=[
-                *self._config_errors,
-                *(note for at_ns, note in self._notes if now_ns - at_ns < NOTE_NS),
-                *([f"store: {self._outlet.problem}"] if self._outlet.problem else []),
-            ],
-        )
-
-    def _note(self, now_ns: int, text: str) -> None:
-        """Keep a note for the views; a repeated one is only kept longer."""
-        kept = [(at_ns, note) for at_ns, note in self._notes if note != text]
-        if len(kept) == len(self._notes):
-            self._event("note", self._backend.name, text)
-        self._notes = deque([*kept, (now_ns, text)], maxlen=8)
-
-    def _event(self, kind: str, subject: str, message: str) -> None:
-        _log.info("%s: %s", kind, message)
-        self._events.append(
-            Event(
-                time_ns=self._time.wall_ns() + len(self._events),  # two of one kind in one tick are two rows
-                host=self.ledger.host,
-                part=PART,
-                kind=kind,
-                subject=subject,
-                message=message,
-            )
+            notes=self._notices.shown(now_ns) + ([f"store: {self._outlet.problem}"] if self._outlet.problem else []),
         )
 
     def _beat(self, wall_ns: int) -> None:
@@ -314,32 +272,31 @@ class Loop:
         """Between the ticks of a long interval: say that we live."""
         if self.config.interval > PULSE_NS:
             self._beat(self._time.wall_ns())
-            if self._documents and self._outlet.write((), self._documents, now_ns):
-                self._documents.clear()
+            self._write((), now_ns)
 
-    def _maintain(self, wall_ns: int) -> None:
+    def _maintain(self, wall_ns: int) -> bool:
         try:
-            self._store.maintain(wall_ns)
+            return self._store.maintain(wall_ns)
         except StoreUnavailable as error:
             _log.warning("the store could not be tidied up: %s", error)
+            return True  # in a minute again
 
     def _follow_config(self, now_ns: int) -> None:
         change = self._watcher.poll()
         if change is None:
             return
         if change.config is None:
-            self._config_errors = change.errors
-            for line in change.errors:
-                self._event("config_error", "config.yaml", line)
+            self._notices.config_broken(self._time.wall_ns(), change.errors)
             return
-        self._config_errors = ()
         old, self.config = self.config, change.config
         self._apply(old, change.config, now_ns)
-        self._event("config", "config.yaml", "the edited settings are in force")
+        self._notices.config_applied(self._time.wall_ns())
 
     def _apply(self, old: Config, new: Config, now_ns: int) -> None:
         was, now = old.collector, new.collector
         self.ledger.host = new.host_tag
+        if old.retention != new.retention:
+            self._store.retain(new.retention)
         if was.max_apps != now.max_apps:
             self.ledger.names = AppNames(now.max_apps)
         if was.interfaces != now.interfaces:

@@ -10,12 +10,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from collector.probe_stats import TargetStats
 from qos import clock
 from qos.clock import Clock
 from qos.echo import Echo, Reason, echo, is_address, resolve
+from qos.points import Probe
 
 MIN_INTERVAL_NS: Final = 100 * 10**6
 """No target is ever asked more often: a probe must not be a load."""
@@ -40,6 +41,32 @@ class Outcome:
     reason: Reason
     jitter_ms: float | None
     loss_ratio: float
+
+    def point(self, host: str) -> Probe:
+        """The row of this probe."""
+        return Probe(
+            time_ns=self.time_ns,
+            host=host,
+            target=self.target,
+            ok=int(self.rtt_ns is not None),
+            rtt_ms=None if self.rtt_ns is None else self.rtt_ns / 1e6,
+            jitter_ms=self.jitter_ms,
+            loss_ratio=self.loss_ratio,
+            sent=1,
+            received=int(self.rtt_ns is not None),
+            reason=self.reason,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """What the ``live`` document says of the target."""
+        return {
+            "target": self.target,
+            "ok": self.rtt_ns is not None,
+            "rtt_ms": None if self.rtt_ns is None else self.rtt_ns / 1e6,
+            "jitter_ms": self.jitter_ms,
+            "loss_ratio": self.loss_ratio,
+            "reason": self.reason,
+        }
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qos.config import Retention
 from qos.points import SPECS, FieldSpec, Point
 from qos.store import Aggregate, Columns
 from qos.store.journal import Backlog, Batch
@@ -42,6 +43,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.notes: tuple[str, ...] = ()
+        self.retention = Retention()
         self._rows: dict[tuple[str, tuple[str, ...], int], tuple[int, Point]] = {}
         self._states: dict[str, str] = {}
         self._cursors: dict[str, dict[str, int]] = {}
@@ -158,8 +160,12 @@ class MemoryStore:
     def size_bytes(self) -> int:
         return 0
 
-    def maintain(self, now_ns: int) -> None:
+    def retain(self, retention: Retention) -> None:
+        self.retention = retention
+
+    def maintain(self, now_ns: int, *, budget_s: float = 0.5) -> bool:
         self._open()
+        return True
 
     def close(self) -> None:
         self._closed = True

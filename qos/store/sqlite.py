@@ -205,6 +205,10 @@ class SqliteStore:
                 continue
         return total
 
+    def retain(self, retention: Retention) -> None:
+        """Other bounds from the next ``maintain`` on."""
+        self._upkeep.limits = retention
+
     def maintain(self, now_ns: int, *, budget_s: float = 0.5) -> bool:
         """Roll up, and remove what is too old or too much. Call about once a minute, from one process.
 

@@ -25,7 +25,7 @@ class Upkeep:
 
     def __init__(self, database: Database, limits: Retention) -> None:
         self._database = database
-        self._limits = limits
+        self.limits = limits
         self._swept_ns: int | None = None
 
     def run(self, now_ns: int, go_on: GoOn) -> bool:
@@ -47,7 +47,7 @@ class Upkeep:
 
     def _expire(self, now_ns: int, go_on: GoOn) -> bool:
         for spec in SPECS.values():
-            ages = retention.ages(spec, self._limits)
+            ages = retention.ages(spec, self.limits)
             for level in range(3):
                 if not retention.expire(self._database.writing, spec, level, now_ns - ages.of(level), go_on):
                     return False
@@ -64,7 +64,7 @@ class Upkeep:
         return go_on()
 
     def _shrink(self, now_ns: int, go_on: GoOn) -> bool:
-        high = self._limits.max_size - min(self._limits.max_size // 8, _SLACK_BYTES)
+        high = self.limits.max_size - min(self.limits.max_size // 8, _SLACK_BYTES)
         low = high - high // 16
         with self._database.reading() as db:
             pages = retention.pages(db)
@@ -103,5 +103,5 @@ class Upkeep:
                 db.execute(f"PRAGMA incremental_vacuum({min(wanted, _PAGES_AT_ONCE)})").fetchall()
             wanted -= _PAGES_AT_ONCE
             done = go_on()
-        self._database.checkpoint(min(_WAL_KEPT_BYTES, self._limits.max_size // 16))
+        self._database.checkpoint(min(_WAL_KEPT_BYTES, self.limits.max_size // 16))
         return done

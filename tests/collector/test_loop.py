@@ -231,7 +231,9 @@ def test_a_config_broken_while_running_keeps_the_old_settings_and_says_why(tmp_p
         assert any("collector.tarjets: no such key" in line for line in wrong)
         assert loop.config.collector.targets == parse_config("{}").collector.targets
         until(lambda: any("tarjets" in note for note in (store.get_state("live") or {"notes": ()})["notes"]))
-        path.write_text("interval: 200ms\nhost: other\ncollector:\n  targets: [9.9.9.9]\n", encoding="utf-8")
+        path.write_text(
+            "interval: 200ms\nhost: other\nretention: {raw: 1h}\ncollector:\n  targets: [9.9.9.9]\n", encoding="utf-8"
+        )
         until(lambda: events(store, "config") != [])
         until(lambda: (store.get_state("live") or {}).get("host") == "other")
         live = store.get_state("live")
@@ -239,6 +241,7 @@ def test_a_config_broken_while_running_keeps_the_old_settings_and_says_why(tmp_p
         assert live["notes"] == []
         assert live["interval_ns"] == S // 5
         assert made[-1] == ("9.9.9.9",)
+        assert store.retention.raw == 3600 * S
         until(lambda: any(p.MEASUREMENT == "probe" and p.tags["target"] == "9.9.9.9" for p in list(store.points)))
 
 

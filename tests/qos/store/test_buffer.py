@@ -91,3 +91,42 @@ def test_every_point_is_written_once_waits_or_is_counted(steps: list[tuple[int, 
         written = [point.time_ns for point in store.points]
         assert written == sorted(set(written))
         assert len(written) == buffer.written
+
+
+def test_documents_arrive_with_the_newest_points_and_only_their_last_version_is_kept() -> None:
+    store = MemoryStore()
+    store.failure = StoreUnavailable("away", retry_after_s=0.0)
+    buffer = BufferedWriter(store)
+    assert not buffer.write([event(1)], 0, states={"live": 1, "part:x": 1})
+    assert not buffer.write([], 0, states={"live": 2})
+    store.failure = None
+    assert buffer.flush(1)
+    assert store.states("") == {"live": 2, "part:x": 1}
+    assert store.points == [event(1)]
+    assert buffer.flush(2)
+
+
+def test_documents_arrive_although_points_beside_them_are_rejected() -> None:
+    store = Picky()
+    buffer = BufferedWriter(store)
+    assert buffer.write([event(1), event(2)], 0, states={"live": 1})
+    assert store.points == [event(2)]
+    assert store.get_state("live") == 1
+    assert (buffer.written, buffer.rejected) == (1, 1)
+
+
+class Wordless(MemoryStore):
+    """Never takes documents."""
+
+    def write(self, points, *, states=None):  # type: ignore[no-untyped-def]  # as in MemoryStore
+        if states:
+            raise StoreRejected("no documents")
+        super().write(points)
+
+
+def test_documents_that_the_store_refuses_do_not_hold_up_points() -> None:
+    store = Wordless()
+    buffer = BufferedWriter(store)
+    assert buffer.write([event(1)], 0, states={"live": 1})
+    assert store.points == [event(1)]
+    assert buffer.problem == "no documents"
