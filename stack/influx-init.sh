@@ -69,6 +69,11 @@ account() { # name:password, buckets to read, buckets to write
     echo "account $name: made"
 }
 
+if ! influx org list --name "$INFLUX_ORG" >/dev/null; then
+    echo "InfluxDB does not know INFLUX_ADMIN_TOKEN or the organisation $INFLUX_ORG: was .env written after the data" \
+        "volume? docs/influxdb.md, \"A new .env for old data\"" >&2
+    exit 1
+fi
 bucket autoqos 30d
 bucket autoqos/5m 180d
 bucket autoqos/1h 730d
