@@ -9,7 +9,7 @@ from console.child import start_child, stop_children
 from console.context import Context
 from console.live import Live, parse_live
 from qos import clock
-from qos.errors import ConfigError
+from qos.errors import ConfigError, StoreUnavailable
 from qos.service import make_data_dir
 
 
@@ -25,8 +25,9 @@ class BorrowedCollector:
 
     def _drain(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._last_line = line.decode("utf-8", "replace").strip() or self._last_line
+        with self._process.stderr as pipe:
+            for line in pipe:
+                self._last_line = line.decode("utf-8", "replace").strip() or self._last_line
 
     def ended(self) -> str | None:
         """The child's last words when it has ended; None while it runs."""
@@ -53,8 +54,11 @@ class BorrowedCollector:
     def _read(self) -> Live | None:
         if not self._context.store_path.exists():
             return None
-        with self._context.reading() as store:
-            live = parse_live(store.get_state("live"))
+        try:
+            with self._context.reading() as store:
+                live = parse_live(store.get_state("live"))
+        except StoreUnavailable:  # it is being made at this moment
+            return None
         return live if live is not None and live.started_ns >= self._since_ns - 10**9 else None
 
 

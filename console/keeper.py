@@ -57,9 +57,8 @@ class Keeper:
     def _bury(self, status: int, now_ns: int) -> Ended:
         if self._reader is not None:
             self._reader.join(1)
-        for pipe in (self.child.stdin, self.child.stderr) if self.child is not None else ():
-            if pipe is not None:
-                pipe.close()
+        if self.child is not None and self.child.stdin is not None:
+            self.child.stdin.close()
         self.child = None
         self._due_ns = self._backoff.ended(now_ns)
         return Ended(self.part, status, self.last_line, (self._due_ns - now_ns) / 1e9)
@@ -75,8 +74,9 @@ class Keeper:
 
     def _read(self, child: "subprocess.Popen[bytes]") -> None:
         assert child.stderr is not None
-        for raw in child.stderr:
-            line = raw.decode("utf-8", "replace").rstrip()
-            if line:
-                self._last.append(line)
-                self._tell(self.part, line)
+        with child.stderr as pipe:
+            for raw in pipe:
+                line = raw.decode("utf-8", "replace").rstrip()
+                if line:
+                    self._last.append(line)
+                    self._tell(self.part, line)

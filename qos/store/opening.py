@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from qos.errors import ConfigError
+from qos.errors import ConfigError, StoreUnavailable
 from qos.store import recovery, schema
 
 BUSY_MS: Final = 10_000
@@ -25,6 +25,8 @@ def require(path: Path) -> None:
     header = _header(path)
     if not header:
         raise ConfigError(f"{path}: no store there yet: start `autoqos up` first, or check --data")
+    if _being_made(header):
+        raise StoreUnavailable(f"{path}: is being made at this moment", retry_after_s=0.2)
     if not header.startswith(_MAGIC):
         raise ConfigError(f"{path}: is damaged: start `autoqos up`, which keeps it aside and starts a new one")
     _refuse_strangers(path, header)
@@ -51,7 +53,7 @@ def prepare(path: Path) -> sqlite3.Connection:
     header = _header(path)
     if header and not header.startswith(_MAGIC):
         raise recovery.not_a_database(path)
-    if header:
+    if header and not _being_made(header):
         _refuse_strangers(path, header)
     db = connect(path, read_only=False)
     try:
@@ -134,11 +136,17 @@ def _switch_to_wal(db: sqlite3.Connection) -> None:
 def _header(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(100)
+            return file.read(108)
     except FileNotFoundError:
         return b""
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}): check its owner and permissions") from None
+
+
+def _being_made(header: bytes) -> bool:
+    """An empty database, one page without a table: so ours looks between ``auto_vacuum`` and its first transaction."""
+    pages, owner, tables = header[28:32], header[60:64] + header[68:72], header[103:105]
+    return header.startswith(_MAGIC) and pages == b"\0\0\0\1" and not any(owner) and tables == b"\0\0"
 
 
 def _refuse_strangers(path: Path, header: bytes) -> None:
