@@ -29,13 +29,15 @@ _STAT: Final = struct.Struct("<QQ")
 class Counting:
     """The programs and their tables. ``by_interface`` makes them count only what ``interfaces`` lists."""
 
-    def __init__(self, *, everywhere: bool, by_interface: bool, filter_packets: bool = True) -> None:
+    def __init__(
+        self, *, everywhere: bool, by_interface: bool, max_flows: int = MAX_FLOWS, filter_packets: bool = True
+    ) -> None:
         self.namespace = None if everywhere else own_namespace()
         self.filtered = self.namespace is not None
         """Whether the packet programs themselves leave other namespaces out (needs Linux 6.15)."""
         self._held = ExitStack()
         try:
-            self._make_tables(by_interface=by_interface)
+            self._make_tables(by_interface=by_interface, max_flows=max_flows)
             self._attach(filter_packets=filter_packets)
         except OSError as error:
             self.close()
@@ -44,9 +46,9 @@ class Counting:
             self.close()
             raise
 
-    def _make_tables(self, *, by_interface: bool) -> None:
+    def _make_tables(self, *, by_interface: bool, max_flows: int) -> None:
         bpf_system.allow_locked_memory()
-        self.flows = self._table("qos_flows", bpf_system.HASH, COOKIE_BYTES, FLOW_BYTES, MAX_FLOWS)
+        self.flows = self._table("qos_flows", bpf_system.HASH, COOKIE_BYTES, FLOW_BYTES, max_flows)
         flags = bpf_system.ON_DEMAND
         self.origins = self._table(
             "qos_origins", bpf_system.HASH, COOKIE_BYTES, ORIGIN_BYTES, _MAX_ORIGINS, flags=flags

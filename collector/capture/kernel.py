@@ -44,7 +44,11 @@ class _Seen:
 
 
 class KernelCapture:
-    """Counts by eBPF. ``interfaces``: globs of names to count, None for all; ``everywhere``: all network namespaces."""
+    """Counts by eBPF. ``interfaces``: globs of names to count, None for all; ``everywhere``: all network namespaces.
+
+    ``max_flows``: so many sockets with traffic at once. ``filter_packets=False``: as before Linux 6.15, where a packet
+    program cannot ask for the namespace and sockets are told apart here.
+    """
 
     name = "kernel"
     blind_to: tuple[str, ...] = (
@@ -53,10 +57,15 @@ class KernelCapture:
     )
 
     def __init__(
-        self, interfaces: Sequence[str] | None = None, *, everywhere: bool = False, filter_packets: bool = True
+        self,
+        interfaces: Sequence[str] | None = None,
+        *,
+        everywhere: bool = False,
+        max_flows: int = bpf_counting.MAX_FLOWS,
+        filter_packets: bool = True,
     ) -> None:
         self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
-        self._everywhere, self._filter_packets = everywhere, filter_packets
+        self._everywhere, self._filter_packets, self._max_flows = everywhere, filter_packets, max_flows
         self._counting: bpf_counting.Counting | None = None
         self._newcomers: newcomers.Newcomers | None = None
         self._flows: dict[int, _Seen] = {}
@@ -71,7 +80,10 @@ class KernelCapture:
         self._programs = procfs.Programs(clock.boot_ns())
         self._tallies, self._said = {}, set()
         counting = bpf_counting.Counting(
-            everywhere=self._everywhere, by_interface=self._globs is not None, filter_packets=self._filter_packets
+            everywhere=self._everywhere,
+            by_interface=self._globs is not None,
+            max_flows=self._max_flows,
+            filter_packets=self._filter_packets,
         )
         try:
             self._prove(counting)
@@ -121,7 +133,7 @@ class KernelCapture:
         moved: list[tuple[int, Flow]] = []
         fresh: list[tuple[int, Flow]] = []
         over: list[int] = []
-        patience = _QUIET_POLLS if len(self._flows) < bpf_counting.MAX_FLOWS // 2 else 1
+        patience = _QUIET_POLLS if len(self._flows) < self._max_flows // 2 else 1
         for cookie, raw in _entries(counting):
             seen = self._flows.get(cookie)
             if seen is None:
@@ -142,6 +154,11 @@ class KernelCapture:
         deltas = self._deltas(moved)
         self._forget(counting, over)
         return Sample(tuple(deltas), self._lost(counting), self._take_notes())
+
+    @property
+    def tracked(self) -> int:
+        """How many sockets with traffic are followed now."""
+        return len(self._flows)
 
     def _origin(self, cookie: int) -> Origin | None:
         assert self._counting is not None
@@ -226,7 +243,7 @@ class KernelCapture:
             self._note("traffic of other network namespaces (containers) is left out")
         lost = tallies["lost"][0] - before.get("lost", (0, 0))[0]
         if lost:
-            self._note(f"more than {bpf_counting.MAX_FLOWS} sockets at once: some packets could not be counted")
+            self._note(f"more than {self._max_flows} sockets at once: some packets could not be counted")
         return lost
 
     def _choose_interfaces(self, counting: bpf_counting.Counting) -> None:
