@@ -80,7 +80,7 @@ def _link(data: bytes, at: int, end: int) -> Interface:
     counters = Counters()
     for attribute, start, stop in _attributes(data, at + _IFINFO.size, end):
         if attribute == _IFLA_IFNAME:
-            name = os.fsdecode(data[start : stop - 1])
+            name = data[start : stop - 1].decode("utf-8", "replace")
         elif attribute == _IFLA_MASTER:
             master = True
         elif attribute == _IFLA_STATS64:

@@ -30,6 +30,7 @@ _NO_ROUTE: Final = frozenset(
         errno.EHOSTDOWN,
         errno.EADDRNOTAVAIL,
         errno.EAFNOSUPPORT,
+        errno.EINVAL,  # a link-local IPv6 address that does not say on which interface
         10051,  # WSAENETUNREACH
         10065,  # WSAEHOSTUNREACH
     }

@@ -156,8 +156,9 @@ class Processes:
     def _identity(self, process: Process, now_ns: int) -> Identity:
         family = self._source.family
         root = root_of(process, lambda pid: self._parent(pid, now_ns), family)
-        own = app_name(process, family, self._scripts, tuple(self._exe_names))
-        app = own if root is process else app_name(root, family, self._scripts, tuple(self._exe_names))
+        known = () if process.exe else tuple(self._exe_names)  # only a name cut short is completed
+        own = app_name(process, family, self._scripts, known)
+        app = own if root is process else app_name(root, family, self._scripts)
         if process.pid in self._own or (process.parent and process.parent == self._supervisor):
             own = app = OURSELVES
         if process.exe and own not in self._exe_names and len(self._exe_names) < MAX_NAMES:
