@@ -33,6 +33,8 @@ class Track:
     raw: Floats
     """(origins, horizon, 3) before the band."""
     banded: Floats
+    shifts: conformal.Shifts
+    """The band of the next forecast."""
     fitted: Fitted
     """The newest."""
     first_fitted: Fitted
@@ -121,7 +123,8 @@ def evaluate(
     errors = {name: origin_errors(actual[scored], raw[scored][:, :, 1]) for name, (raw, *_) in walked.items()}
     block = 2 * task.horizon
     for name, (raw, first, fitted, seconds) in walked.items():
-        banded = conformal.walk(origins, actual, raw, window, floor)
+        walked_band = conformal.walk(origins, actual, raw, window, floor)
+        banded = walked_band.banded
         reference = errors.get("naive", errors[name])
         interval = block_bootstrap(errors[name], reference, block, seed=task.seed)
         numbers = [index for index, fold in enumerate(folds) if fold.scored]
@@ -130,6 +133,7 @@ def evaluate(
             name,
             raw,
             banded,
+            walked_band.next,
             fitted,
             first,
             seconds,

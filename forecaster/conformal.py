@@ -1,25 +1,36 @@
-"""Bands that hold what they promise: quantiles shifted by how wrong they were before (split-conformal, CQR).
+"""Bands that hold what they promise: quantiles shifted by how wrong they were before.
 
 For each step ahead the model's lower and upper quantile are moved by an empirical quantile of their own past errors
 (Vovk et al. 2005; Romano, Patterson & Candès, "Conformalized Quantile Regression", 2019, in its asymmetric form; a
 model without quantiles hands in its path three times, which is split-conformal). The errors come from walk-forward
-folds, and only those that were known at the origin count: the error of step ``h`` made at ``o`` is known at ``o +
-h``.
+folds, and only those that were known at the origin count: the error of step ``h`` made at ``o`` is known at ``o + h``.
+Traffic changes, so the tail aimed at follows what happened (Gibbs & Candès, "Adaptive Conformal Inference", 2021):
+each miss widens the band a little, each hit narrows it.
 """
 
+import math
+from bisect import bisect_left, insort
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from forecaster.frames import Floats, Ints
-from forecaster.metrics import QUANTILES
 
+TAIL: Final = 0.09
+"""Aimed at below and above the 80 % band: a little less than 0.1, because errors of neighbouring origins resemble each
+other and their quantiles come out too narrow (measured: docs/decisions/0042)."""
+PACE: Final = 0.01
+"""How much one outcome moves the tail aimed at."""
+NARROWEST: Final = 0.2
+WIDEST: Final = 0.01
+"""The tail aimed at stays between these."""
 LEAST: Final = 8
 """Fewer past errors than this say nothing about a tail: the band is then the widest seen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shifts:
     """What to add to the lower and upper quantile of each step: (horizon, 2)."""
 
@@ -33,6 +44,15 @@ class Shifts:
         return ordered(moved, floor)
 
 
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """The bands of all origins, and what the next one's would be."""
+
+    banded: Floats
+    """(origins, horizon, 3); a band is NaN where no error was known."""
+    next: Shifts
+
+
 def ordered(quantiles: Floats, floor: float | None) -> Floats:
     """The median stays; the band opens to hold it, and nothing lies below ``floor``."""
     result = quantiles.copy()
@@ -41,55 +61,55 @@ def ordered(quantiles: Floats, floor: float | None) -> Floats:
     return result if floor is None else np.maximum(result, floor)
 
 
-def shifts(actual: Floats, quantiles: Floats, window: int) -> Shifts:
-    """The shifts for the next origin, from the newest ``window`` errors of each step. Zero where nothing is known."""
-    horizon = actual.shape[1]
-    result = np.zeros((horizon, 2))
-    for h in range(horizon):
-        for side, level in ((0, QUANTILES[0]), (1, QUANTILES[2])):
-            errors = actual[:, h] - quantiles[:, h, 2 * side]
-            errors = errors[~np.isnan(errors)][-window:]
-            if errors.size:
-                result[h, side] = _tail(np.sort(errors), level)
-    return Shifts(result)
+def walk(origins: Ints, actual: Floats, quantiles: Floats, window: int, floor: float | None) -> Walk:
+    """Banded quantiles of every origin, each from the newest ``window`` errors of its step known at that origin.
 
-
-def walk(origins: Ints, actual: Floats, quantiles: Floats, window: int, floor: float | None) -> Floats:
-    """Banded quantiles of every origin, each from the errors known at that origin; NaN band where none was.
-
-    ``origins`` ascend. The result at an origin does not depend on anything measured after it.
+    ``origins`` ascend. The band of an origin does not depend on anything measured after it.
     """
     result = quantiles.copy()
-    count, horizon = actual.shape
+    horizon = actual.shape[1]
+    following = np.zeros((horizon, 2))
     for h in range(horizon):
-        valid = np.flatnonzero(~np.isnan(actual[:, h]))
-        # How many valid errors of step h+1 are known at each origin.
-        known = np.searchsorted(origins[valid] + h + 1, origins, side="right")
-        for side, level in ((0, QUANTILES[0]), (2, QUANTILES[2])):
-            errors = (actual[:, h] - quantiles[:, h, side])[valid]
-            for row, tail in zip(range(count), _tails(errors, known, window, level), strict=True):
-                result[row, h, side] += tail
-    return ordered(result, floor)
+        for side in (0, 1):
+            # Errors of the upper side count upwards, of the lower side downwards: the far tail is always the largest.
+            sign = 1.0 if side else -1.0
+            errors = sign * (actual[:, h] - quantiles[:, h, 2 * side])
+            moves, last = _side(origins, errors, h + 1, window)
+            result[:, h, 2 * side] += sign * moves
+            following[h, side] = 0.0 if np.isnan(last) else sign * last
+    return Walk(ordered(result, floor), Shifts(following))
 
 
-def _tails(errors: Floats, known: Ints, window: int, level: float) -> Floats:
-    """For each count in ``known`` the conformal quantile of the newest ``window`` errors among that many."""
-    result = np.full(known.size, np.nan)
-    cache: dict[int, float] = {}
-    for row, stop in enumerate(known.tolist()):
-        if stop == 0:
-            continue
-        if stop not in cache:
-            cache[stop] = _tail(np.sort(errors[max(0, stop - window) : stop]), level)
-        result[row] = cache[stop]
-    return result
+def _side(origins: Ints, errors: Floats, step: int, window: int) -> tuple[Floats, float]:
+    """For one step and one side: the shift at every origin, and the one after all errors are known."""
+    count = origins.size
+    moves = np.full(count, np.nan)
+    tail = TAIL
+    newest: deque[float] = deque()
+    ascending: list[float] = []
+    learned = 0
+    for row in range(count + 1):
+        while learned < count and (row == count or origins[learned] + step <= origins[row]):
+            error, move = float(errors[learned]), float(moves[learned])
+            learned += 1
+            if math.isnan(error):
+                continue
+            if not math.isnan(move):
+                tail = min(max(tail + PACE * (TAIL - (error > move)), WIDEST), NARROWEST)
+            newest.append(error)
+            insort(ascending, error)
+            if len(newest) > window:
+                del ascending[bisect_left(ascending, newest.popleft())]
+        if ascending:
+            shift = _quantile(ascending, tail)
+            if row == count:
+                return moves, shift
+            moves[row] = shift
+    return moves, float("nan")
 
 
-def _tail(ascending: Floats, level: float) -> float:
-    """The quantile with the finite-sample correction: rank ``ceil((n+1)·level)`` above, its mirror below."""
-    n = ascending.size
-    if level > 0.5:
-        rank = int(np.ceil((n + 1) * level)) if n >= LEAST else n
-        return float(ascending[min(rank, n) - 1])
-    rank = int(np.floor((n + 1) * level)) if n >= LEAST else 1
-    return float(ascending[max(rank, 1) - 1])
+def _quantile(ascending: list[float], tail: float) -> float:
+    """The error that a share of ``tail`` lies above; rank ``ceil((n+1)(1-tail))`` corrects for few errors."""
+    n = len(ascending)
+    rank = int(np.ceil((n + 1) * (1 - tail))) if n >= LEAST else n
+    return ascending[min(rank, n) - 1]

@@ -73,47 +73,72 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]  # keras publish
         say({"epoch": epoch + 1, "of": self.epochs})
 
 
+class Bench:
+    """A compiled model and the state it was made in: building one takes longer than training it on a short series."""
+
+    def __init__(self, model: Any, loss: Any, clipnorm: float | None) -> None:
+        self.model = model
+        self.optimizer = keras.optimizers.Adam(1e-3, clipnorm=clipnorm)
+        model.compile(self.optimizer, loss=loss)
+        self.optimizer.build(model.trainable_variables)
+        self._start = [(v, v.numpy()) for v in (*model.variables, *self.optimizer.variables, *_seeds(model))]
+
+    def reset(self, rate: float) -> None:
+        """As it was made: weights, moments and the dropout's random state."""
+        for variable, value in self._start:
+            variable.assign(value)
+        self.optimizer.learning_rate.assign(rate)
+
+
+def _seeds(model: Any) -> list[Any]:
+    return [layer.seed_generator.state for layer in model.layers if hasattr(layer, "seed_generator")]
+
+
+_BENCHES: dict[tuple[Any, ...], Bench] = {}
+
+
+def bench_for(arrays: dict[str, Any], settings: dict[str, Any]) -> Bench:
+    """The bench for these shapes and this seed; made at the first job that needs it."""
+    x, y, seed, units = arrays["x"], arrays["y"], int(settings["seed"]), int(settings["units"])
+    kind, levels, clipnorm = settings["kind"], tuple(settings.get("levels", ())), settings.get("clipnorm")
+    static = arrays["static"].shape[1] if kind == "residual" else 0
+    key = (kind, x.shape[1:], y.shape[1], static, units, levels, clipnorm, seed)
+    if key not in _BENCHES:
+        if kind == "plain":
+            made = Bench(build_plain(x.shape[1], x.shape[2], units, y.shape[1], seed), "mse", clipnorm)
+        else:
+            outputs = y.shape[1] * len(levels)
+            model = build_residual(x.shape[1], x.shape[2], static, units=units, outputs=outputs, seed=seed)
+            made = Bench(model, pinball(levels), clipnorm)
+        _BENCHES[key] = made
+    return _BENCHES[key]
+
+
 def train(arrays: dict[str, Any], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[float]]]:
     """Weights by name, and the loss history. ``settings["kind"]`` is ``plain`` or ``residual``."""
-    seed = int(settings["seed"])
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
+    # The bench is made from seeds of its own; this one orders the batches. So a job's result depends on the job alone.
+    bench = bench_for(arrays, settings)
+    model = bench.model
+    bench.reset(float(settings["rate"]))
+    keras.utils.set_random_seed(int(settings["seed"]))
     epochs, patience = int(settings["epochs"]), int(settings["patience"])
-    x, y = arrays["x"], arrays["y"]
-    inputs: Any = x
-    optimizer = keras.optimizers.Adam(float(settings["rate"]), clipnorm=settings.get("clipnorm"))
-    if settings["kind"] == "plain":
-        model = build_plain(x.shape[1], x.shape[2], int(settings["units"]), y.shape[1], seed)
-        model.compile(optimizer, loss="mse")
-        held: dict[str, Any] = {"validation_split": 0.2}
-    else:
-        levels = tuple(settings["levels"])
-        static = arrays["static"]
-        units, outputs = int(settings["units"]), y.shape[1] * len(levels)
-        model = build_residual(x.shape[1], x.shape[2], static.shape[1], units=units, outputs=outputs, seed=seed)
-        model.compile(optimizer, loss=pinball(levels))
-        inputs = [x, static]
+    inputs: Any = arrays["x"]
+    first: list[float] = []
+    held: dict[str, Any] = {"validation_split": 0.2}
+    if settings["kind"] == "residual":
+        inputs = [arrays["x"], arrays["static"]]
         held = {"validation_data": ([arrays["held_x"], arrays["held_static"]], arrays["held_y"])}
         if "start_lstm_kernel" in arrays:
-            load(
-                model,
-                {name.removeprefix("start_"): value for name, value in arrays.items() if name.startswith("start_")},
-            )
+            load(model, {name.removeprefix("start_"): v for name, v in arrays.items() if name.startswith("start_")})
         else:
             kernel, _ = model.get_layer("out").get_weights()
             model.get_layer("out").set_weights([kernel, arrays["bias"]])
-    stop = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=patience, restore_best_weights=True, start_from_epoch=0
-    )
-    first = (
-        []
-        if settings["kind"] == "plain"
-        else [float(model.evaluate(*held["validation_data"], verbose=0, batch_size=1024))]
-    )
+        first = [float(model.evaluate(*held["validation_data"], verbose=0, batch_size=1024))]
     start = model.get_weights()
+    stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience, restore_best_weights=True)
     history = model.fit(
         inputs,
-        y,
+        arrays["y"],
         epochs=epochs,
         batch_size=int(settings["batch"]),
         verbose=0,
@@ -123,6 +148,9 @@ def train(arrays: dict[str, Any], settings: dict[str, Any]) -> tuple[dict[str, A
     losses = {name: [float(v) for v in history[name]] for name in ("loss", "val_loss")}
     if first and min(losses["val_loss"]) >= first[0]:
         model.set_weights(start)
+    elif first and stop.best_weights is not None:
+        # Keras restores the best only when it stops early.
+        model.set_weights(stop.best_weights)
     losses["start"] = first
     return unload(model), losses
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from forecaster import artifact, conformal
+from forecaster import artifact
 from forecaster.artifact import Served
 from forecaster.backtest import Evaluation, evaluate
 from forecaster.baselines import Naive
@@ -221,8 +221,8 @@ def _final(series: Series, frame: Frame, evaluation: Evaluation, winner: Candida
         series.name,
         winner.name,
         fitted,
-        conformal.shifts(evaluation.actual, track.raw, evaluation.window),
-        conformal.shifts(evaluation.actual, naive.raw, evaluation.window),
+        track.shifts,
+        naive.shifts,
         best,
         evaluation.task,
         evaluation.floor,

@@ -21,7 +21,7 @@ import numpy as np
 
 from forecaster.frames import Floats
 
-JOBS_PER_PROCESS: Final = 24
+JOBS_PER_PROCESS: Final = 80
 
 
 class TrainingError(RuntimeError):
