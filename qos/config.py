@@ -7,7 +7,7 @@ duplicate keys, wrong types and values without units are errors. Nothing here re
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -28,7 +28,7 @@ CaptureName = Literal["auto", "kernel", "divert", "sockdiag", "psutil"]
 ModelName = Literal["naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid"]
 
 _S: Final = 10**9
-_TAG: Final = re.compile(r"^[^\x00-\x1f]{1,128}$")
+_TAG: Final = re.compile(r"^[^\x00-\x1f]{1,128}\Z")
 
 
 class _Model(BaseModel):
@@ -197,6 +197,20 @@ class Config(_Model):
     def _sequences(cls, value: object) -> object:
         return _as_tuple(value)
 
+    @field_validator("host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if not _TAG.match(value):
+            raise ValueError("must be 1 to 128 characters without control characters, or auto")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _data_dir(cls, value: str) -> str:
+        if not value.strip() or "\x00" in value:
+            raise ValueError("must be a folder, or auto")
+        return value
+
     @field_validator("interval")
     @classmethod
     def _interval(cls, value: int) -> int:
@@ -246,23 +260,23 @@ def _positive(value: int) -> int:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys."""
+    """SafeLoader that notes duplicate keys as it goes: (line, key)."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.duplicates: list[tuple[int, str]] = []
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(problem="a key must be text", problem_mark=key_node.start_mark)
         if key in result:
-            raise _DuplicateKey(str(key), key_node.start_mark.line + 1)
+            loader.duplicates.append((key_node.start_mark.line + 1, str(key)))
         result[key] = loader.construct_object(value_node, deep=True)
     return result
-
-
-class _DuplicateKey(Exception):  # noqa: N818 - internal signal, turned into ConfigError at once
-    def __init__(self, key: str, line: int) -> None:
-        super().__init__(key)
-        self.key, self.line = key, line
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -271,24 +285,42 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 def parse_config(text: str, name: str = DEFAULT_NAME) -> Config:
     """A validated ``Config`` from YAML text. Raises ConfigError with one line per problem: ``name: path: what``."""
     try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with a stricter mapping
-    except _DuplicateKey as error:
-        raise ConfigError(f"{name}: line {error.line}: key {error.key!r} is written twice: keep one") from None
+        loader = _StrictLoader(text)
+        raw = loader.get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{name}: {where}not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise ConfigError(f"{name}: {where}not valid YAML: {problem}") from None
+    except (ValueError, RecursionError) as error:
+        # A date that is none, an integer of too many digits, brackets without end.
+        raise ConfigError(f"{name}: not valid YAML: {str(error).partition(chr(10))[0]}") from None
+    lines = [f"{name}: line {line}: key {key!r} is written twice: keep one" for line, key in loader.duplicates]
     if raw is None:
         raw = {}
     if not isinstance(raw, dict):
-        raise ConfigError(f"{name}: must be a mapping of keys, got {type(raw).__name__}")
+        raise ConfigError(f"{name}: must be a mapping of keys, got {_shown(raw)}")
     try:
-        return Config.model_validate(raw)
+        config = Config.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(*sorted({_line(name, dict(problem)) for problem in error.errors()})) from None
+        raise ConfigError(*lines, *_lines(name, error)) from None
+    if lines:
+        raise ConfigError(*lines)
+    return config
 
 
-def _line(name: str, problem: Mapping[str, Any]) -> str:
+def _lines(name: str, error: ValidationError) -> list[str]:
+    """One line per key; where a value could have been either of two kinds, both are said."""
+    by_path: dict[str, list[str]] = {}
+    for problem in error.errors():
+        path, message = _described(dict(problem))
+        said = by_path.setdefault(path, [])
+        if message not in said:
+            said.append(message)
+    return sorted(f"{name}: {path + ': ' if path else ''}{'; or '.join(said)}" for path, said in by_path.items())
+
+
+def _described(problem: Mapping[str, Any]) -> tuple[str, str]:
     path = ""
     for part in problem["loc"]:
         if part in ("[key]", "int", "str", "function-before") or (isinstance(part, str) and "[" in part):
@@ -296,14 +328,28 @@ def _line(name: str, problem: Mapping[str, Any]) -> str:
         if isinstance(part, str) and part.startswith(("literal", "function")):
             continue
         path += f"[{part}]" if isinstance(part, int) and path != "levels" else f"{'.' if path else ''}{part}"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if problem["type"] == "extra_forbidden":
-        message = "no such key: remove it or check its spelling"
-    elif problem["type"] == "missing":
-        message = "missing: this key has no default"
-    elif problem["type"] not in ("value_error",):
-        message = f"{message[0].lower()}{message[1:]}, got {problem['input']!r}"
-    return f"{name}: {path + ': ' if path else ''}{message}"
+    kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return path, message
+    if kind == "extra_forbidden":
+        return path, "no such key: remove it or check its spelling"
+    if kind == "missing":
+        return path, "missing: this key has no default"
+    for sort, words in (("tuple", "a list"), ("model", "a mapping of keys"), ("dict", "a mapping of keys")):
+        if kind.startswith(sort):
+            message = f"must be {words}"
+    message = message.replace("Input should be", "must be").replace("a valid integer", "a whole number")
+    message = message.replace("a valid boolean", "true or false")
+    return path, f"{message.replace('a valid string', 'text')}, got {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    """What stands in the file, as far as it helps."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
 def find_config(explicit: Path | None = None) -> Path | None:

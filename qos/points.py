@@ -5,8 +5,8 @@ for the measurements marked ``LOCAL``, which never leave this machine). Bytes ar
 rates ``_bps`` are bits per second, ratios are 0-1. ``time_ns`` is UTC, nanoseconds, taken at sampling. A field that
 is ``None`` is absent: NULL in SQLite, left out of line protocol.
 
-A point is validated once, when it is made: wrong types, NaN, infinities, empty tags and integers beyond 64 bits raise
-``ValueError`` there, so nothing downstream checks again.
+A point is validated once, when it is made: wrong types, NaN, infinities, empty tags, lone surrogates and integers
+beyond 64 bits raise ``ValueError`` there, so nothing downstream checks again.
 """
 
 import math
@@ -76,6 +76,8 @@ class Point:
             value = getattr(self, tag)
             if type(value) is not str or not value:
                 raise ValueError(f"{spec.name}.{tag}: a tag is text and never empty, got {value!r}")
+            if not _is_unicode(value):
+                raise ValueError(f"{spec.name}.{tag}: {value!r} is not Unicode text")
         for f in spec.fields:
             _check(spec.name, f, getattr(self, f.name))
 
@@ -104,6 +106,19 @@ def _check(measurement: str, spec: FieldSpec, value: object) -> None:
             raise ValueError(f"{where}: {value!r} is not a finite float")
     elif type(value) is not str:
         raise ValueError(f"{where}: {value!r} is not text")
+    elif not _is_unicode(value):
+        raise ValueError(f"{where}: {value!r} is not Unicode text")
+
+
+def _is_unicode(text: str) -> bool:
+    """False for lone surrogates, as file names that are not UTF-8 have in Python: no store takes them."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,7 +354,7 @@ def from_row(measurement: str, row: Mapping[str, Any]) -> Point:
     return TYPES[measurement](**row)
 
 
-_ESCAPE_TAG: Final = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": " ", "\r": " ", "\t": r"\ "})
+_ESCAPE_TAG: Final = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
 _ESCAPE_TEXT: Final = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
 
 

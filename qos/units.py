@@ -10,7 +10,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
 
-_NUMBER: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*$")
+_NUMBER: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*$")
+
+_MAX: Final = 2**63 - 1
 
 _DURATION_NS: Final = {
     "ms": 10**6,
@@ -40,8 +42,12 @@ def _parse(text: object, units: dict[str, int], what: str, example: str) -> int:
     if isinstance(text, str) and (match := _NUMBER.match(text)) and (scale := units.get(match[2].lower())):
         # Decimal digits scaled as integers: 0.1s is exactly 100,000,000 ns.
         whole, _, fraction = match[1].partition(".")
-        return int(whole) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
-    raise ValueError(f"{text!r} is not a {what}: write a number with a unit, such as {example}")
+        value = int(whole) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
+        if value > _MAX:
+            raise ValueError(f"{text!r} is too large for a {what}")
+        return value
+    shown = "nothing" if text is None else repr(text)
+    raise ValueError(f"{shown} is not a {what}: write a number with a unit, such as {example}")
 
 
 def parse_duration_ns(text: object) -> int:
