@@ -27,7 +27,7 @@ from qos.apps import AppNames, Identity
 from qos.clock import NS_PER_S, Clock
 from qos.config import Config, Retention
 from qos.errors import StoreUnavailable
-from qos.points import Agent, AppResources, Point
+from qos.points import Agent, AppResources, Link, Point
 from qos.processes import Processes
 from qos.service import ConfigWatcher, Heartbeat, SelfUsage
 from qos.store.buffer import BufferedWriter, Embedded
@@ -96,6 +96,7 @@ class Loop:
         self._levels: Mapping[str, int] = {}
         self._levels_ns: int | None = None
         self._maintained_ns = 0
+        self._link_ns: int | None = None
         self._lost = 0
         self.skipped = 0
         self.started_ns = 0
@@ -167,6 +168,7 @@ class Loop:
         points += self._probe_points()
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
+        points += self._link_points(wall_ns, now_ns)
         points += self._notices.take(self.ledger.host)
         points.append(self._agent(wall_ns, now_ns, sample.lost))
         self._documents["live"] = self._live(wall_ns, now_ns)
@@ -226,6 +228,15 @@ class Loop:
             )
             for usage in self._resources.look(now_ns, busy)
         ]
+
+    def _link_points(self, wall_ns: int, now_ns: int) -> list[Point]:
+        """The line's capacity as configured: at once, when it changes, and every minute (docs/decisions/0002)."""
+        down, up = self.config.link.down, self.config.link.up
+        due = self._link_ns is None or now_ns - self._link_ns >= MAINTAIN_NS
+        if not due or (down is None and up is None):
+            return []
+        self._link_ns = now_ns
+        return [Link(time_ns=wall_ns, host=self.ledger.host, down_bps=down, up_bps=up)]
 
     def _agent(self, wall_ns: int, now_ns: int, lost: int) -> Agent:
         usage = self._usage.sample(now_ns)
@@ -295,6 +306,8 @@ class Loop:
     def _apply(self, old: Config, new: Config, now_ns: int) -> None:
         was, now = old.collector, new.collector
         self.ledger.host = new.host_tag
+        if old.link != new.link or old.host != new.host:
+            self._link_ns = None
         if old.retention != new.retention:
             self._store.retain(new.retention)
         if was.max_apps != now.max_apps:

@@ -174,6 +174,16 @@ def test_interfaces_that_cannot_be_read_leave_the_applications_measured() -> Non
     assert rig.events("note") == ["interface counters cannot be read: no netlink"]
 
 
+def test_the_lines_capacity_is_a_point_at_once_and_every_minute_where_it_is_set() -> None:
+    rig = Rig(parse_config("host: pc\nlink: {down: 90mbit}"))
+    for _ in range(125):
+        rig.tick()
+    assert [(p.down_bps, p.up_bps) for p in rig.points("link")] == [(90_000_000, None)] * 3
+    bare = Rig()
+    bare.tick()
+    assert bare.points("link") == []
+
+
 def test_the_enforcers_level_is_repeated_in_the_points() -> None:
     rig = Rig()
     rig.store.set_state("limits", {"time_ns": rig.clock.wall, "apps": {"curl": {"priority": 1}}})
