@@ -134,8 +134,11 @@ def _prompt(text: str) -> str | None:
 
 
 def open_steering(config: Path | None, data: Path | None) -> Steering:
-    """The store opened to write what a person asks for."""
-    return Steering(open_context(config, data, reading=False))
+    """The store that the running enforcer reads, opened to write what a person asks for.
+
+    Without rights on root's store that is an error, not a quiet write into a store of one's own.
+    """
+    return Steering(open_context(config, data))
 
 
 def _rate(text: str | None, option: str) -> int | None:

@@ -61,8 +61,7 @@ def top(
 
     kind: By = "pid" if by is ByChoice.pid else "app"
     if once or as_json:
-        context = open_context(config, data)
-        live = top_once.look(context)
+        live = top_once.look(open_context(config, data), open_context(config, data, reading=False))
         if as_json:
             emit_json(top_once.document(live, kind))
         else:
@@ -183,7 +182,7 @@ def report(
 
 def clear_log(config: ConfigOption = None, data: DataOption = None) -> None:
     """Empty the log of CPU and memory, before a new test."""
-    context = open_context(config, data, reading=False)
+    context = open_context(config, data)
     _needs_store(context)
     with context.writing() as store:
         removed = store.delete("app_resources")

@@ -14,8 +14,10 @@ from console.output import table, warn
 from qos import clock
 
 
-def look(context: Context, *, patience_s: float = 20.0) -> Live:
+def look(context: Context, own: Context, *, patience_s: float = 20.0) -> Live:
     """The newest tick; when no collector runs, one is started, measures about two seconds and is stopped.
+
+    It writes into ``own``, which differs from ``context`` for somebody who may only read what root's agent keeps.
 
     Raises ConfigError when a collector cannot be started here.
     """
@@ -23,7 +25,7 @@ def look(context: Context, *, patience_s: float = 20.0) -> Live:
     if live is not None and live.fresh(clock.wall_ns()):
         return live
     warn("no collector is running: measuring for two seconds (`autoqos up` keeps the history)")
-    with borrowed_collector(context) as collector:
+    with borrowed_collector(own) as collector:
         return collector.wait_for(2 * 10**9, patience_s)
 
 

@@ -53,10 +53,18 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
 
 
 @contextlib.contextmanager
-def up(home: Path) -> "Iterator[subprocess.Popen[str]]":
+def up(home: Path, *how: str) -> "Iterator[subprocess.Popen[str]]":
     """A real ``autoqos up``, killed with all its children in the end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "console", "up", "--config", str(home / "config.yaml"), "--data", str(home / "data")],
+        [
+            sys.executable,
+            *(how or ("-m", "console")),
+            "up",
+            "--config",
+            str(home / "config.yaml"),
+            "--data",
+            str(home / "data"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -88,6 +96,19 @@ def test_ctrl_c_stops_everything_cleanly_and_says_so_in_the_store(home: Path) ->
         assert psutil.wait_procs(children, timeout=10)[1] == []
         assert state(home, "part:supervisor")["state"] == "stopped"
         assert state(home, "part:collector")["state"] == "stopped"
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_child_that_hangs(home: Path) -> None:
+    patient = "import sys, console.supervisor as s\ns.GRACE_S = 100\nfrom console.cli import main\nmain(sys.argv[1:])"
+    with up(home, "-c", patient) as process:
+        os.kill(state(home, "part:collector")["pid"], signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 1  # long before the hundred seconds are over
+        assert process.stderr is not None
+        assert "had to be killed" in process.stderr.read()
 
 
 def test_a_killed_child_is_started_again_and_counted(home: Path) -> None:
