@@ -86,6 +86,7 @@ def bequeath(child: str, protocol: str, address: str, direction: str, *rest: str
 
 
 def inherit(fd: str, protocol: str, address: str, direction: str, size: str, count: str, pause_ms: str) -> None:
+    time.sleep(0.5)  # what a program does before it gets to its socket
     with socket.socket(fileno=int(fd)) as link:
         link.settimeout(10)
         transfer(link, direction, int(size), float(pause_ms) / 1000)
