@@ -52,7 +52,7 @@ class BorrowedCollector:
         )
 
     def _read(self) -> Live | None:
-        if not self._context.store_path.exists():
+        if not self._context.has_store:
             return None
         try:
             with self._context.reading() as store:

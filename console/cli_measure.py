@@ -211,5 +211,5 @@ def _period(since: str, until: str | None) -> tuple[int, int]:
 
 
 def _needs_store(context: Context) -> None:
-    if not context.store_path.exists():
+    if not context.has_store:
         raise ConfigError(f"no data in {context.data} yet: start `autoqos up`, or name the folder with --data")

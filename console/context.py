@@ -27,12 +27,20 @@ class Context:
         """The embedded store's file."""
         return store_path(self.data)
 
+    @property
+    def has_store(self) -> bool:
+        """Whether somebody has begun a store here; an empty file is one that is being made at this moment."""
+        try:
+            return self.store_path.stat().st_size > 0
+        except OSError:
+            return False
+
     @contextmanager
     def reading(self) -> "Iterator[SqliteStore]":
         """The store, read only. Raises ConfigError when there is none yet, StoreUnavailable."""
         from qos.store.sqlite import SqliteStore
 
-        if not self.store_path.exists():
+        if not self.has_store:
             raise ConfigError(f"no data in {self.data} yet: start `autoqos up`, or name the folder with --data")
         store = SqliteStore(self.store_path, read_only=True)
         try:

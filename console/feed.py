@@ -7,7 +7,7 @@ from console.context import Context
 from console.enforcement import AppPolicy, Enforcement, read_enforcement
 from console.live import Live, parse_live
 from console.overrides import Override, read_overrides
-from qos.errors import StoreUnavailable
+from qos.errors import ConfigError, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ class Feed:
         """The present (UTC ns). Never raises for a store that is busy or not there yet."""
         if self._collector is not None and (words := self._collector.ended()) is not None:
             return Snapshot(trouble=f"the collector ended: {words}")
-        if not self.context.store_path.exists():
+        if not self.context.has_store:
             return Snapshot(trouble="waiting for the first measurement")
         try:
             with self.context.reading() as store:
                 live = parse_live(store.get_state("live"))
                 enforcement = read_enforcement(store, self.context.config, now_ns)
                 by_hand = read_overrides(store, now_ns)
-        except StoreUnavailable as error:
+        except (ConfigError, StoreUnavailable) as error:
             return Snapshot(trouble=f"store: {error}")
         if live is None or not live.fresh(now_ns):
             words = (

@@ -89,7 +89,7 @@ class Status:
 
 def read_status(context: Context, now_ns: int) -> Status:
     """The status now (UTC ns). A store that cannot be opened raises; one that is not there is a status too."""
-    if not context.store_path.exists():
+    if not context.has_store:
         return _status(context, None, (), None, None, paused=False)
     with context.reading() as store:
         parts = tuple(

@@ -47,7 +47,7 @@ def run_top(config: Path | None, data: Path | None, by: By) -> None:
 
 def measured_now(context: Context) -> bool:
     """Whether a collector writes into this store."""
-    if not context.store_path.exists():
+    if not context.has_store:
         return False
     with context.reading() as store:
         live = parse_live(store.get_state("live"))

@@ -30,7 +30,7 @@ def look(context: Context, own: Context, *, patience_s: float = 20.0) -> Live:
 
 
 def _read(context: Context) -> Live | None:
-    if not context.store_path.exists():
+    if not context.has_store:
         return None
     with context.reading() as store:
         return parse_live(store.get_state("live"))

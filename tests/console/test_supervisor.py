@@ -19,7 +19,7 @@ from console.keeper import Keeper
 from console.parts import installed, wanted
 from console.supervisor import Supervisor
 from qos.config import Config, parse_config
-from qos.errors import StoreUnavailable
+from qos.errors import ConfigError, StoreUnavailable
 from qos.service import SUPERVISED
 from qos.store.sqlite import SqliteStore
 
@@ -36,12 +36,10 @@ def home(tmp_path: Path) -> Path:
 
 
 def state(home: Path, key: str) -> dict[str, Any]:
-    if not (home / "data" / "autoqos.db").exists():
-        return {}
     try:
         with SqliteStore(home / "data" / "autoqos.db", read_only=True) as store:
             return store.get_state(key) or {}
-    except StoreUnavailable:  # it is being made at this moment
+    except (ConfigError, StoreUnavailable):  # not there yet, or being made at this moment
         return {}
 
 
