@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from collector.tick import Flowing, Ledger
 
-MAX_SHOWN: Final = 300
-"""So many processes at most: the busiest now, then the largest."""
+MAX_SHOWN: Final = 150
+"""So many processes at most, the busiest now, then the largest: the document is written anew every tick."""
 
 
 def live_document(

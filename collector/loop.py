@@ -21,18 +21,18 @@ from collector.notices import Notices
 from collector.probe import Outcome, Prober
 from collector.resources import ResourceMeter
 from collector.schedule import Arrival, Schedule
+from collector.selfcheck import PART, SelfCheck
 from collector.tick import Ledger
 from qos import clock
 from qos.apps import AppNames, Identity
 from qos.clock import NS_PER_S, Clock
 from qos.config import Config, Retention
 from qos.errors import StoreUnavailable
-from qos.points import Agent, AppResources, Link, Point
+from qos.points import AppResources, Link, Point
 from qos.processes import Processes
-from qos.service import ConfigWatcher, Heartbeat, SelfUsage
+from qos.service import ConfigWatcher, Heartbeat
 from qos.store.buffer import BufferedWriter, Embedded
 
-PART: Final = "collector"
 MAINTAIN_NS: Final = 60 * NS_PER_S
 LIMITS_NS: Final = 2 * NS_PER_S
 PULSE_NS: Final = NS_PER_S
@@ -87,10 +87,9 @@ class Loop:
         self._backend = Backend(lambda: opener(self.config))
         self.ledger = Ledger(config.host_tag, config.collector.max_apps)
         self._outlet = BufferedWriter(store)
-        self._counted = (0, 0)
+        self._self = SelfCheck(self._outlet)
         self._documents = _Documents()
         self._heartbeat = Heartbeat(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
-        self._usage = SelfUsage()
         self._notices = Notices(PART)
         self._probes: dict[str, Outcome] = {}
         self._levels: Mapping[str, int] = {}
@@ -134,7 +133,7 @@ class Loop:
         self._maintained_ns = now_ns
         self._backend.open(now_ns, strict=self.config.collector.capture != "auto")
         self._baseline(now_ns)
-        self._usage.sample(now_ns)
+        self._self.begin(now_ns)
         self._beat(self.started_ns)
         self._write((), now_ns)
 
@@ -170,7 +169,7 @@ class Loop:
         self._processes.sweep(now_ns)
         points += self._link_points(wall_ns, now_ns)
         points += self._notices.take(self.ledger.host)
-        points.append(self._agent(wall_ns, now_ns, sample.lost))
+        points.append(self._self.point(wall_ns, now_ns, self.ledger.host, sample.lost))
         self._documents["live"] = self._live(wall_ns, now_ns)
         self._beat(wall_ns)
         self._write(points, now_ns)
@@ -237,23 +236,6 @@ class Loop:
             return []
         self._link_ns = now_ns
         return [Link(time_ns=wall_ns, host=self.ledger.host, down_bps=down, up_bps=up)]
-
-    def _agent(self, wall_ns: int, now_ns: int, lost: int) -> Agent:
-        usage = self._usage.sample(now_ns)
-        written, dropped = self._outlet.written, self._outlet.dropped + self._outlet.rejected
-        before, self._counted = self._counted, (written, dropped)
-        return Agent(
-            time_ns=wall_ns,
-            host=self.ledger.host,
-            part=PART,
-            cpu_percent=usage.cpu_percent,
-            rss_bytes=usage.rss_bytes,
-            points_written=written - before[0],
-            points_dropped=dropped - before[1],
-            capture_lost=lost,
-            outbox_rows=self._outlet.waiting,
-            restarts=0,
-        )
 
     def _live(self, wall_ns: int, now_ns: int) -> dict[str, Any]:
         return live_document(

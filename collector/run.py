@@ -40,7 +40,7 @@ def _open_store(config: Config, data: Path, stop: threading.Event) -> SqliteStor
     """The store; waits for one that is unavailable now (a full disk). None when told to stop meanwhile."""
     while True:
         try:
-            return SqliteStore(store_path(data), retention=config.retention)
+            return SqliteStore(store_path(data), retention=config.retention, host=config.host_tag)
         except StoreUnavailable as error:
             _log.warning("the store cannot be opened yet: %s", error)
             if stop.wait(max(1.0, error.retry_after_s)):

@@ -28,7 +28,7 @@ OURSELVES: Final = "autoqos"
 COMM_LENGTH: Final = 15
 """Linux keeps so many bytes of a task's name (TASK_COMM_LEN less the final zero; linux/sched.h)."""
 
-_DELETED: Final = " (deleted)"
+DELETED: Final = " (deleted)"
 _BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _VERSIONED: Final = re.compile(
     r"^(python[23](?=\.)|pypy3(?=\.)|perl|ruby|luajit|lua|php|nodejs|node|tclsh|wish|guile|java|dotnet|electron)"
@@ -114,7 +114,7 @@ def executable_name(path: str, family: Family) -> str:
     if family == "windows":
         name = clean(PureWindowsPath(path).name or path).lower()
         return name.removesuffix(".exe") or name
-    bare = path.removesuffix(_DELETED)
+    bare = path.removesuffix(DELETED)
     name = PurePosixPath(bare).name or bare
     if name.lower() in _GENERIC and (package := _PACKAGE.match(bare)):
         name = package["snap"] or package["image"] or name
@@ -207,7 +207,7 @@ def same_app(child: Process, parent: Process, family: Family) -> bool:
         return False
     if child.script != parent.script:
         return False
-    ours, theirs = child.exe.removesuffix(_DELETED), parent.exe.removesuffix(_DELETED)
+    ours, theirs = child.exe.removesuffix(DELETED), parent.exe.removesuffix(DELETED)
     if family == "windows":
         ours, theirs = ours.lower(), theirs.lower()
     if ours == theirs:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from qos.apps import COMM_LENGTH, OURSELVES, Family, Identity, Process, app_name, root_of
+from qos.apps import COMM_LENGTH, DELETED, OURSELVES, Family, Identity, Process, app_name, root_of
 from qos.service.stop import SUPERVISED
 
 if sys.platform == "linux":
@@ -168,7 +168,7 @@ class Processes:
             started_ns=process.started_ns,
             app=app,
             name=own,
-            exe=root.exe or process.exe,
+            exe=(root.exe or process.exe).removesuffix(DELETED),
             service=bool(process.service),
             background=process.background and root.background,
         )
