@@ -36,11 +36,11 @@ Place = tuple[int, bytes, int]
 class Processes(Protocol):
     """What custody asks ``/proc``."""
 
-    def pids(self) -> set[int]:
-        """Every process there is."""
+    def births(self) -> set[int]:
+        """The processes born since it was asked last, as far as they still live."""
 
     def socket_inodes(self, pid: int) -> set[int]:
-        """What sockets it holds."""
+        """What sockets it holds; none when it is gone."""
 
 
 @dataclass(slots=True)
@@ -64,7 +64,6 @@ class Custody:
         self._listener_of: dict[int, int] = {}
         self._listeners: dict[Place, int] = {}
         self._contests: dict[int, _Contest] = {}
-        self._pids: set[int] = processes.pids()
 
     def __len__(self) -> int:
         return len(self._creators)
@@ -118,19 +117,13 @@ class Custody:
 
         The cost goes with the number of new processes, not of all of them, and with the ties that last.
         """
-        alive = self._processes.pids()
-        born, self._pids = alive - self._pids, alive
-        heirs = {pid: held for pid in born if (held := self._processes.socket_inodes(pid))}
+        heirs = {pid: held for pid in self._processes.births() if (held := self._processes.socket_inodes(pid))}
         if heirs:
             self._find_contests(heirs)
         for contest in list(self._contests.values()):
             contest.left -= 1
-            if contest.left > 0:
-                continue
-            if contest.heir not in alive:
-                del self._contests[contest.cookie]
-                continue
-            self._settle(contest, now_ns)
+            if contest.left <= 0:
+                self._settle(contest, now_ns)
 
     def _find_contests(self, heirs: dict[int, set[int]]) -> None:
         cookies = {inode: cookie for cookie, inode in self._inodes().items()}
@@ -143,12 +136,12 @@ class Custody:
 
     def _settle(self, contest: _Contest, now_ns: int) -> None:
         owner = self.owner(contest.cookie)
-        if owner is None or owner.pid == contest.heir:
+        held = contest.inode in self._processes.socket_inodes(contest.heir)
+        if not held or owner is None or owner.pid == contest.heir:
             del self._contests[contest.cookie]
         elif owner.pid != _INIT and contest.inode in self._processes.socket_inodes(owner.pid):
             contest.wait = min(contest.wait * 2, 64)
             contest.left = contest.wait
         else:
             del self._contests[contest.cookie]
-            if contest.inode in self._processes.socket_inodes(contest.heir):
-                self._creators[contest.cookie] = Creator(contest.heir, now_ns)
+            self._creators[contest.cookie] = Creator(contest.heir, now_ns)

@@ -91,7 +91,7 @@ class KernelCapture:
             self._choose_interfaces(counting)
             self._newcomers = newcomers.Newcomers(counting.ring, self._programs)
             self._newcomers.start()
-            self._custody = Custody(procfs, _inodes_by_cookie)
+            self._custody = Custody(procfs.Family(), _inodes_by_cookie)
             self._learn_the_old()
         except BaseException:
             self._counting = counting

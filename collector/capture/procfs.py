@@ -6,7 +6,7 @@ again is told apart by when its process started. Source: proc(5).
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from collector.capture import Owner
@@ -19,6 +19,7 @@ _TICK_NS: Final = 10**9 // os.sysconf("SC_CLK_TCK")
 _ROUNDING_NS: Final = 2 * _TICK_NS
 """A process's start is known to a clock tick only."""
 _REMEMBERED: Final = 8192
+_FEW: Final = 1024
 _INIT: Final = 1
 
 
@@ -61,6 +62,48 @@ class Programs:
             if found is not None and found[0] <= limit:
                 return found[1]
         return Owner(creator.pid, 0, creator.comm)
+
+
+def _last_pid() -> int:
+    with open("/proc/loadavg", "rb", buffering=0) as file:
+        return int(file.read(256).split()[4])
+
+
+class Family:
+    """Tells which processes were born between two questions, without listing all there are.
+
+    PIDs are given out in a circle, and ``/proc/loadavg`` ends with the last one: nothing was born while it stays.
+    """
+
+    def __init__(self, last_pid: Callable[[], int] = _last_pid) -> None:
+        self._last_pid = last_pid
+        self._last = last_pid()
+
+    def births(self) -> set[int]:
+        """The processes (no threads) born since it was asked last, as far as they still live."""
+        before, self._last = self._last, self._last_pid()
+        if self._last == before:
+            return set()
+        if before < self._last <= before + _FEW:
+            candidates = set(range(before + 1, self._last + 1))
+        elif before < self._last:
+            candidates = {pid for pid in pids() if before < pid <= self._last}
+        else:  # once around
+            candidates = {pid for pid in pids() if pid > before or pid <= self._last}
+        return {pid for pid in candidates if _is_process(pid)}
+
+    def socket_inodes(self, pid: int) -> set[int]:
+        """The sockets that a process holds open, by inode."""
+        return socket_inodes(pid)
+
+
+def _is_process(pid: int) -> bool:
+    """False for a thread, whose ``/proc`` entry can be read though it is not listed."""
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            return b"\nTgid:\t%d\n" % pid in file.read(1024)
+    except OSError:
+        return False
 
 
 def pids() -> set[int]:

@@ -21,9 +21,15 @@ class World:
     inodes: dict[int, int] = field(default_factory=dict)
     """Cookie to inode."""
     lists: int = 0
+    known: set[int] = field(default_factory=set)
 
-    def pids(self) -> set[int]:
-        return set(self.held)
+    def __post_init__(self) -> None:
+        self.births()
+
+    def births(self) -> set[int]:
+        born = set(self.held) - self.known
+        self.known |= born
+        return born
 
     def socket_inodes(self, pid: int) -> set[int]:
         return set(self.held.get(pid, ()))
@@ -155,7 +161,7 @@ def test_a_lasting_tie_is_looked_at_ever_less_often(world: World) -> None:
 
     def counted(pid: int) -> set[int]:
         nonlocal looks
-        looks += pid == 100
+        looks += pid == 100  # the parent
         return real(pid)
 
     world.socket_inodes = counted  # type: ignore[method-assign] # the fake counts its own calls

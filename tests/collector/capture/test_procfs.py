@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -70,6 +71,28 @@ def test_a_socket_s_holder_is_found_and_a_pipe_is_no_socket() -> None:
         assert procfs.holders([os.getpid()])[inode] == os.getpid()
     assert inode not in procfs.socket_inodes(os.getpid())
     assert procfs.socket_inodes(2**22 + 1) == set()
+
+
+def test_births_are_new_processes_and_no_threads() -> None:
+    family = procfs.Family()
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    with subprocess.Popen(["sleep", "30"]) as child:
+        born = family.births()
+        assert child.pid in born
+        assert thread.native_id not in born
+        assert os.getpid() not in born
+        assert child.pid not in family.births()
+        child.kill()
+    done.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("lasts", [(0, 2**30), (2**40, 2**30)], ids=["a great many", "once around"])
+def test_births_are_found_where_the_circle_of_pids_closes(lasts: tuple[int, int]) -> None:
+    family = procfs.Family(iter(lasts).__next__)
+    assert os.getpid() in family.births()
 
 
 def test_this_process_is_among_all() -> None:
