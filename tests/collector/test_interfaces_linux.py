@@ -100,3 +100,44 @@ def test_kinds_and_counters_of_real_interfaces() -> None:
     assert [entry for entry in eval(kinds) if entry[0] in {w[0] for w in wanted}] == wanted
     assert {"t0", "v0"} <= set(eval(counted))
     assert not {"br0", "v1", "lo"} & set(eval(counted))
+
+
+def test_interfaces_that_appear_and_vanish_while_it_measures_lose_no_byte() -> None:
+    linux_root()
+    code = """
+import socket, subprocess, time
+from collector.host import HostMeter
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True)
+def look():
+    return {d.name: d.moved.tx_bytes for d in meter.look(time.monotonic_ns())}
+meter = HostMeter(["*"])
+print(look())
+ip("link", "add", "late0", "type", "veth", "peer", "name", "late1")
+ip("addr", "add", "203.0.113.1/24", "dev", "late0")
+for name in ("late0", "late1"):
+    subprocess.run(["sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"], check=True)
+    ip("link", "set", name, "up")
+ip("neigh", "add", "203.0.113.7", "lladdr", "02:00:00:00:00:01", "dev", "late0")
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(50):
+    sender.sendto(b"x" * 972, ("203.0.113.7", 9))
+print(look()["late0"])
+sender.sendto(b"x" * 972, ("203.0.113.7", 9))
+print(look()["late0"])
+ip("link", "del", "late0")
+print(look())
+"""
+    done = subprocess.run(
+        [program("unshare"), "--net", sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    before, after = eval(lines[0]), eval(lines[3])
+    assert lines[1:3] == ["50000", "1000"]  # 972 bytes of data, 28 of IP and UDP; no Ethernet header
+    assert "late0" not in before
+    assert before == after
