@@ -7,6 +7,7 @@ instructions (``linux/filter.h``). The parse is a function of bytes.
 """
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -22,6 +23,7 @@ _NETLINK_CONNECTOR: Final = 11
 _CN_IDX_PROC: Final = 1
 _PROC_CN_MCAST_LISTEN: Final = 1
 _SO_ATTACH_FILTER: Final = 26
+_CLONE_NEWNET: Final = 0x40000000
 _FORK, _EXEC = 1, 2
 _WHAT_AT: Final = 16 + 20
 """Behind the netlink and the connector header."""
@@ -31,8 +33,8 @@ _WORDS: Final = struct.Struct("=4I")
 _LOAD, _COPY_TO_X, _JUMP_EQUAL, _JUMP_EQUAL_X, _RETURN = 0x20, 0x07, 0x15, 0x1D, 0x06
 _FILTER: Final = (
     (_LOAD, 0, 0, _WHAT_AT),
-    (_JUMP_EQUAL, 4, 0, socket.htonl(_EXEC)),  # keep
-    (_JUMP_EQUAL, 0, 4, socket.htonl(_FORK)),  # anything else: drop
+    (_JUMP_EQUAL, 5, 0, socket.htonl(_EXEC)),  # keep
+    (_JUMP_EQUAL, 0, 5, socket.htonl(_FORK)),  # anything else: drop
     (_LOAD, 0, 0, _DATA_AT + 8),
     (_COPY_TO_X, 0, 0, 0),
     (_LOAD, 0, 0, _DATA_AT + 12),
@@ -71,43 +73,84 @@ class Births:
 
     def __init__(self, born: Callable[[int, int], None]) -> None:
         self._born = born
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR)
-        try:
-            program = b"".join(struct.pack("=HBBI", *step) for step in _FILTER)
-            buffer = ctypes.create_string_buffer(program)
-            fprog = struct.pack("HL", len(_FILTER), ctypes.addressof(buffer))
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-            self._socket.bind((0, _CN_IDX_PROC))
-            listen = struct.pack("=I", _PROC_CN_MCAST_LISTEN)
-            body = struct.pack("=IIIIHH", _CN_IDX_PROC, 1, 0, 0, len(listen), 0) + listen
-            self._socket.send(struct.pack("=IHHII", 16 + len(body), 3, 0, 0, os.getpid()) + body)
-        except BaseException:
-            self._socket.close()
-            raise
+        self._socket: socket.socket | None = None
+        self._error: OSError | None = None
+        self._ready = threading.Event()
         self._stopping = False
-        self._socket.settimeout(0.5)
         self._thread = threading.Thread(target=self._run, name="births", daemon=True)
         self._thread.start()
+        self._ready.wait(5)
+        if self._socket is None:
+            raise self._error or TimeoutError("the proc connector did not answer")
 
     def _run(self) -> None:
         _hurry()
-        while not self._stopping:
-            try:
-                message = self._socket.recv(4096)
-            except TimeoutError:
-                continue
-            except OSError as error:
-                if self._stopping or error.errno != 105:  # ENOBUFS: some were missed, the next ones come
-                    return
-                continue
-            birth = parse(message)
-            if birth is not None:
-                self._born(*birth)
+        try:
+            connector = self._socket = _reach_connector()
+        except OSError as error:
+            self._error = error
+            return
+        finally:
+            self._ready.set()
+        with connector:
+            while not self._stopping:
+                try:
+                    message = connector.recv(4096)
+                except TimeoutError:
+                    continue
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:  # some were missed, the next ones come
+                        return
+                    continue
+                birth = parse(message)
+                if birth is not None:
+                    self._born(*birth)
 
     def stop(self) -> None:
         """End the thread and close the socket. Safe to call twice."""
         self._stopping = True
-        if self._thread is not threading.current_thread():
-            self._thread.join(2)
-        self._socket.close()
+        self._thread.join(2)
+
+
+def _reach_connector() -> socket.socket:
+    """A socket that hears of births, in this network namespace or an ancestor's: the connector lives in the first one.
+
+    Only this thread goes there. Raises OSError when it is nowhere to be found.
+    """
+    refused: OSError | None = None
+    libc = ctypes.CDLL(None, use_errno=True)
+    pid = os.getpid()
+    while pid:
+        try:
+            if pid != os.getpid():
+                with open(f"/proc/{pid}/ns/net", "rb") as network:
+                    libc.setns(network.fileno(), _CLONE_NEWNET)
+            return _connector()
+        except OSError as error:
+            refused = refused or error
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            break
+    raise refused or OSError(errno.ENOENT, "no proc connector")
+
+
+def _connector() -> socket.socket:
+    """A socket that hears of births. Raises OSError."""
+    made = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR)
+    try:
+        program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _FILTER))
+        made.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(program))
+        )
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        made.bind((0, _CN_IDX_PROC))
+        listen = struct.pack("=I", _PROC_CN_MCAST_LISTEN)
+        body = struct.pack("=IIIIHH", _CN_IDX_PROC, 1, 0, 0, len(listen), 0) + listen
+        made.send(struct.pack("=IHHII", 16 + len(body), 3, 0, 0, 0) + body)
+        made.settimeout(0.5)
+    except BaseException:
+        made.close()
+        raise
+    return made

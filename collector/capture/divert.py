@@ -36,6 +36,8 @@ _WAIT_S: Final = 0.25
 _GATHER_S: Final = 0.005
 """A pause after a small batch, so that the next one is larger: a wake-up costs as much as many packets."""
 _FULL: Final = 128
+_SWITCH_S: Final = 0.0005
+"""The interpreter's switch interval meanwhile: a thread that looks at a dying process must not wait for 5 ms."""
 _SNAPSHOT_NS: Final = 15 * 10**9
 """A snapshot at least so often: it ends what closed unseen."""
 _SNAPSHOT_SHARE: Final = 20
@@ -121,6 +123,7 @@ class DivertCapture:
         self._thread: threading.Thread | None = None
         self._snapshot_ns, self._snapshot_wait_ns = 0, 0
         self._looks: list[int] = []
+        self._switch_s: float | None = None
         self._notes: list[str] = []
         self._said: set[str] = set()
 
@@ -131,6 +134,8 @@ class DivertCapture:
         reason = divert.available()
         if reason is not None:
             raise CaptureUnavailable(reason)
+        self._switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
         try:
             self._programs.start()
             self._events = divert.FlowEvents()
@@ -270,3 +275,6 @@ class DivertCapture:
                 self._thread.join(5)
             events.close()
         self._programs.stop()
+        if self._switch_s is not None:
+            sys.setswitchinterval(self._switch_s)
+            self._switch_s = None

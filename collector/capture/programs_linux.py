@@ -37,10 +37,9 @@ class Programs:
             births.stop()
 
     def _born(self, pid: int, parent: int) -> None:
-        self._looked.pop(pid, None)
         if not parent:
             self._parents.pop(pid, None)
-            self.look(pid)
+            self._read(pid, clock.monotonic_ns())
             return
         if len(self._parents) >= _REMEMBERED:
             self._parents.clear()
@@ -51,9 +50,12 @@ class Programs:
         looked, now_ns = self._looked.get(pid), clock.monotonic_ns()
         if looked is not None and now_ns - looked[0] < _FRESH_NS:
             return looked[1]
+        return self._read(pid, now_ns) or (looked[1] if looked is not None else None)
+
+    def _read(self, pid: int, now_ns: int) -> Owner | None:
         found = self._programs.look(pid)
         if found is None:
-            return looked[1] if looked is not None else None
+            return None
         if len(self._looked) >= _REMEMBERED:
             self._looked.clear()
         self._looked[pid] = (now_ns, found[1])
