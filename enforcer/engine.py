@@ -89,7 +89,7 @@ class Engine:
     ) -> None:
         self.failed: str | None = None
         self._port, self._lanes, self._clock = port, lanes, clock
-        self._max_packet_rate, self._too_many, self._beat = max_packet_rate, too_many, beat
+        self.max_packet_rate, self._too_many, self._beat = max_packet_rate, too_many, beat
         self._gate = threading.Lock()
         self._handles = threading.RLock()
         self._pumps: dict[str, _Pump] = {}
@@ -266,10 +266,10 @@ class Engine:
             span_ns = max(now_ns - before[0][0], 1)
             rate = (before[-1][1] - before[0][1]) * NS_PER_S // span_ns
             foreign = (before[-1][2] - before[0][2]) * NS_PER_S // span_ns
-            if rate > self._max_packet_rate and span_ns > NS_PER_S // 2:
+            if rate > self.max_packet_rate and span_ns > NS_PER_S // 2:
                 before = before[-1:]
                 if not self._too_many(rate):
-                    self._fail(f"too many packets: {rate} a second, max_packet_rate is {self._max_packet_rate}")
+                    self._fail(f"too many packets: {rate} a second, max_packet_rate is {self.max_packet_rate}")
                     return
             if trouble := self._trouble(now_ns, rate, foreign):
                 self._fail(trouble)

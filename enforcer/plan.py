@@ -8,7 +8,7 @@ subtracted. A limited application's demand is unbounded while its packets wait, 
 Pure: it remembers what contention needs (since when), and takes ``now_ns``. It knows no packets and no store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,9 +61,9 @@ class AppPlan:
         """Whether packets of the application must pass through a shaper."""
         return self.down_bps is not None or self.up_bps is not None
 
-    def bps(self, direction: Direction) -> int | None:
-        """The rate in that direction."""
-        return self.down_bps if direction == "down" else self.up_bps
+    def unheld(self) -> "AppPlan":
+        """The same where nothing is in force."""
+        return AppPlan(self.decision, None, None, self.demand_down_bps, self.demand_up_bps, self.decision.reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +239,3 @@ def _claim(direction: Direction, decision: Decision, used: Usage) -> Claim:
         decision.floor_bps,
         _explicit(decision, direction),
     )
-
-
-def limited(plans: Sequence[AppPlan]) -> frozenset[str]:
-    """The applications whose packets must pass through a shaper."""
-    return frozenset(plan.decision.app for plan in plans if plan.limited)

@@ -37,6 +37,7 @@ class Records:
     def __init__(self, host: str, tick_ns: int) -> None:
         self._host, self._tick_ns = host, tick_ns
         self._last: dict[str, _Last] = {}
+        self._would: dict[str, str] = {}
 
     def event(self, now_ns: int, kind: str, subject: str, message: str) -> Event:
         """Something that happened once. ``now_ns`` is UTC."""
@@ -54,6 +55,16 @@ class Records:
             if plan.limited:
                 rows += self._row(now_ns, app, plan, tallies.get(app, {}))
         return rows
+
+    def would(self, now_ns: int, plans: Mapping[str, AppPlan]) -> list[Point]:
+        """An event for each decision of a dry run: what would have been done."""
+        now = {app: says(plan) for app, plan in plans.items() if plan.limited}
+        events: list[Point] = []
+        for app in sorted(now.keys() ^ self._would.keys()):
+            words = f"would hold it to {now[app]}" if app in now else "would let it go"
+            events.append(self.event(now_ns, "dry_run", app, words))
+        self._would = now
+        return events
 
     def end_all(self, now_ns: int) -> list[Point]:
         """Every limit ends now: paused, failed or stopped."""

@@ -66,8 +66,7 @@ class Session:
         self._interfaces: frozenset[tuple[int, str]] = frozenset()
         self._looked_ns = 0
         self._passed = (tools.clock.monotonic_ns(), 0, 0)
-        self.notes: list[str] = []
-        """What happened that somebody should know, oldest first; whoever reads takes them out."""
+        self._notes: list[str] = []
         self._guard = tools.guard()
         self._engine = Engine(
             tools.port,
@@ -108,6 +107,15 @@ class Session:
         """What is known of them."""
         return self._attribution.identities()
 
+    def take_notes(self) -> list[str]:
+        """What happened since the last call that somebody should know."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def set_max_packet_rate(self, rate: int) -> None:
+        """Another bound on packets a second, from now on."""
+        self._engine.max_packet_rate = rate
+
     def wait(self, seconds: float) -> None:
         """Return after ``seconds``, or as soon as flows came or went."""
         self._attribution.changed.wait(seconds)
@@ -136,7 +144,7 @@ class Session:
         if (rate := self._crowded) is not None:
             self._crowded = None
             self._diversion.forbid_wide(now_ns, self._hold_off_ns)
-            self.notes.append(
+            self._notes.append(
                 f"{rate} packets a second through a wide filter: back to single ports; "
                 "connections escape their first moments meanwhile"
             )

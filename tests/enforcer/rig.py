@@ -1,4 +1,5 @@
-"""The enforcer as a process of its own in the lab's host, steered through its store like by a person; and its traffic."""
+"""The enforcer as a process of its own in the lab's host, steered through its store like by a person; and its
+traffic."""
 
 import json
 import os
@@ -30,7 +31,8 @@ def required() -> None:
 
 
 class Rig:
-    """A lab with an enforcer in its host. ``config`` is the text of its config.yaml; ``mode: enforce`` is put before it."""
+    """A lab with an enforcer in its host. ``config`` is the text of its config.yaml; ``mode: enforce`` is put before
+    it."""
 
     def __init__(self, lab: Lab, config: str = "", *, mode: str = "enforce") -> None:
         self.lab = lab

@@ -1,0 +1,161 @@
+"""The outlook: what is wanted and what is going on, kept up to date from the configuration file and the store.
+
+It reads a document only after somebody wrote, and decides again only when something that decisions depend on changed.
+It touches no packet and writes nothing.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from enforcer.desired import (
+    LIVE_KEY,
+    PART_PREFIX,
+    PAUSE_KEY,
+    Live,
+    live_from,
+    next_expiry_ns,
+    overrides_from,
+    own_pids_from,
+    paused_from,
+)
+from enforcer.policy import Decision, Identity, Override, Policy
+from enforcer.schedule import LocalTime
+from qos import apps
+from qos.clock import NS_PER_MS, NS_PER_S
+from qos.config import Config
+from qos.errors import ConfigError, StoreRejected, StoreUnavailable
+from qos.processes import Processes
+from qos.service import ConfigWatcher
+
+_log: Final = logging.getLogger(__name__)
+
+CONFIG_NS: Final = 700 * NS_PER_MS
+"""How often the configuration file is looked at; an edit is seen at the second look after it."""
+
+
+class Documents(Protocol):
+    """The part of the store that is read."""
+
+    def get_state(self, key: str) -> Any | None:
+        """A document, or None."""
+
+    def states(self, prefix: str) -> dict[str, Any]:
+        """Documents by key."""
+
+    def data_version(self) -> int:
+        """Changes when anybody wrote."""
+
+
+class Outlook:
+    """See the module. Attributes are what is known now."""
+
+    def __init__(self, config: Config, store: Documents, processes: Processes, watcher: ConfigWatcher) -> None:
+        """Raises ConfigError for a schedule that cannot be read."""
+        self.config = config
+        self.policy = Policy(config)
+        self.paused = False
+        self.live: Live | None = None
+        self.own: frozenset[int] = frozenset()
+        self.decisions: dict[str, Decision] = {}
+        self.news: list[tuple[str, str, str]] = []
+        """Kind, subject and message of what happened; whoever records it takes it out."""
+        self.reconfigured = False
+        """New settings came into force; whoever acted on them resets it."""
+        self._store, self._processes, self._watcher = store, processes, watcher
+        self._overrides: dict[str, Override] = {}
+        self._expiry_ns: int | None = None
+        self._version: int | None = None
+        self._looked_ns = 0
+        self._identities: dict[str, Identity] = {}
+        self._decided: tuple[Any, ...] = ()
+
+    def look(self, now_ns: int, wall_ns: int) -> bool:
+        """See what changed; whether anything did. ``now_ns`` is monotonic, ``wall_ns`` UTC."""
+        changed = self._look_at_config(now_ns)
+        return self._look_at_store(wall_ns) or changed
+
+    def _look_at_config(self, now_ns: int) -> bool:
+        if now_ns - self._looked_ns < CONFIG_NS:
+            return False
+        self._looked_ns = now_ns
+        change = self._watcher.poll()
+        if change is None:
+            return False
+        errors, policy = change.errors, None
+        if change.config is not None:
+            try:
+                policy = Policy(change.config)
+            except ConfigError as error:
+                errors = error.lines
+        if change.config is None or policy is None:
+            for line in errors:
+                _log.warning("%s", line)
+            self.news.append(("config", "config.yaml", f"kept the old settings: {'; '.join(errors)}"))
+            return True
+        if change.config.collector.name_by_script != self.config.collector.name_by_script:
+            self._processes.name_by(change.config.collector.name_by_script)
+        self.config, self.policy = change.config, policy
+        self.reconfigured = True
+        self._decided = ()
+        self.news.append(("config", "config.yaml", "new settings are in force"))
+        return True
+
+    def _look_at_store(self, wall_ns: int) -> bool:
+        try:
+            version = self._store.data_version()
+            expired = self._expiry_ns is not None and wall_ns >= self._expiry_ns
+            if version == self._version and not expired:
+                return False
+            documents = self._store.states("override:")
+            live = self._store.get_state(LIVE_KEY)
+            parts = self._store.states(PART_PREFIX)
+        except (StoreUnavailable, StoreRejected) as error:
+            _log.warning("the store cannot be read now, the limits stay: %s", error)
+            return False
+        self._version = version
+        overrides = overrides_from(documents, wall_ns)
+        if overrides != self._overrides:
+            self._overrides = overrides
+            self._decided = ()
+        self.paused = paused_from(documents.get(PAUSE_KEY), wall_ns)
+        self._expiry_ns = next_expiry_ns(documents, wall_ns)
+        self.live = live_from(live, wall_ns)
+        self.own = own_pids_from(parts)
+        return True
+
+    def decide(self, wall_ns: int, present: frozenset[str], identities: Mapping[str, apps.Identity]) -> None:
+        """Decide about every application that is set by hand, has traffic or flows now (``present``)."""
+        names = {*self._overrides, *(self.live.usage if self.live else ()), *present} - {apps.OURSELVES}
+        at = local_time(wall_ns)
+        key = (frozenset(names), at)
+        if key == self._decided:
+            return
+        self._decided = key
+        self._identities = {app: who for app, who in self._identities.items() if app in names}
+        self.decisions = {
+            app: self.policy.decide(self._who(app, identities), self._overrides.get(app), at, wall_ns)
+            for app in sorted(names)
+        }
+
+    def _who(self, app: str, identities: Mapping[str, apps.Identity]) -> Identity:
+        known = self._identities.get(app)
+        if known is not None and known.paths:
+            return known
+        found = identities.get(app)
+        pid = self.live.pids.get(app) if self.live is not None else None
+        if found is None and pid is not None:
+            seen = self._processes.identify(pid, self._looked_ns)
+            found = seen if seen.app == app else None
+        who = Identity(app)
+        if found is not None:
+            who = Identity(app, (found.exe,) if found.exe else (), (app,) if found.service else ())
+        self._identities[app] = who
+        return who
+
+
+def local_time(wall_ns: int) -> LocalTime:
+    """The local time of a UTC moment."""
+    local = time.localtime(wall_ns // NS_PER_S)
+    return LocalTime(local.tm_wday, local.tm_hour * 60 + local.tm_min)
