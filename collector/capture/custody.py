@@ -54,11 +54,21 @@ class _Contest:
 
 
 class Custody:
-    """Sockets by cookie. One thread uses it. ``now_ns`` counts since boot."""
+    """Sockets by cookie. One thread uses it. ``now_ns`` counts since boot.
 
-    def __init__(self, processes: Processes, inodes_by_cookie: Callable[[], dict[int, int]]) -> None:
+    ``inodes_by_cookie`` lists the sockets there are; ``creator_of`` tells who made one that has had no traffic yet.
+    """
+
+    def __init__(
+        self,
+        processes: Processes,
+        inodes_by_cookie: Callable[[], dict[int, int]],
+        creator_of: Callable[[int], Creator | None],
+    ) -> None:
         self._processes = processes
         self._inodes = inodes_by_cookie
+        self._creator_of = creator_of
+        self._heirs: dict[int, Creator] = {}
         self._creators: dict[int, Creator] = {}
         self._departed: dict[int, Creator] = {}
         self._listener_of: dict[int, int] = {}
@@ -92,7 +102,7 @@ class Custody:
     def owner(self, cookie: int) -> Creator | None:
         """Whose it is; None when nobody knows."""
         for _ in range(4):
-            found = self._creators.get(cookie) or self._departed.get(cookie)
+            found = self._heirs.get(cookie) or self._creators.get(cookie) or self._departed.get(cookie)
             if found is not None:
                 return found
             if cookie not in self._listener_of:
@@ -105,6 +115,7 @@ class Custody:
         for cookie in cookies:
             owner = self.owner(cookie)
             self._creators.pop(cookie, None)
+            self._heirs.pop(cookie, None)
             self._listener_of.pop(cookie, None)
             self._contests.pop(cookie, None)
             if owner is not None:
@@ -130,12 +141,15 @@ class Custody:
         for pid, inodes in heirs.items():
             for inode in inodes:
                 cookie = cookies.get(inode)
-                owner = self.owner(cookie) if cookie is not None else None
+                owner = self._known(cookie) if cookie is not None else None
                 if cookie is not None and owner is not None and owner.pid != pid and len(self._contests) < _CONTESTED:
                     self._contests[cookie] = _Contest(cookie, inode, pid)
 
+    def _known(self, cookie: int) -> Creator | None:
+        return self.owner(cookie) or self._creator_of(cookie)
+
     def _settle(self, contest: _Contest, now_ns: int) -> None:
-        owner = self.owner(contest.cookie)
+        owner = self._known(contest.cookie)
         held = contest.inode in self._processes.socket_inodes(contest.heir)
         if not held or owner is None or owner.pid == contest.heir:
             del self._contests[contest.cookie]
@@ -144,4 +158,6 @@ class Custody:
             contest.left = contest.wait
         else:
             del self._contests[contest.cookie]
-            self._creators[contest.cookie] = Creator(contest.heir, now_ns)
+            self._heirs[contest.cookie] = Creator(contest.heir, now_ns)
+            if len(self._heirs) > _DEPARTED:
+                del self._heirs[next(iter(self._heirs))]

@@ -91,7 +91,7 @@ class KernelCapture:
             self._choose_interfaces(counting)
             self._newcomers = newcomers.Newcomers(counting.ring, self._programs)
             self._newcomers.start()
-            self._custody = Custody(procfs.Family(), _inodes_by_cookie)
+            self._custody = Custody(procfs.Family(), _inodes_by_cookie, self._creator)
             self._learn_the_old()
         except BaseException:
             self._counting = counting
@@ -118,7 +118,7 @@ class KernelCapture:
         by_inode = procfs.holders(procfs.pids())
         for entry in inet_diag.sockets():
             if entry.cookie and (pid := by_inode.get(entry.inode)):
-                if self._origin(entry.cookie) is None:
+                if self._creator(entry.cookie) is None:
                     self._custody.created(entry.cookie, Creator(pid, now_ns))
                     self._programs.look(pid)
                 if entry.state == inet_diag.LISTEN and entry.protocol == inet_diag.TCP:
@@ -160,18 +160,22 @@ class KernelCapture:
         """How many sockets with traffic are followed now."""
         return len(self._flows)
 
-    def _origin(self, cookie: int) -> Origin | None:
+    def _creator(self, cookie: int) -> Creator | None:
+        """Who made this socket, if it was made while the programs ran."""
         assert self._counting is not None
         raw = self._counting.origins.get(cookie.to_bytes(8, "little"))
-        return Origin.parse(raw) if raw else None
+        if raw is None:
+            return None
+        origin = Origin.parse(raw)
+        return Creator(origin.pid, origin.born_ns, origin.comm)
 
     def _welcome(self, fresh: list[tuple[int, Flow]]) -> None:
         """Find the owner of sockets seen for the first time: creators and listeners first, then who was accepted."""
         orphans = []
         for cookie, flow in fresh:
-            origin = self._origin(cookie)
-            if origin is not None:
-                self._custody.created(cookie, Creator(origin.pid, origin.born_ns, origin.comm))
+            creator = self._creator(cookie)
+            if creator is not None:
+                self._custody.created(cookie, creator)
                 if flow.protocol == inet_diag.TCP and not flow.remote_port and flow.kind != _RAW:
                     self._custody.listening(cookie, (flow.family, flow.local, flow.local_port))
             elif self._custody.owner(cookie) is None:

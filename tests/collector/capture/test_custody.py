@@ -20,6 +20,8 @@ class World:
     held: dict[int, set[int]] = field(default_factory=dict)
     inodes: dict[int, int] = field(default_factory=dict)
     """Cookie to inode."""
+    origins: dict[int, Creator] = field(default_factory=dict)
+    """What the programs noted, by cookie."""
     lists: int = 0
     known: set[int] = field(default_factory=set)
 
@@ -45,7 +47,7 @@ def world() -> World:
 
 
 def started(world: World) -> Custody:
-    return Custody(world, world.listed)
+    return Custody(world, world.listed, world.origins.get)
 
 
 def test_the_creator_owns_it(world: World) -> None:
@@ -98,6 +100,15 @@ def test_a_child_gets_what_its_parent_let_go_of(world: World) -> None:
     world.held = {1: set(), 100: set(), 200: {5}}
     custody.census(1000)
     assert custody.owner(77) == Creator(200, 1000)
+
+
+def test_a_child_gets_it_before_the_first_packet_too(world: World) -> None:
+    custody = started(world)
+    world.origins[77] = Creator(1, 9, "systemd")
+    world.held[300] = {5}
+    custody.census(1000)
+    custody.created(77, world.origins[77])  # the first packet: the kernel still knows the creator alone
+    assert custody.owner(77) == Creator(300, 1000)
 
 
 def test_a_child_gets_what_its_parent_left_by_ending(world: World) -> None:
