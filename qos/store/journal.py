@@ -6,9 +6,9 @@ retention removes before they were acknowledged are counted on the cursor, never
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from qos.points import SPECS, TYPES, Point, Spec
 from qos.store import schema
@@ -59,12 +59,13 @@ def pending(db: sqlite3.Connection, name: str, limit: int) -> Batch:
     at = positions(db, name)
     queues = {spec.name: _after(db, spec, at.get(spec.name, 0), limit) for spec in _shipped()}
     heads = {measurement: 0 for measurement, rows in queues.items() if rows}
+    series = {measurement: all_series(db, SPECS[measurement]) for measurement in heads}
     chosen: list[Point] = []
     reached: dict[str, int] = {}
     while heads and len(chosen) < limit:
-        measurement = min(heads, key=lambda m: (queues[m][heads[m]][1].time_ns, m))
-        position, point = queues[measurement][heads[measurement]]
-        chosen.append(point)
+        measurement = min(heads, key=lambda m: (queues[m][heads[m]][1], m))
+        position, time_ns, number, *values = queues[measurement][heads[measurement]]
+        chosen.append(_point(SPECS[measurement], series[measurement][number], time_ns, values))
         reached[measurement] = position
         heads[measurement] += 1
         if heads[measurement] == len(queues[measurement]):
@@ -72,17 +73,13 @@ def pending(db: sqlite3.Connection, name: str, limit: int) -> Batch:
     return Batch(tuple(chosen), reached)
 
 
-def _after(db: sqlite3.Connection, spec: Spec, position: int, limit: int) -> list[tuple[int, Point]]:
-    names = [f.name for f in spec.fields]
-    rows = db.execute(
-        f"SELECT id, series, time_ns, {', '.join(names)} FROM {spec.name} WHERE id > ? ORDER BY id LIMIT ?",
-        (position, limit),
-    ).fetchall()
-    series = all_series(db, spec) if rows else {}
-    return [(row[0], _point(spec, series[row[1]], row[2], row[3:])) for row in rows]
+def _after(db: sqlite3.Connection, spec: Spec, position: int, limit: int) -> list[tuple[Any, ...]]:
+    names = ["id", "time_ns", "series", *(f.name for f in spec.fields)]
+    query = f"SELECT {', '.join(names)} FROM {spec.name} WHERE id > ? ORDER BY id LIMIT ?"
+    return db.execute(query, (position, limit)).fetchall()
 
 
-def _point(spec: Spec, tags: Tags, time_ns: int, values: tuple[object, ...]) -> Point:
+def _point(spec: Spec, tags: Tags, time_ns: int, values: Sequence[Any]) -> Point:
     row = dict(zip(spec.tags, tags, strict=True))
     fields = {
         f.name: schema.zero_of(f) if value is None else value for f, value in zip(spec.fields, values, strict=True)

@@ -153,3 +153,12 @@ def test_the_oldest_come_first_across_measurements(tmp_path: Path) -> None:
             ]
         )
         assert [point.time_ns for point in store.pending("influx", 5).points] == [START + at * S for at in range(5)]
+
+
+def test_an_older_acknowledgement_that_comes_late_does_not_move_the_cursor_back(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.write([traffic(at) for at in range(10)])
+        first, both = store.pending("influx", 3), store.pending("influx", 8)
+        store.acknowledge("influx", both)
+        store.acknowledge("influx", first)
+        assert store.backlog("influx").rows == 2

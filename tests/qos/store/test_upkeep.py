@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qos.config import Retention
 from qos.points import SPECS, AppTraffic, Event, Forecast, Point, ProcessTraffic
-from qos.store.retention import ages
+from qos.store.retention import ages, expire
 from qos.store.sqlite import SqliteStore
 from tests.fakes import MemoryStore
 from tests.qos.store.strategies import DAY, HOUR, START, S, points, same
@@ -97,6 +97,44 @@ def test_totals_stay_exact_when_points_come_after_their_raw_rows_were_removed(
                 same(store.read(name, **asked), oracle.read(name, **asked))
                 maintain(store, now_ns)
                 same(store.read(name, **asked), oracle.read(name, **asked))
+
+
+@pytest.mark.parametrize("removed", [2, 10])
+def test_a_late_point_joins_what_is_left_of_its_window(tmp_path: Path, removed: int) -> None:
+    oracle = MemoryStore()
+    with SqliteStore(tmp_path / "s.db", retention=SHORT) as store:
+        for batch, hours in (([0, 1, 7], removed), ([5, 61], removed), ([9], removed + 1), ([3], removed + 2)):
+            points = [traffic(START + at * S, rx_bytes=100 + at) for at in batch]
+            store.write(points)
+            oracle.write(points)
+            for _ in range(2):
+                for aggregate in ("sum", "mean", "min", "max", "last", "count"):
+                    asked: dict[str, Any] = {"aggregate": aggregate, "every_ns": HOUR}
+                    same(store.read("app_traffic", **asked), oracle.read("app_traffic", **asked))
+                maintain(store, START + hours * HOUR)
+            assert times(store, "app_traffic") == []
+
+
+def test_rows_that_are_not_folded_yet_are_never_removed(tmp_path: Path) -> None:
+    spec = SPECS["app_traffic"]
+    with SqliteStore(tmp_path / "s.db") as store:
+        writing = store._database.writing
+        store.write([traffic(START + at * MINUTE) for at in range(100)])
+        assert expire(writing, spec, 0, START + DAY, lambda: True)
+        assert len(times(store, "app_traffic")) == 100
+        maintain(store, START + 3 * HOUR)
+        store.write([traffic(START + 50 * MINUTE + S)])
+        assert expire(writing, spec, 0, START + DAY, lambda: True)
+        assert times(store, "app_traffic")[0] == START + 50 * MINUTE
+
+
+def test_minutes_stay_as_long_as_their_raw_rows(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "s.db") as store:
+        store.write([traffic(START + at * MINUTE) for at in range(180)])
+        maintain(store, START + 4 * HOUR)
+        assert expire(store._database.writing, SPECS["app_traffic"], 1, START + DAY, lambda: True)
+        read = store.read("app_traffic", ["rx_bytes"], aggregate="sum", start_ns=START + 1, by=[])
+        assert read["rx_bytes"] == [179 * 1000]
 
 
 def test_raw_rows_go_by_age_and_their_totals_stay(tmp_path: Path) -> None:
