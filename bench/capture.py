@@ -38,6 +38,9 @@ BURST: Final = (200_000, 2.0)
 PAYLOAD: Final = 200
 PROCESSES: Final = 100
 SHORT_BYTES: Final = 50_000
+ATTEMPTS: Final = 4
+REACHED: Final = 0.95
+"""A flood counts when it was sent at this share of its rate; a busy machine gets some more attempts."""
 TARGETS: Final = {
     "kernel_cpu_of_nethogs": 0.3,
     "kernel_named": 0.99,
@@ -279,21 +282,30 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     with Lab() as lab:
         held = sinks(lab)
         for load_name, load in (("steady", STEADY), ("burst", BURST), ("short", None)):
-            tool = Tool(lab, name)
-            try:
-                before, lost_before = tool.state()
-                done = run_flood(lab, tool, *load) if load else run_short(lab, tool, folder)
-                cpu_s, peak_mb = done.tool_cpu_s, tool.peak_mb()
-                after, lost = tool.state()
-            finally:
-                tool.stop()
-            result[load_name] = _report(done, before, after, cpu_s, peak_mb)
-            if lost is not None and lost_before is not None:
-                result[load_name]["lost_by_its_own_count"] = lost - lost_before
+            for _ in range(ATTEMPTS):
+                found = _one(lab, name, load, folder)
+                if load is None or found["packets_per_s"] >= REACHED * load[0]:
+                    break
+            result[load_name] = found
         for made in held:
             made.shutdown(socket.SHUT_RDWR) if made.type == socket.SOCK_STREAM else None
             made.close()
     return result
+
+
+def _one(lab: Lab, name: str, load: tuple[int, float] | None, folder: Path) -> dict[str, Any]:
+    tool = Tool(lab, name)
+    try:
+        before, lost_before = tool.state()
+        done = run_flood(lab, tool, *load) if load else run_short(lab, tool, folder)
+        cpu_s, peak_mb = done.tool_cpu_s, tool.peak_mb()
+        after, lost = tool.state()
+    finally:
+        tool.stop()
+    found = _report(done, before, after, cpu_s, peak_mb)
+    if lost is not None and lost_before is not None:
+        found["lost_by_its_own_count"] = lost - lost_before
+    return found
 
 
 Totals = dict[str, tuple[int, int | None]]
@@ -340,7 +352,13 @@ def verdict(tools: dict[str, Any]) -> dict[str, Any]:
         said["divert_missing_at_200k"] = {"value": divert["burst"]["packets_missing"], "at_most": 0}
         said["divert_peak_mb"] = {"value": divert["burst"]["peak_mb"], "at_most": TARGETS["divert_peak_mb"]}
         said["divert_named"] = {"value": divert["short"]["named_ratio"], "at_least": TARGETS["divert_named"]}
-    for line in said.values():
+    for name, line in said.items():
+        tool = tools[name.partition("_")[0]]
+        load = BURST if name.endswith(("200k", "peak_mb")) else STEADY
+        reached = tool["burst" if load is BURST else "steady"]["packets_per_s"]
+        if not name.endswith("named") and reached < REACHED * load[0]:
+            line["met"] = f"not measured: this machine sent {reached} packets/s at most"
+            continue
         line["met"] = line["value"] <= line["at_most"] if "at_most" in line else line["value"] >= line["at_least"]
     return said
 

@@ -89,8 +89,9 @@ class KernelCapture:
             self._prove(counting)
             self._counting = counting
             self._choose_interfaces(counting)
-            self._newcomers = newcomers.Newcomers(counting.ring, self._programs)
-            self._newcomers.start()
+            if self._pids_are_ours:
+                self._newcomers = newcomers.Newcomers(counting.ring, self._programs)
+                self._newcomers.start()
             self._custody = Custody(procfs.Family(), _inodes_by_cookie, self._creator)
             self._learn_the_old()
         except BaseException:
@@ -106,7 +107,9 @@ class KernelCapture:
             raise CaptureUnavailable(
                 "sockets made here do not pass the mounted cgroup v2 hierarchy: mount its root, or run on the host"
             )
-        if Origin.parse(raw).pid != os.getpid():
+        # In a PID namespace of our own, the host's PIDs mean other processes in our /proc, or none.
+        self._pids_are_ours = Origin.parse(raw).pid == os.getpid()
+        if not self._pids_are_ours:
             self._note("in a PID namespace of its own: processes go by their short names, PIDs are the host's")
 
         if counting.namespace is None and not self._everywhere:
@@ -149,7 +152,7 @@ class KernelCapture:
                 if seen.quiet >= patience and raw[CLOSED_AT]:
                     over.append(cookie)
         self._welcome(fresh)
-        if moved:
+        if moved and self._pids_are_ours:
             self._custody.census(_since_boot_ns())
         deltas = self._deltas(moved)
         self._forget(counting, over)
@@ -223,12 +226,17 @@ class KernelCapture:
             creator = self._custody.owner(cookie)
             owner = None
             if creator is not None:
-                owner = owners.get(creator) or owners.setdefault(creator, self._programs.owner(creator))
+                owner = owners.get(creator) or owners.setdefault(creator, self._name(creator))
             total = sums.setdefault(owner, [0, 0, 0, 0, 0])
             for at, value in enumerate((*change, 1)):
                 total[at] += value
         for owner, (rx_bytes, tx_bytes, rx_packets, tx_packets, flows) in sums.items():
             yield Delta(owner, rx_bytes, tx_bytes, rx_packets, tx_packets, flows)
+
+    def _name(self, creator: Creator) -> Owner:
+        if creator.comm and not self._pids_are_ours:
+            return Owner(creator.pid, 0, creator.comm)
+        return self._programs.owner(creator)
 
     def _forget(self, counting: bpf_counting.Counting, over: list[int]) -> None:
         if not over:

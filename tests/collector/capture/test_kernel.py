@@ -279,6 +279,25 @@ def exists(program: int) -> bool:
     return True
 
 
+def test_in_a_pid_namespace_of_its_own_it_says_that_names_are_short_and_pids_the_host_s(lab: Lab) -> None:
+    require.program("unshare")
+    text = (
+        "import os, socket, sys\n"
+        "from collector.capture.kernel import KernelCapture\n"
+        "k = KernelCapture(); k.start()\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(bytes(100), (sys.argv[1], 9))\n"
+        "r = k.poll()\n"
+        "(d,) = [d for d in r.deltas if d.owner and d.owner.name == open('/proc/self/comm').read().strip()]\n"
+        "said = [n for n in r.notes if 'PID namespace' in n]\n"
+        "print(d.tx_bytes, d.owner.pid != os.getpid(), d.owner.exe == '', said)\n"
+        "k.stop()\n"
+    )
+    unshare = ("unshare", "--pid", "--fork", "--mount-proc")
+    done = lab.run("host", *unshare, sys.executable, "-c", text, PEER4, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    note = "in a PID namespace of its own: processes go by their short names, PIDs are the host's"
+    assert done.stdout == f"128 True True [{note!r}]\n"
+
+
 def test_a_refused_program_tells_the_verifier_s_words() -> None:
     with pytest.raises(OSError, match=r"program bad: .*R0 !read_ok"):
         bpf_system.load_program(bpf_system.CGROUP_SKB, bpf_system.EGRESS, struct.pack("<Q", 0x95), "bad")
