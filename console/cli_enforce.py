@@ -10,7 +10,7 @@ from console.context import open_context
 from console.enforcement import known_apps, read_enforcement
 from console.moments import parse_span_ns
 from console.options import ConfigOption, DataOption, JsonOption
-from console.output import console, emit_json, say, table, warn
+from console.output import columns, console, emit_json, say, table, warn
 from console.steering import Steering
 from qos import clock
 from qos.errors import ConfigError
@@ -86,7 +86,7 @@ def resume(config: ConfigOption = None, data: DataOption = None) -> None:
 
 def apps(as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None) -> None:
     """Every application with category, priority, where that came from, demand and limits."""
-    from console.enforcement_table import document, render
+    from console.enforcement_table import WIDE, document, narrow, render
 
     context = open_context(config, data)
     with context.reading() as store:
@@ -94,7 +94,10 @@ def apps(as_json: JsonOption = False, config: ConfigOption = None, data: DataOpt
     if as_json:
         emit_json(document(found))
         return
-    console().print(table(*render(found)))
+    if columns() >= WIDE:
+        console().print(table(*render(found)))
+    else:
+        say(*narrow(found))
     note = found.note()
     if note:
         say(note)

@@ -115,7 +115,7 @@ def query(
 ) -> None:
     """Any measurement out of the store."""
     from console import query as body
-    from console.output import table
+    from console.output import show_whole, table
     from console.sources import open_source
 
     context = open_context(config, data)
@@ -140,7 +140,7 @@ def query(
     else:
         rows = [[body.cell(value) for value in row.values()] for row in body.rows(columns)]
         names = ["time", *(name for name in columns if name != "time_ns")]
-        console().print(table([(name, False) for name in names], rows))
+        show_whole(table([(name, False) for name in names], rows))
         if not rows:
             warn(f"no {measurement} since {since}")
 

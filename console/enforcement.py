@@ -113,7 +113,7 @@ def _policies(states: States, judged: Mapping[str, Any], live: Live | None, now_
         priority, source = item.get("priority"), str(item.get("source") or "")
         if not item:
             priority = override.priority if override.priority is not None else (row.priority if row else None)
-            source = "set by hand" if override.priority is not None or override.limited else ""
+            source = "hand" if override.priority is not None or override.limited else ""
             numbers |= {"down_bps": override.down_bps, "up_bps": override.up_bps}
         policies.append(
             AppPolicy(

@@ -1,7 +1,7 @@
 """``autoqos apps`` and ``autoqos why``: what the enforcer decided, as a table, as JSON and in sentences. Pure."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from console.enforcement import AppPolicy, Enforcement
 from console.moments import local_time, rfc3339
@@ -12,6 +12,10 @@ from qos.units import format_bps
 
 if TYPE_CHECKING:
     from enforcer.policy import Decision
+
+
+WIDE: Final = 112
+"""Columns that the table needs; a narrower terminal gets lines."""
 
 
 def document(found: Enforcement) -> dict[str, Any]:
@@ -43,6 +47,18 @@ def render(found: Enforcement) -> tuple[list[tuple[str, bool]], list[list[str]]]
         ("Queue", True),
     ]
     return columns, [_row(policy) for policy in found.apps]
+
+
+def narrow(found: Enforcement) -> Iterator[str]:
+    """The same in lines of 80 columns; what happened to a limited application's packets stands below it."""
+    yield f"{'Application':<22} {'Category':<12} Pri {'▼ now':>8} {'▲ now':>8} {'▼ limit':>8} {'▲ limit':>8}"
+    for policy in found.apps:
+        app, category, level, source, *rates, delayed, dropped, queue = _row(policy)
+        name = app if len(app) <= 22 else f"{app[:21]}…"
+        yield f"{name:<22} {category:<12.12} {level:>3} " + " ".join(f"{text:>8}" for text in rates)
+        if policy.numbers["down_bps"] is not None or policy.numbers["up_bps"] is not None:
+            words = [f"{delayed or 0} delayed", f"{dropped or 0} dropped", f"queue {queue}" if queue else ""]
+            yield f"  by {source or 'nobody yet'}: {', '.join(word for word in words if word)}"
 
 
 def _row(policy: AppPolicy) -> list[str]:

@@ -24,11 +24,16 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
-def console() -> "Console":
+def columns() -> int:
+    """How wide a line may be."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+
+
+def console(width: int | None = None) -> "Console":
     """A rich console on standard output as it is now; no markup, no highlighting."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _WIDE
+    width = width or (None if sys.stdout.isatty() else _WIDE)
     return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
@@ -60,14 +65,21 @@ def warn(*lines: str) -> None:
         sys.stderr.write(f"{plain(line)}\n")
 
 
-def table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], *, title: str | None = None) -> "Table":
-    """A rich table; ``columns`` are (heading, is a number). Numbers stand right and are never cut."""
+def show_whole(grid: "Table") -> None:
+    """Print a table whole even where it is wider than the terminal: a cell cut into letters helps nobody."""
+    out = console()
+    needed = grid.__rich_measure__(out, out.options.update(max_width=10_000)).maximum
+    console(max(out.width, needed)).print(grid)
+
+
+def table(headings: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], *, title: str | None = None) -> "Table":
+    """A rich table; ``headings`` are (text, is a number). Numbers stand right and are never cut."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     result = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for heading, number in columns:
+    for heading, number in headings:
         result.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in rows:
         result.add_row(*(Text(plain(cell)) for cell in row))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from console.child import kill, stop_children
 from console.keeper import Ended, Keeper
-from console.live import parse_live
+from console.live import Live, parse_live
 from console.parts import wanted
 from console.status_line import Screen, open_screen
 from qos import clock
@@ -76,6 +76,7 @@ class Supervisor:
         self._recorded_ns = 0
         self._restarts_recorded = 0
         self._stubborn: list[int] = []
+        self._blind_to: tuple[str, ...] = ()
 
     def run(self, stop: threading.Event) -> int:
         """Tend the parts until ``stop``, then stop them all. 0, or 1 when one had to be killed."""
@@ -116,7 +117,13 @@ class Supervisor:
         with contextlib.suppress(StoreUnavailable, StoreRejected):  # the parts say so themselves; we only watch
             self._record()
             if self._screen.due(clock.monotonic_ns()):
-                self._screen.show(parse_live(self._store.get_state("live")), self._states(), clock.wall_ns())
+                self._show(parse_live(self._store.get_state("live")), clock.wall_ns())
+
+    def _show(self, live: Live | None, now_ns: int) -> None:
+        if live is not None and live.fresh(now_ns) and live.blind_to != self._blind_to:
+            self._blind_to = live.blind_to
+            self._screen.say(*(f"capture {live.backend} does not see {text}" for text in live.blind_to))
+        self._screen.show(live, self._states(), now_ns)
 
     def _tell_end(self, ended: Ended) -> None:
         how = f"status {ended.status}" if ended.status >= 0 else _signal_name(-ended.status)

@@ -1,6 +1,6 @@
 from console import overrides
 from console.enforcement import known_apps, read_enforcement
-from console.enforcement_table import document, explain, render
+from console.enforcement_table import document, explain, narrow, render
 from console.overrides import Override
 from console.verdict import decide
 from qos.config import Config, parse_config
@@ -77,6 +77,14 @@ def test_the_table_shows_limits_drops_and_queue() -> None:
     row = dict(zip([name for name, _ in columns], rows[0], strict=True))
     assert (row["Application"], row["▼ limit"], row["▲ limit"]) == ("steam", "2.0 M", "")
     assert (row["Delayed"], row["Dropped"], row["Queue"]) == ("12", "3", "4.2 ms")
+
+
+def test_a_narrow_terminal_gets_lines_of_eighty_columns() -> None:
+    store = _store()
+    overrides.set_priority(store, "an-application-with-a-name-that-never-ends", 5, NOW)
+    lines = list(narrow(read_enforcement(store, Config(), NOW)))
+    assert max(map(len, lines)) <= 80
+    assert "  by override: 12 delayed, 3 dropped, queue 4.2 ms" in lines
 
 
 def test_it_is_said_when_what_is_set_has_no_effect() -> None:
