@@ -22,7 +22,7 @@ elif sys.platform == "win32":
 else:
     from qos.processes_psutil import Source as SystemSource
 
-KEEP_GONE_NS: Final = 30 * 10**9
+KEEP_GONE_NS: Final = 10 * 10**9
 """How long the identity of a process that is gone is kept: its last bytes arrive after it."""
 KEEP_NS: Final = 120 * 10**9
 """How long the identity of a living process that nobody asks for is kept."""
