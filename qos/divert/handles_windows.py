@@ -6,130 +6,29 @@ real: up to 255 packets a call. Thin on purpose; what can be tested without Wind
 ``filters``.
 """
 
-import ctypes
-import errno
-import sys
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_int16, c_uint, c_uint64, c_void_p
-from functools import cache
-from time import perf_counter_ns, sleep
+from ctypes import c_char
+from time import sleep
 from typing import Any, Final
 
-from qos.clock import monotonic_ns
-from qos.divert.address import (
-    ADDRESS_BYTES,
-    FlowEvent,
-    RawPacket,
-    SniffedBatch,
-    Ticks,
-    read_flow,
-    read_packet,
-    split,
-)
-from qos.divert.errors import Drained, PyDivertMissing
-from qos.elevation import elevated, how_to
+from qos.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, SniffedBatch, read_flow, read_packet, split
+from qos.divert.errors import Drained
+from qos.divert.library_windows import Library, library
 
-_native: Any = ctypes
-"""The names in ctypes that only exist on Windows; typed loosely so that this file is checked on Linux too."""
-_LAYERS: Final = {"network": 0, "flow": 2, "socket": 3, "reflect": 4}
+log = logging.getLogger(__name__)
+
 _SNIFF, _RECV_ONLY, _SEND_ONLY, _NO_INSTALL = 0x01, 0x04, 0x08, 0x10
 _QUEUE_LENGTH, _QUEUE_TIME, _QUEUE_SIZE = 0, 1, 2
 _BATCH_MAX: Final = 255
 _BUFFER: Final = 1 << 20
-_INVALID: Final = (None, 2**64 - 1, 2**32 - 1)
-_NO_DATA: Final = 232
-_CLOSED: Final = (_NO_DATA, 6, 995)
+_CLOSED: Final = (232, 6, 995)
 """Shut down and drained; invalid handle; aborted because the handle was closed."""
 _BUSY: Final = (433, 1058)
 """The driver is between unloading and loading: worth another try."""
-_WORDS: Final = {
-    2: "WinDivert64.sys is not beside pydivert's DLL: reinstall pydivert, or an antivirus removed it",
-    5: "not an administrator",
-    577: "Windows refuses the driver's signature: Windows 10 or later is needed",
-    1058: "the WinDivert service is disabled or being removed: restart Windows",
-    1060: "the WinDivert driver is not installed",
-    1275: "the WinDivert driver is blocked by security software",
-}
-
-
-class _Library:
-    """The DLL's functions with prototypes of our own and their own copy of the last error."""
-
-    def __init__(self) -> None:
-        try:
-            from pydivert.windivert_dll import DLL_PATH
-        except ImportError as error:
-            raise PyDivertMissing(errno.ENOENT, f"pydivert is not installed ({error}): run `uv sync`") from None
-        try:
-            dll: Any = _native.WinDLL(DLL_PATH, use_last_error=True)
-        except OSError as error:
-            raise PyDivertMissing(errno.ENOENT, f"{DLL_PATH} does not load ({error}): reinstall pydivert") from None
-
-        def function(name: str, result: Any, *arguments: Any) -> Any:
-            made = dll[name]
-            made.argtypes, made.restype = arguments, result
-            return made
-
-        handle, length = c_void_p, POINTER(c_uint)
-        self.open = function("WinDivertOpen", c_void_p, c_char_p, c_int, c_int16, c_uint64)
-        self.recv = function(
-            "WinDivertRecvEx", c_int, handle, c_void_p, c_uint, length, c_uint64, c_void_p, length, c_void_p
-        )
-        self.send = function(
-            "WinDivertSendEx", c_int, handle, c_void_p, c_uint, length, c_uint64, c_void_p, c_uint, c_void_p
-        )
-        self.shutdown = function("WinDivertShutdown", c_int, handle, c_int)
-        self.close = function("WinDivertClose", c_int, handle)
-        self.set_param = function("WinDivertSetParam", c_int, handle, c_int, c_uint64)
-        self.compile = function(
-            "WinDivertHelperCompileFilter", c_int, c_char_p, c_int, c_void_p, c_uint, POINTER(c_char_p), length
-        )
-        frequency = ctypes.c_int64()
-        _native.windll.kernel32.QueryPerformanceFrequency(byref(frequency))
-        self.ticks_per_second = frequency.value or 10_000_000
-
-    def ticks(self) -> Ticks:
-        """How the driver's time stamps read now: ages are exact, whatever the monotonic clock's resolution."""
-        return Ticks(self.ticks_per_second, monotonic_ns() - perf_counter_ns())
-
-
-@cache
-def _library() -> _Library:
-    return _Library()
-
-
-def _last_error() -> int:
-    return int(_native.get_last_error())
-
-
-def _error(code: int, doing: str) -> OSError:
-    words = _WORDS.get(code) or _native.FormatError(code)
-    return OSError(code, f"{words} (Windows error {code} while {doing})")
-
-
-def available() -> str | None:
-    """None when handles can be opened here, else the reason and what to do, in one line."""
-    if sys.platform != "win32":
-        return f"WinDivert is for Windows, this is {sys.platform}"
-    if ctypes.sizeof(c_void_p) != 8:
-        return "a 64-bit Python is needed: the driver is 64-bit"
-    if not elevated():
-        return f"not an administrator: {how_to()}"
-    try:
-        _library()
-    except PyDivertMissing as error:
-        return error.strerror
-    return None
-
-
-def check_filter(text: str, layer: str = "network") -> None:
-    """Compile ``text`` for ``layer`` (network, flow, socket). Raises ValueError with the compiler's words and place."""
-    message, position = c_char_p(), c_uint()
-    if not _library().compile(text.encode(), _LAYERS[layer], None, 0, byref(message), byref(position)):
-        words = (message.value or b"not a filter").decode(errors="replace")
-        raise ValueError(f"filter: {words} at character {position.value}: {text[position.value :][:40]!r}")
+_ATTEMPTS: Final = 6
 
 
 def unregister() -> None:
@@ -168,21 +67,26 @@ def _handle_owners(reflect: "_Handle", owners: list[int]) -> None:
 class _Handle:
     """One open handle. One thread receives; ``shutdown_recv`` and ``close`` may come from another."""
 
-    def __init__(self, text: str, layer: str, priority: int, flags: int) -> None:
-        check_filter(text, layer)
-        self._lib = _library()
-        self._handle: int | None = None
-        for attempt in range(6):
-            handle = self._lib.open(text.encode(), _LAYERS[layer], priority, flags)
-            if handle not in _INVALID:
-                self._handle = handle
-                break
-            code = _last_error()
-            if code not in _BUSY or attempt == 5:
-                raise _error(code, f"opening a {layer} handle for {text!r}")
-            sleep(0.2 * (attempt + 1))
+    def __init__(self, text: str, layer: str, priority: int, flags: int, lib: Library | None = None) -> None:
+        self._lib = lib or library()
+        self._lib.compile(text, layer)
+        self._handle = self._opened(text, layer, priority, flags)
         self._buffer: Any = None
         self._addresses: Any = None
+
+    def _opened(self, text: str, layer: str, priority: int, flags: int) -> int | None:
+        for attempt in range(_ATTEMPTS):
+            handle = self._lib.open(text, layer, priority, flags)
+            if handle is not None:
+                return handle
+            code = self._lib.last_error()
+            if code not in _BUSY or attempt == _ATTEMPTS - 1:
+                break
+            sleep(0.2 * (attempt + 1))
+        raise self._error(code, f"opening a {layer} handle for {text!r}")
+
+    def _error(self, code: int, doing: str) -> OSError:
+        return OSError(code, f"{self._lib.describe(code)} (Windows error {code} while {doing})")
 
     def _open(self) -> int:
         if self._handle is None:
@@ -193,22 +97,23 @@ class _Handle:
         """Bounds of the driver's queue: packets, age and bytes (the maxima by default, but for the age)."""
         for param, value in ((_QUEUE_LENGTH, length), (_QUEUE_TIME, time_ms), (_QUEUE_SIZE, size_bytes)):
             if not self._lib.set_param(self._open(), param, value):
-                raise _error(_last_error(), f"setting queue parameter {param} to {value}")
+                code = self._lib.last_error()
+                raise self._error(code, f"setting queue parameter {param} to {value}")
 
     def receive(self, batch: int, with_data: bool = True) -> tuple[memoryview, memoryview]:
         """Data and addresses of 1 to ``batch`` packets or events; waits for the first. Raises Drained, OSError."""
         if self._addresses is None:
             self._buffer = (c_char * _BUFFER)() if with_data else None
             self._addresses = (c_char * (batch * ADDRESS_BYTES))()
-        length, size = c_uint(), c_uint(len(self._addresses))
         data, room = (self._buffer, _BUFFER) if with_data else (None, 0)
-        if not self._lib.recv(self._open(), data, room, byref(length), 0, self._addresses, byref(size), None):
-            code = _last_error()
+        got = self._lib.recv(self._open(), data, room, self._addresses, len(self._addresses))
+        if got is None:
+            code = self._lib.last_error()
             if code in _CLOSED:
                 raise Drained
-            raise _error(code, "receiving")
-        seen = memoryview(self._buffer).cast("B")[: length.value] if with_data else memoryview(b"")
-        return seen, memoryview(self._addresses).cast("B")[: size.value]
+            raise self._error(code, "receiving")
+        seen = memoryview(self._buffer).cast("B")[: got[0]] if with_data else memoryview(b"")
+        return seen, memoryview(self._addresses).cast("B")[: got[1]]
 
     def stats(self) -> dict[str, int]:
         """WinDivert counts nothing: empty."""
@@ -250,8 +155,9 @@ class Sniffer(_Handle):
         interfaces: Sequence[str] | None = None,
         batch: int = _BATCH_MAX,
         ring_bytes: int = 0,
+        lib: Library | None = None,
     ) -> None:
-        super().__init__(text, "network", priority, _SNIFF | _RECV_ONLY)
+        super().__init__(text, "network", priority, _SNIFF | _RECV_ONLY, lib)
         self.set_queue()
         self._batch = min(batch, _BATCH_MAX)
 
@@ -279,8 +185,9 @@ class Diverter(_Handle):
         interfaces: Sequence[str] | None = None,
         queue_ms: int = 2000,
         batch: int = 64,
+        lib: Library | None = None,
     ) -> None:
-        super().__init__(text, "network", priority, 0)
+        super().__init__(text, "network", priority, 0, lib)
         self.set_queue(time_ms=queue_ms)
         self._batch = min(batch, _BATCH_MAX)
 
@@ -315,8 +222,8 @@ class Injector(_Handle):
     It captures nothing, and keeps the driver loaded between one ``Diverter`` and the next.
     """
 
-    def __init__(self, *, priority: int = 499) -> None:
-        super().__init__("false", "network", priority, _SEND_ONLY)
+    def __init__(self, *, priority: int = 499, lib: Library | None = None) -> None:
+        super().__init__("false", "network", priority, _SEND_ONLY, lib)
         self.sent = 0
         self.errors: dict[int, int] = {}
         """Packets that the system refused, by Windows error code (1232: a loop with another driver)."""
@@ -332,10 +239,10 @@ class Injector(_Handle):
 
     def _send(self, packets: Sequence[RawPacket], count: bool = False) -> bool:
         data, addresses = b"".join(p.data for p in packets), b"".join(p.address for p in packets)
-        if self._lib.send(self._open(), data, len(data), None, 0, addresses, len(addresses), None):
+        if self._lib.send(self._open(), data, addresses):
             return True
         if count:
-            code = _last_error()
+            code = self._lib.last_error()
             self.errors[code] = self.errors.get(code, 0) + 1
         return False
 
@@ -347,11 +254,12 @@ class FlowEvents:
     no events: read the socket table after opening this.
     """
 
-    def __init__(self, *, batch: int = 64, bound: int = 65536) -> None:
+    def __init__(self, *, batch: int = 64, bound: int = 65536, lib: Library | None = None) -> None:
+        self._lib = lib or library()
         self._events: deque[FlowEvent] = deque()
         self._bound, self._lost, self._running = bound, 0, 2
         self._ready = threading.Condition()
-        self._handles = [_Handle("true", layer, 0, _SNIFF | _RECV_ONLY) for layer in ("socket", "flow")]
+        self._handles = [_Handle("true", layer, 0, _SNIFF | _RECV_ONLY, self._lib) for layer in ("socket", "flow")]
         self._threads = [
             threading.Thread(target=self._pump, args=(handle.receive, batch), daemon=True, name="flow-events")
             for handle in self._handles
@@ -363,7 +271,7 @@ class FlowEvents:
         try:
             while True:
                 _, addresses = receive(batch, False)
-                clock = _library().ticks()
+                clock = self._lib.ticks()
                 found = [read_flow(addresses, at, clock) for at in range(0, len(addresses), ADDRESS_BYTES)]
                 with self._ready:
                     for event in found:
@@ -376,6 +284,8 @@ class FlowEvents:
                     self._ready.notify()
         except Drained:
             pass
+        except Exception:  # the thread's one catch-all: the other layer's events still come
+            log.exception("reading socket or flow events stopped")
         finally:
             with self._ready:
                 self._running -= 1
