@@ -15,6 +15,8 @@ Direction = Literal["rx", "tx"]
 COOKIE_BYTES: Final = 8
 _FLOW: Final = struct.Struct("<4Q6I16s16s")
 FLOW_BYTES: Final = _FLOW.size
+COUNTS: Final = struct.Struct("<4Q")
+"""A flow's beginning: received bytes and packets, sent bytes and packets."""
 COUNTERS_AT: Final = {"rx": (0, 8), "tx": (16, 24)}
 """Where a direction's bytes and packets lie in a flow."""
 FAMILY_AT, TYPE_AT, PROTOCOL_AT, CLOSED_AT, LOCAL_PORT_AT, REMOTE_PORT_AT, LOCAL_AT, REMOTE_AT = (

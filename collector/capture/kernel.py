@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Owner, Sample, bpf_counting, inet_diag, newcomers, procfs
-from collector.capture.bpf_layout import CLOSED_AT, FLOW_BYTES, Flow, Origin
+from collector.capture.bpf_layout import CLOSED_AT, COUNTS, FLOW_BYTES, Flow, Origin
 from collector.capture.custody import Creator, Custody
 from qos import clock
 
@@ -35,10 +35,8 @@ _RAW: Final = 3
 @dataclass(slots=True)
 class _Seen:
     raw: bytes
-    rx_bytes: int = 0
-    rx_packets: int = 0
-    tx_bytes: int = 0
-    tx_packets: int = 0
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """What was yielded so far, as in ``COUNTS``."""
     quiet: int = 0
     foreign: bool = False
 
@@ -133,20 +131,19 @@ class KernelCapture:
         if counting is None:
             raise RuntimeError("not started")
         self._choose_interfaces(counting)
-        moved: list[tuple[int, Flow]] = []
+        moved: list[tuple[int, _Seen]] = []
         fresh: list[tuple[int, Flow]] = []
         over: list[int] = []
         patience = _QUIET_POLLS if len(self._flows) < self._max_flows // 2 else 1
         for cookie, raw in _entries(counting):
             seen = self._flows.get(cookie)
             if seen is None:
-                flow = Flow.parse(raw)
-                self._flows[cookie] = _Seen(raw)
-                fresh.append((cookie, flow))
-                moved.append((cookie, flow))
+                seen = self._flows[cookie] = _Seen(raw)
+                fresh.append((cookie, Flow.parse(raw)))
+                moved.append((cookie, seen))
             elif seen.raw != raw:
                 seen.raw, seen.quiet = raw, 0
-                moved.append((cookie, Flow.parse(raw)))
+                moved.append((cookie, seen))
             else:
                 seen.quiet += 1
                 if seen.quiet >= patience and raw[CLOSED_AT]:
@@ -204,32 +201,23 @@ class KernelCapture:
                 self._flows[cookie].foreign = True
                 self._note("traffic of other network namespaces (containers) is left out")
 
-    def _deltas(self, moved: list[tuple[int, Flow]]) -> Iterator[Delta]:
-        owners: dict[Creator, Owner] = {}
+    def _deltas(self, moved: list[tuple[int, _Seen]]) -> Iterator[Delta]:
+        self._programs.refresh()
         sums: dict[Owner | None, list[int]] = {}
-        for cookie, flow in moved:
-            seen = self._flows[cookie]
-            change = (
-                flow.rx_bytes - seen.rx_bytes,
-                flow.tx_bytes - seen.tx_bytes,
-                flow.rx_packets - seen.rx_packets,
-                flow.tx_packets - seen.tx_packets,
-            )
-            seen.rx_bytes, seen.tx_bytes, seen.rx_packets, seen.tx_packets = (
-                flow.rx_bytes,
-                flow.tx_bytes,
-                flow.rx_packets,
-                flow.tx_packets,
-            )
-            if seen.foreign or not any(change):
+        for cookie, seen in moved:
+            before, seen.counts = seen.counts, COUNTS.unpack_from(seen.raw)
+            if seen.foreign or before == seen.counts:
                 continue
             creator = self._custody.owner(cookie)
-            owner = None
-            if creator is not None:
-                owner = owners.get(creator) or owners.setdefault(creator, self._name(creator))
-            total = sums.setdefault(owner, [0, 0, 0, 0, 0])
-            for at, value in enumerate((*change, 1)):
-                total[at] += value
+            owner = self._name(creator) if creator is not None else None
+            rx_bytes, rx_packets, tx_bytes, tx_packets = seen.counts
+            rx_before, rx_packets_before, tx_before, tx_packets_before = before
+            total = sums.get(owner) or sums.setdefault(owner, [0, 0, 0, 0, 0])
+            total[0] += rx_bytes - rx_before
+            total[1] += tx_bytes - tx_before
+            total[2] += rx_packets - rx_packets_before
+            total[3] += tx_packets - tx_packets_before
+            total[4] += 1
         for owner, (rx_bytes, tx_bytes, rx_packets, tx_packets, flows) in sums.items():
             yield Delta(owner, rx_bytes, tx_bytes, rx_packets, tx_packets, flows)
 

@@ -29,6 +29,11 @@ class Programs:
     def __init__(self, boot_ns: int) -> None:
         self._boot_ns = boot_ns
         self._known: dict[int, tuple[int, Owner]] = {}
+        self._looked: dict[int, list[tuple[int, Owner]]] = {}
+
+    def refresh(self) -> None:
+        """From now on look again, once for each process."""
+        self._looked.clear()
 
     def look(self, pid: int) -> tuple[int, Owner] | None:
         """Read the process now: when it started (ns since boot) and who it is. None when it is gone."""
@@ -55,12 +60,14 @@ class Programs:
 
     def owner(self, creator: Creator) -> Owner:
         """Who that was: as it is now (a process may have exec'ed since), as it was last seen, or its comm alone."""
-        limit = creator.at_ns + _ROUNDING_NS
-        remembered = self._known.get(creator.pid)
-        now = self.look(creator.pid)
-        for found in (now, remembered):
-            if found is not None and found[0] <= limit:
-                return found[1]
+        candidates = self._looked.get(creator.pid)
+        if candidates is None:
+            remembered = self._known.get(creator.pid)
+            found = (self.look(creator.pid), remembered)
+            candidates = self._looked[creator.pid] = [each for each in found if each is not None]
+        for started_ns, owner in candidates:
+            if started_ns <= creator.at_ns + _ROUNDING_NS:
+                return owner
         return Owner(creator.pid, 0, creator.comm)
 
 

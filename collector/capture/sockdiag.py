@@ -64,16 +64,14 @@ class SockdiagCapture:
         moved = [(entry, counts) for entry, counts in now.values() if counts != self._before.get(entry.cookie)]
         self._find_holders([entry for entry, _ in moved if entry.cookie not in self._holder])
         sums: dict[Owner | None, list[int]] = {}
-        owners: dict[Creator, Owner] = {}
+        self._programs.refresh()
         for entry, counts in moved:
             before = self._before.get(entry.cookie, (0, 0, 0, 0))
             change = [max(new - old, 0) for new, old in zip(counts, before, strict=True)]
             if not any(change):
                 continue
             creator = self._holder.get(entry.cookie)
-            owner = None
-            if creator is not None:
-                owner = owners.get(creator) or owners.setdefault(creator, self._programs.owner(creator))
+            owner = self._programs.owner(creator) if creator is not None else None
             total = sums.setdefault(owner, [0] * 5)
             for at, value in enumerate((*change, 1)):
                 total[at] += value

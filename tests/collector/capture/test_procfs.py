@@ -37,6 +37,7 @@ def test_a_process_that_is_gone_is_remembered_and_one_never_seen_goes_by_its_com
         assert programs.look(child.pid) is not None
         child.kill()
         child.wait()
+        programs.refresh()
         assert programs.owner(Creator(child.pid, made_ns, "x")).name == Path(os.path.realpath("/bin/sleep")).name
         gone = Programs(clock.boot_ns()).owner(Creator(child.pid, made_ns, "x"))
     assert (gone.name, gone.exe, gone.started_ns) == ("x", "", 0)
@@ -58,6 +59,7 @@ def test_a_process_that_executed_something_else_is_known_by_that() -> None:
         child.stdin.flush()
         deadline = time.monotonic() + 20
         while programs.owner(Creator(child.pid, made_ns)).exe == before and time.monotonic() < deadline:
+            programs.refresh()
             time.sleep(0.01)
         after = programs.owner(Creator(child.pid, made_ns))
         child.kill()
