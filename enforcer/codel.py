@@ -4,9 +4,9 @@ One ``Codel`` holds the state of one flow and judges each packet at the moment i
 backlogs. All arithmetic is in integers of nanoseconds; the square root of the control law is ``math.isqrt``.
 
 Source: RFC 8289 §4 and its appendix (``dodequeue``, ``control_law``, entering with a count near the last one), said
-here packet by packet instead of as a loop. One rule is stricter than the RFC's "at most one MTU": a flow with two
+here packet by packet instead of as a loop. One rule is stricter than the RFC's "at most one MTU": a flow with four
 packets or fewer is never dropped from. What comes in has already crossed the link, so the last packets are worth more
-delivered (CAKE's ``ingress`` mode keeps two for the same reason).
+delivered (CAKE's ``ingress`` mode keeps two for the same reason), and BBR never sends with a window below four.
 """
 
 import math

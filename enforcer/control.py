@@ -6,7 +6,9 @@ together; who gets how much of it is ``allocate``'s business. It knows nothing o
 * Baseline: each reflector's least round trip over a sliding window of two minutes.
 * Congested: most reflectors that answer have 3 of their last 6 echoes more than 15 ms above their baseline. A lost echo
   counts as late where the reflector answered before.
-* Shrink: every busy direction to 85 % of what it achieved, at most every 300 ms (the effect needs a round trip).
+* Shrink: every busy direction to 85 % of what it achieved, to half while the queue is long; at most every 300 ms (the
+  effect needs a round trip), and not while the delay falls: then the queue is draining already.
+* Once calm after that, 90 % of the rate at which it was too much.
 * Grow: while calm and the budget is used, 5 % every half second, 1 % near the rate at which it was last too much.
 * Let go: after ten calm seconds with half of the budget unused.
 
@@ -31,7 +33,11 @@ _FRESH_NS: Final = 2 * _S
 _REFRACTORY_NS: Final = 300 * _MS
 _CALM_NS: Final = 500 * _MS
 _LET_GO_NS: Final = 10 * _S
-_SHRINK: Final = (85, 100)
+_SHRINK_PERCENT: Final = 85
+_DRAIN_PERCENT: Final = 50
+_RESUME_PERCENT: Final = 90
+LONG_NS: Final = 60 * _MS
+_FALLING_NS: Final = 3 * _MS
 MIN_BUDGET_BPS: Final = 256_000
 
 
@@ -83,6 +89,14 @@ class Reflector:
             return None
         return sum(1 for echo in fresh if echo.rtt_ns is None or echo.rtt_ns > base + THRESHOLD_NS)
 
+    def delay_ns(self, now_ns: int) -> int | None:
+        """How far the last fresh answer was above the baseline."""
+        base = self.baseline_ns
+        last = next(
+            (e for e in reversed(self.recent) if e.rtt_ns is not None and now_ns - e.time_ns <= _FRESH_NS), None
+        )
+        return None if base is None or last is None or last.rtt_ns is None else last.rtt_ns - base
+
     def calm(self, now_ns: int) -> bool:
         """Whether the last three fresh echoes are all near the baseline."""
         fresh = [echo for echo in self.recent if now_ns - echo.time_ns <= _FRESH_NS][-3:]
@@ -99,6 +113,7 @@ class Budget:
     bps: int
     too_much_bps: int
     changed_ns: int
+    draining: bool = False
     unused_since_ns: int | None = None
 
 
@@ -108,7 +123,9 @@ class State:
 
     reflectors: Mapping[str, Reflector] = field(default_factory=dict)
     budgets: Mapping[Direction, Budget] = field(default_factory=dict)
-    shrunk_ns: int = -_S
+    looked_ns: int = -_S
+    """When the last cut was made, or the delay was last seen to fall."""
+    looked_delay_ns: int = 0
     congested: bool = False
     reason: str = "no samples yet"
 
@@ -123,13 +140,18 @@ def step(state: State, now_ns: int, echoes: Sequence[Echo], loads: Mapping[Direc
     calm = bool(votes) and 2 * sum(r.calm(now_ns) for r in reflectors.values()) > len(votes)
     state = replace(state, reflectors=reflectors, congested=congested)
     if congested:
-        if now_ns - state.shrunk_ns < _REFRACTORY_NS:
+        if now_ns - state.looked_ns < _REFRACTORY_NS:
             return replace(state, reason="congested: waiting for the last cut to show")
-        return _shrink(state, now_ns, loads)
+        delays = sorted(delay for r in reflectors.values() if (delay := r.delay_ns(now_ns)) is not None)
+        delay = delays[len(delays) // 2] if delays else LONG_NS
+        if state.budgets and delay < state.looked_delay_ns - max(_FALLING_NS, state.looked_delay_ns // 20):
+            return replace(state, looked_ns=now_ns, looked_delay_ns=delay, reason="congested: the queue is draining")
+        return _shrink(state, now_ns, loads, delay)
     return _ease(state, now_ns, loads, calm=calm)
 
 
-def _shrink(state: State, now_ns: int, loads: Mapping[Direction, Load]) -> State:
+def _shrink(state: State, now_ns: int, loads: Mapping[Direction, Load], delay_ns: int) -> State:
+    percent = _DRAIN_PERCENT if delay_ns >= LONG_NS else _SHRINK_PERCENT
     most = max((load.achieved_bps for load in loads.values()), default=0)
     budgets = dict(state.budgets)
     said = []
@@ -139,12 +161,13 @@ def _shrink(state: State, now_ns: int, loads: Mapping[Direction, Load]) -> State
         if load is None or not load.busy or load.achieved_bps * 20 < most:
             continue
         base = load.achieved_bps if direction not in budgets else min(load.achieved_bps, budgets[direction].bps)
-        bps = max(MIN_BUDGET_BPS, base * _SHRINK[0] // _SHRINK[1])
-        budgets[direction] = Budget(bps, max(base, MIN_BUDGET_BPS), now_ns)
+        bps = max(MIN_BUDGET_BPS, base * percent // 100)
+        budgets[direction] = Budget(bps, max(base, MIN_BUDGET_BPS), now_ns, draining=True)
         said.append(f"{direction} to {bps} bit/s")
     if not said:
         return replace(state, reason="congested, but nothing shapeable is busy")
-    return replace(state, budgets=budgets, shrunk_ns=now_ns, reason=f"congested: shrank {' and '.join(said)}")
+    reason = f"congested: shrank {' and '.join(said)}"
+    return replace(state, budgets=budgets, looked_ns=now_ns, looked_delay_ns=delay_ns, reason=reason)
 
 
 def _ease(state: State, now_ns: int, loads: Mapping[Direction, Load], *, calm: bool) -> State:
@@ -158,6 +181,10 @@ def _ease(state: State, now_ns: int, loads: Mapping[Direction, Load], *, calm: b
         if budget.unused_since_ns is not None and now_ns - budget.unused_since_ns >= _LET_GO_NS:
             del budgets[direction]
             said.append(f"let {direction} go: half of its budget was unused")
+        elif calm and budget.draining:
+            bps = max(budget.bps, budget.too_much_bps * _RESUME_PERCENT // 100)
+            budgets[direction] = replace(budget, bps=bps, changed_ns=now_ns, draining=False)
+            said.append(f"{direction} resumes at {bps} bit/s")
         elif calm and load.achieved_bps * 10 >= budget.bps * 8 and now_ns - budget.changed_ns >= _CALM_NS:
             near = budget.too_much_bps * 90 <= budget.bps * 100 <= budget.too_much_bps * 110
             bps = budget.bps + max(1_000, budget.bps * (1 if near else 5) // 100)

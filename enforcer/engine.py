@@ -43,8 +43,7 @@ _SWITCH_S: Final = 0.0005
 
 @dataclass(slots=True)
 class _Pump:
-    """One filter and its thread. It works on a batch since ``busy_since_ns``; its batches are old since
-    ``old_since_ns``."""
+    """One filter and its thread. ``busy_since_ns``: it works on a batch; ``old_since_ns``: its batches come late."""
 
     protocol: str
     text: str
@@ -285,14 +284,13 @@ class Engine:
             if old is not None and pump.old_until_ns - old > STALL_NS:
                 return f"{pump.protocol} packets wait {pump.oldest_ns / NS_PER_MS:.0f} ms in the system's queue"
             now_lost = pump.receiver.lost()
-            if now_lost > pump.lost:
-                return (
-                    f"the system's {pump.protocol} queue overflowed: {now_lost - pump.lost} packets passed or were lost"
-                )
+            pump.overflows = pump.overflows + 1 if now_lost > pump.lost else 0
+            pump.lost = now_lost
+            if pump.overflows >= OVERFLOWS:
+                return f"the system's {pump.protocol} queue overflows: {now_lost} packets passed by or were lost"
             lost += now_lost
-        self._health = Health(
-            rate, foreign, max((p.oldest_ns for p in pumps), default=0), len(pumps), self._swaps, lost
-        )
+        oldest = max((pump.oldest_ns for pump in pumps), default=0)
+        self._health = Health(rate, foreign, oldest, len(pumps), self._swaps, lost)
         for pump in pumps:
             pump.oldest_ns = 0
         return None

@@ -5,7 +5,7 @@ discarded on the way is handed to the caller, so that every parcel leaves exactl
 
 Source: RFC 8290 §4 (deficit round robin over new and old flows, overflow drops from the head of the fattest flow).
 Departures: flows are kept in a dictionary instead of a hash table (no collisions), CoDel never drops from a flow with
-two packets or fewer (``codel.KEEP_PACKETS``), control packets are never judged, and congestion-capable packets are
+few packets (``codel.KEEP_PACKETS``), control packets are never judged, and congestion-capable packets are
 marked.
 """
 

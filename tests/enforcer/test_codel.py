@@ -46,9 +46,10 @@ def test_coming_back_soon_starts_near_the_last_rate() -> None:
     assert len(again) > 2 * len(fresh)
 
 
-def test_a_flow_with_two_packets_or_fewer_is_never_dropped_from() -> None:
-    assert run(Codel(), 1, 3_000, 500, backlog=2) == []
-    assert run(Codel(), 1, 3_000, 500, backlog=3) != []
+def test_a_flow_with_a_window_of_the_least_size_is_never_dropped_from() -> None:
+    for backlog in (1, 2, 3, 4):
+        assert run(Codel(), 1, 3_000, 500, backlog=backlog) == []
+    assert run(Codel(), 1, 3_000, 500, backlog=5) != []
 
 
 def test_low_rates_get_room_for_two_packets() -> None:

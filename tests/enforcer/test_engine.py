@@ -1,0 +1,260 @@
+"""The engine with a port of our own: what is taken is sent, in order, and every failure lets go."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from enforcer.engine import Engine
+from enforcer.lanes import Lanes, Rates
+from qos.clock import SYSTEM, monotonic_ns
+from qos.divert import Drained, RawPacket
+from qos.packet import TCP
+from tests.enforcer.packets import raw, tcp
+
+
+class FakeReceiver:
+    """A queue with an end."""
+
+    def __init__(self, text: str, log: list[str]) -> None:
+        self.text, self.log = text, log
+        self.queue: queue.Queue[RawPacket | Exception | None] = queue.Queue()
+        self.shut = self.closed = False
+        self.lost_packets = 0
+
+    def give(self, *packets: RawPacket) -> None:
+        for packet in packets:
+            self.queue.put(packet)
+
+    def recv(self, timeout_s: float | None = None) -> list[RawPacket]:
+        if self.shut and self.queue.empty():
+            raise Drained
+        found = self.queue.get(timeout=timeout_s)
+        if isinstance(found, Exception):
+            raise found
+        if found is None:
+            raise Drained
+        return [found]
+
+    def drain(self) -> list[RawPacket]:
+        self.shutdown_recv()
+        found = []
+        while not self.queue.empty():
+            packet = self.queue.get()
+            if isinstance(packet, RawPacket):
+                found.append(packet)
+        return found
+
+    def lost(self) -> int:
+        return self.lost_packets
+
+    def shutdown_recv(self) -> None:
+        if not self.shut:
+            self.shut = True
+            self.log.append(f"shut {self.text}")
+            self.queue.put(None)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.log.append(f"close {self.text}")
+
+
+class FakePort:
+    """Receivers and a sender that remember."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.receivers: dict[str, FakeReceiver] = {}
+        self.sent: list[RawPacket] = []
+        self.stuck = threading.Event()
+        self.stick = False
+
+    def receiver(self, text: str) -> FakeReceiver:
+        if text == "refused":
+            raise OSError(5, "no")
+        self.log.append(f"open {text}")
+        self.receivers[text] = FakeReceiver(text, self.log)
+        return self.receivers[text]
+
+    def sender(self) -> "FakePort":
+        self.log.append("open sender")
+        return self
+
+    def send(self, packets: Sequence[RawPacket]) -> int:
+        if self.stick:
+            self.stuck.wait(10)
+        self.sent += packets
+        return len(packets)
+
+    def close(self) -> None:
+        self.log.append("close sender")
+
+
+def until(true: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def engine(port: FakePort, **options: int) -> Engine:
+    made = Engine(port, Lanes(), SYSTEM, max_packet_rate=options.get("max_packet_rate", 100_000))
+    made.start()
+    made.update({"bulk": Rates(1_000_000, None)}, {(TCP, 1000): "bulk"})
+    return made
+
+
+def now(data: bytes, *, age_ns: int = 0) -> RawPacket:
+    return raw(data, monotonic_ns() - age_ns)
+
+
+def test_others_packets_pass_at_once_and_limited_ones_at_their_rate() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "f")
+    port.receivers["f"].give(*(now(tcp(2000, i)) for i in range(20)))
+    until(lambda: len(port.sent) == 20)
+    port.receivers["f"].give(*(now(tcp(1000, 1460)) for _ in range(9)))
+    until(lambda: len(port.sent) == 29)
+    made.stop()
+    assert made.failed is None
+    assert port.log[-1] == "close sender"
+
+
+def test_stopping_sends_everything_that_waits_in_order_before_the_handles_are_closed() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.update({"bulk": Rates(64_000, None)})
+    made.divert("tcp", "f")
+    packets = [now(tcp(1000, 100 + i)) for i in range(60)]
+    port.receivers["f"].give(*packets)
+    made.stop()
+    assert port.sent == packets
+    assert port.log == ["open sender", "open f", "shut f", "close f", "close sender"]
+
+
+def test_a_swap_opens_the_new_filter_before_it_ends_the_old_one_and_keeps_the_order() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "old")
+    first, second = [now(tcp(2000, i)) for i in range(50)], [now(tcp(2000, 100 + i)) for i in range(50)]
+    port.receivers["old"].give(*first)
+    made.divert("tcp", "new")
+    port.receivers["new"].give(*second)
+    until(lambda: len(port.sent) == 100)
+    assert port.sent == first + second
+    assert port.log == ["open sender", "open old", "open new", "shut old", "close old"]
+    made.divert("tcp", "new")
+    assert port.log[-1] == "close old"
+    made.stop()
+
+
+def test_a_filter_that_cannot_be_opened_leaves_the_old_one_in_force() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "old")
+    with pytest.raises(OSError, match="no"):
+        made.divert("tcp", "refused")
+    port.receivers["old"].give(now(tcp(2000)))
+    until(lambda: port.sent)
+    made.stop()
+
+
+def test_an_exception_in_a_pump_lets_everything_go() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.update({"bulk": Rates(64_000, None)})
+    made.divert("tcp", "f")
+    packets = [now(tcp(1000, 100 + i)) for i in range(30)]
+    port.receivers["f"].give(*packets)
+    port.receivers["f"].queue.put(RuntimeError("injected"))
+    port.receivers["f"].give(now(tcp(2000)))
+    until(lambda: "close sender" in port.log)
+    assert made.failed is not None
+    assert "injected" in made.failed
+    assert len(port.sent) == 31
+    made.stop()
+    assert port.log.count("close f") == 1
+
+
+def test_a_stuck_pump_is_noticed_and_the_handles_are_closed() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "f")
+    port.stick = True
+    port.receivers["f"].give(now(tcp(2000)))
+    try:
+        until(lambda: "close f" in port.log)
+        assert made.failed is not None
+        assert "stuck" in made.failed
+    finally:
+        port.stuck.set()
+    made.stop()
+
+
+def test_packets_that_grow_old_in_the_systems_queue_end_it() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "f")
+
+    def late() -> bool:
+        port.receivers["f"].give(now(tcp(2000), age_ns=300_000_000))
+        return made.failed is not None
+
+    until(late)
+    assert made.failed is not None
+    assert "in the system's queue" in made.failed
+    made.stop()
+
+
+def test_a_single_late_batch_is_no_reason_to_let_go() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "f")
+    port.receivers["f"].give(now(tcp(2000), age_ns=900_000_000))
+    until(lambda: port.sent)
+    port.receivers["f"].give(now(tcp(2000)))
+    time.sleep(1.4)
+    assert made.failed is None
+    made.stop()
+
+
+def test_too_many_packets_end_it_and_a_full_queue_does_too() -> None:
+    port = FakePort()
+    made = engine(port, max_packet_rate=100)
+    made.divert("tcp", "f")
+
+    def flood() -> bool:
+        port.receivers["f"].give(*(now(tcp(2000)) for _ in range(50)))
+        return made.failed is not None
+
+    until(flood)
+    assert made.failed is not None
+    assert "too many packets" in made.failed
+    made.stop()
+
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "f")
+
+    def overflow() -> bool:
+        port.receivers["f"].lost_packets += 10
+        return made.failed is not None
+
+    until(overflow)
+    assert made.failed is not None
+    assert "overflows" in made.failed
+    made.stop()
+
+
+def test_after_letting_go_nothing_is_opened_again() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.stop()
+    made.divert("tcp", "f")
+    made.update({"bulk": Rates(1, None)})
+    made.stop()
+    assert port.log == ["open sender", "close sender"]

@@ -1,0 +1,176 @@
+"""The plan: who is held back at all, and to what; with the meter that feeds it and the records that it leaves."""
+
+from typing import Any
+
+from enforcer.lanes import Tally
+from enforcer.meter import Meter
+from enforcer.parcel import Counts, Direction
+from enforcer.plan import AppPlan, Planner, Seen, Settings, Usage
+from enforcer.policy import Decision
+from enforcer.records import Records, limits_document
+from qos.config import parse_config
+from qos.points import AppLimit, Event
+
+S = 10**9
+M = 1_000_000
+
+
+def planner(text: str = "") -> Planner:
+    config = parse_config(text)
+    return Planner(Settings(config.link, config.levels))
+
+
+def decision(app: str, level: int, **limits: int) -> Decision:
+    return Decision(app, "unknown", level, "default", reasons=(f"priority {level}: default_level",), **limits)
+
+
+def seen(now_ns: int, decisions: list[Decision], usage: dict[str, Usage], **rest: Any) -> Seen:
+    return Seen(now_ns, {d.app: d for d in decisions}, usage, **rest)
+
+
+LINK = "link: {down: 20mbit, up: 10mbit}"
+BULK = [decision("a", 2), decision("b", 4), decision("c", 5)]
+WAITING = {app: Usage(6 * M, 0, down_waiting=True) for app in "abc"}
+
+
+def test_without_link_or_limit_nobody_is_held() -> None:
+    plans = planner().plan(seen(0, BULK, {app: Usage(10**9, 10**9) for app in "abc"}))
+    assert not any(plan.limited for plan in plans.values())
+
+
+def test_an_explicit_limit_holds_before_any_traffic_and_regardless_of_the_link() -> None:
+    plan = planner().plan(seen(0, [decision("a", 3, down_bps=2 * M)], {}))["a"]
+    assert (plan.down_bps, plan.up_bps) == (2 * M, None)
+
+
+def test_a_quiet_link_holds_nobody_and_a_contended_one_shares_by_weight() -> None:
+    made = planner(LINK)
+    quiet = made.plan(seen(0, BULK, {app: Usage(5 * M) for app in "abc"}))
+    assert not any(plan.limited for plan in quiet.values())
+    busy = made.plan(seen(S, BULK, {app: Usage(7 * M, down_waiting=True) for app in "abc"}))
+    rates = [busy[app].down_bps or 0 for app in "abc"]
+    assert abs(sum(rates) - 20 * M) <= 3
+    assert [round(rate / rates[2], 1) for rate in rates] == [6.0, 2.0, 1.0]
+    assert all(plan.up_bps is None for plan in busy.values())
+
+
+def test_level_0_and_small_applications_are_left_alone_and_subtracted() -> None:
+    decisions = [*BULK, decision("call", 0), decision("small", 3)]
+    usage = {**WAITING, "call": Usage(4 * M), "small": Usage(100_000)}
+    plans = planner(LINK).plan(seen(0, decisions, usage, unattributed={"down": M}))
+    assert not plans["call"].limited
+    assert not plans["small"].limited
+    held = sum(plans[app].down_bps or 0 for app in "abc")
+    assert abs(held - (20 * M - 4 * M - 100_000 - M)) <= 3
+
+
+def test_what_one_stops_using_is_lent_at_the_next_round_and_claimed_back_at_the_next() -> None:
+    made = planner(LINK)
+    made.plan(seen(0, BULK, WAITING))
+    gone = made.plan(seen(S // 10, BULK, {**WAITING, "a": Usage(0)}))
+    assert (gone["b"].down_bps or 0) + (gone["c"].down_bps or 0) >= 19 * M
+    back = made.plan(seen(2 * S // 10, BULK, WAITING))
+    assert (back["a"].down_bps or 0) >= 13 * M
+
+
+def test_contention_ends_after_five_quiet_seconds_not_before() -> None:
+    made = planner(LINK)
+    made.plan(seen(0, BULK, WAITING | {"a": Usage(10 * M, down_waiting=True)}))
+    calm = {app: Usage(M) for app in "abc"}
+    assert made.plan(seen(S, BULK, calm))["a"].limited
+    assert made.plan(seen(5 * S, BULK, calm))["a"].limited
+    assert not made.plan(seen(6 * S, BULK, calm))["a"].limited
+
+
+def test_a_level_ceiling_holds_those_of_the_level_that_are_there() -> None:
+    made = planner("levels: {5: {name: background, weight: 5, down: 3mbit}}")
+    plans = made.plan(seen(0, BULK, {"c": Usage(5 * M, down_waiting=True)}))
+    assert plans["c"].down_bps == 3 * M
+    assert not plans["a"].limited
+    assert "ceiling" in plans["c"].reasons[-1]
+
+
+def test_the_loops_budget_holds_bulk_and_never_the_upper_levels() -> None:
+    plans = planner().plan(seen(0, BULK, WAITING, budgets={"down": 6 * M}))
+    assert not plans["a"].limited
+    assert (plans["b"].down_bps or 0) + (plans["c"].down_bps or 0) == 6 * M
+    assert "latency" in plans["c"].reasons[-1]
+
+
+def counts(released: int, delayed: int = 0, dropped: int = 0) -> Tally:
+    return Tally(Counts(released_bytes=released, delayed=delayed, dropped=dropped), 0, 3 * 10**6)
+
+
+def test_the_meter_measures_lanes_and_believes_the_collector_elsewhere() -> None:
+    meter, live = Meter(), {"a": Usage(9 * M, 5 * M), "b": Usage(1, 2)}
+    first = meter.usage(0, {"a": {"down": counts(0)}}, live)
+    assert first["a"] == Usage(9 * M, 5 * M, down_waiting=True)
+    later = meter.usage(S, {"a": {"down": counts(250_000, delayed=5)}}, live)
+    assert later["a"] == Usage(2 * M, 5 * M, down_waiting=True)
+    assert later["b"] == Usage(1, 2)
+    idle = meter.usage(2 * S, {"a": {"down": counts(250_000, delayed=5)}}, live)
+    assert idle["a"] == Usage(0, 5 * M)
+
+
+def held(app: str, down: int | None, *why: str, explicit: int | None = None) -> AppPlan:
+    return AppPlan(Decision(app, "unknown", 3, "default", down_bps=explicit), down, None, 0, 0, why)
+
+
+def sides(**of: Tally) -> dict[str, dict[Direction, Tally]]:
+    return {app: {"down": tally} for app, tally in of.items()}
+
+
+def test_a_limit_leaves_rows_with_deltas_an_event_and_an_end() -> None:
+    records = Records("host", S)
+    why = "down at most 2.0 Mbit/s: set by hand"
+    plans = {"a": held("a", 2 * M, why, explicit=2 * M)}
+    first = records.points(S, plans, sides(a=counts(0, delayed=3)))
+    assert [type(point) for point in first] == [Event, AppLimit]
+    assert records.points(S + S // 2, plans, sides(a=counts(0, delayed=4))) == []
+    (row,) = records.points(2 * S, plans, sides(a=counts(0, delayed=10, dropped=2)))
+    assert isinstance(row, AppLimit)
+    assert (row.delayed_packets, row.dropped_packets, row.down_bps, row.active) == (7, 2, 2 * M, 1)
+    assert (row.reason, row.queue_ms) == (why, 3.0)
+    end, event = records.points(3 * S, {}, {})
+    assert isinstance(end, AppLimit)
+    assert (end.active, end.down_bps) == (0, None)
+    assert isinstance(event, Event)
+    assert event.kind == "unlimit"
+
+
+def test_a_rate_that_wobbles_is_no_decision_and_another_reason_is() -> None:
+    records = Records("host", S)
+    records.points(1, {"a": held("a", 10 * M, "down at most 10.0 Mbit/s: share of level 3 (normal) in x")}, {})
+    wobble = {"a": held("a", 10_500_000, "down at most 10.5 Mbit/s: share of level 3 (normal) in x")}
+    assert records.points(2, wobble, {}) == []
+    moved = records.points(3, {"a": held("a", 5 * M, "down at most 5.0 Mbit/s: share of level 3 (normal) in x")}, {})
+    assert [type(point) for point in moved] == [AppLimit]
+    other = records.points(4, {"a": held("a", 5 * M, "down at most 5.0 Mbit/s: set by hand", explicit=5 * M)}, {})
+    assert [type(point) for point in other] == [Event, AppLimit]
+
+
+def test_a_dry_run_says_what_it_would_do_once() -> None:
+    records = Records("host", S)
+    (event,) = records.would(1, {"a": held("a", 2 * M)})
+    assert isinstance(event, Event)
+    assert event.message == "would hold it to down 2.0 Mbit/s"
+    assert records.would(2, {"a": held("a", 2 * M)}) == []
+    assert len(records.would(3, {})) == 1
+
+
+def test_the_document_has_what_every_view_reads() -> None:
+    plans = {"a": held("a", 2 * M, "why")}
+    document = limits_document(
+        7, "enforce", "enforcing", reason="r", plans=plans, tallies=sides(a=counts(1, 2, 3)), engine={"handles": 1}
+    )
+    assert (document["time_ns"], document["mode"], document["state"], document["reason"]) == (
+        7,
+        "enforce",
+        "enforcing",
+        "r",
+    )
+    assert document["engine"] == {"handles": 1}
+    assert set(document["apps"]["a"]) >= {
+        *("category", "priority", "source", "reasons", "down_bps", "up_bps", "demand_down_bps", "demand_up_bps"),
+        *("delayed_packets", "dropped_packets", "queue_ms"),
+    }
