@@ -114,14 +114,15 @@ def _pack(prefix: str, model: Fitted, arrays: dict[str, Any]) -> dict[str, Any]:
     if isinstance(model, SeasonalNaive):
         return {"kind": "seasonal_naive", "period": model.period}
     if isinstance(model, Ets):
-        numbers = [model.alpha, model.beta, model.gamma, model.phi]
-        return {"kind": "ets", "numbers": numbers, "period": model.period}
+        numbers = [model.alpha, model.beta, model.gamma, model.phi, model.level, model.trend]
+        return {"kind": "ets", "numbers": numbers, "season": list(model.season), "after_ns": model.after_ns}
     if isinstance(model, Ridge):
         for name in ("mean", "scale", "weights", "bias"):
             arrays[f"{prefix}.{name}"] = getattr(model, name)
         return {"kind": "ridge", "penalty": model.penalty, "periods": list(model.features.periods)}
     if isinstance(model, Hybrid):
         arrays[f"{prefix}.constant"] = model.constant
+        arrays[f"{prefix}.least"], arrays[f"{prefix}.most"] = model.scaling.least, model.scaling.most
         for index, weights in enumerate(model.networks):
             arrays.update({f"{prefix}.net{index}.{name}": value for name, value in weights.items()})
         s = model.scaling
@@ -145,14 +146,17 @@ def _unpack(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task:
     if kind == "seasonal_naive":
         return SeasonalNaive(task, document["period"])
     if kind == "ets":
-        alpha, beta, gamma, phi = document["numbers"]
-        return Ets(task, alpha, beta, gamma, phi, document["period"])
+        alpha, beta, gamma, phi, level, trend = document["numbers"]
+        season = tuple(document["season"])
+        return Ets(task, alpha, beta, gamma, phi, level, trend, season, document["after_ns"])
     if kind == "ridge":
         return _ridge(prefix, document, arrays, task)
     if kind == "lstm_hybrid":
+        change, level, level_span, error = document["scaling"]
+        scaling = Scaling(change, level, level_span, error, arrays[f"{prefix}.least"], arrays[f"{prefix}.most"])
         networks = [_group(f"{prefix}.net{index}.", arrays) for index in range(document["networks"])]
         ridge = _ridge(f"{prefix}.ridge", document["ridge"], arrays, task)
-        return Hybrid(task, ridge, Scaling(*document["scaling"]), arrays[f"{prefix}.constant"], tuple(networks))
+        return Hybrid(task, ridge, scaling, arrays[f"{prefix}.constant"], tuple(networks))
     if kind == "lstm":
         low, span = arrays[f"{prefix}.low"], arrays[f"{prefix}.span"]
         columns = tuple(document["columns"])

@@ -22,7 +22,7 @@ NEWEST: Final = 3000
 
 @dataclass(frozen=True)
 class Ets:
-    """Smoothing parameters; states start from the first rows of whatever frame is predicted from."""
+    """Smoothing parameters and the states at the end of the training part; they run forward from there."""
 
     task: Task
     alpha: float
@@ -32,39 +32,45 @@ class Ets:
     """0: no season."""
     phi: float
     """Damping of the trend; 1: none."""
-    period: int
-    """1: no season."""
+    level: float
+    trend: float
+    season: tuple[float, ...]
+    """By phase: step number since 1970, modulo the period. One zero: no season."""
+    after_ns: int
+    """The first step that the states have not seen."""
+
+    @property
+    def period(self) -> int:
+        """Steps in a season; 1: none."""
+        return len(self.season)
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
-        """Filters the target up to each origin (a gap leaves the states to their own prediction) and extrapolates."""
+        """Runs the states up to each origin (a gap leaves them to their own prediction) and extrapolates.
+
+        Raises ValueError for an origin that the training part holds.
+        """
+        first = (self.after_ns - frame.start_ns) // frame.step_ns
+        if origins.size and int(origins.min()) < first - 1:
+            raise ValueError("an origin lies within the training part")
         steps = np.arange(1, self.task.horizon + 1)
         damped = np.cumsum(self.phi**steps)
         result = np.empty((origins.size, self.task.horizon))
+        wanted = {int(origin): place for place, origin in enumerate(origins)}
+        phase0 = frame.start_ns // frame.step_ns
         target = frame.target
-        wanted = {int(origin): row for row, origin in enumerate(origins)}
-        level, trend, season = self._start(target)
-        for row in range(int(origins.max(initial=-1)) + 1):
-            before = season[row % self.period]
-            expected = level + self.phi * trend + before
-            error = 0.0 if np.isnan(target[row]) else float(target[row]) - expected
-            level, trend = level + self.phi * trend + self.alpha * error, self.phi * trend + self.beta * error
-            season[row % self.period] = before + self.gamma * error
+        level, trend, season = self.level, self.trend, np.array(self.season)
+        for row in range(first - 1, int(origins.max(initial=-1)) + 1):
+            if row >= first:
+                phase = (phase0 + row) % self.period
+                before = season[phase]
+                expected = level + self.phi * trend + before
+                known = 0 <= row < target.size and not np.isnan(target[row])
+                error = float(target[row]) - expected if known else 0.0
+                level, trend = level + self.phi * trend + self.alpha * error, self.phi * trend + self.beta * error
+                season[phase] = before + self.gamma * error
             if row in wanted:
-                result[wanted[row]] = level + trend * damped + season[(row + steps) % self.period]
+                result[wanted[row]] = level + trend * damped + season[(phase0 + row + steps) % self.period]
         return point(result)
-
-    def _start(self, target: Floats) -> tuple[float, float, Floats]:
-        head = target[: 2 * self.period if self.period > 1 else 10]
-        known = head[~np.isnan(head)]
-        level = float(known.mean()) if known.size else 0.0
-        if self.period == 1:
-            return level, 0.0, np.zeros(1)
-        phases = np.resize(np.arange(self.period), head.size)
-        season = np.zeros(self.period)
-        for phase in range(self.period):
-            values = head[(phases == phase) & ~np.isnan(head)]
-            season[phase] = float(values.mean()) - level if values.size else 0.0
-        return level, 0.0, season
 
 
 def fit_ets(train: Frame, task: Task) -> Ets:
@@ -85,15 +91,26 @@ def fit_ets(train: Frame, task: Task) -> Ets:
 def _estimate(train: Frame, task: Task, period: int, model: str) -> Ets:
     from statsforecast.models import AutoETS
 
+    # States end with the newest measurement: a forecast may start there.
+    train = train.before(int(np.flatnonzero(~np.isnan(train.target))[-1]) + 1)
     known = train.latest(NEWEST).filled(train.rows)[:, 0]
     known = np.ascontiguousarray(known[~np.isnan(known)])
+    after_ns = train.time_ns(train.rows)
     # Scaled: its optimiser starts from absolute values.
     scale = float(np.mean(np.abs(known))) or 1.0
     try:
         fitted = AutoETS(season_length=period, model=model).fit(known / scale).model_
-        alpha, beta, gamma, phi = (float(value) for value in fitted["par"][:4])
     except (ValueError, RuntimeError, ZeroDivisionError, FloatingPointError):
         # A series that it cannot fit (constant, or far too short) is one that simple smoothing handles.
-        alpha, beta, gamma, phi = 0.5, float("nan"), float("nan"), float("nan")
-    clean = [0.0 if np.isnan(v) else v for v in (beta, gamma)]
-    return Ets(task, alpha, clean[0], clean[1], 1.0 if np.isnan(phi) else phi, period)
+        return Ets(task, 0.5, 0.0, 0.0, 1.0, float(known[-1]), 0.0, (0.0,), after_ns)
+    alpha, beta, gamma, phi = (0.0 if np.isnan(v) else float(v) for v in fitted["par"][:4])
+    trended, seasonal = fitted["components"][1] != "N", fitted["components"][2] != "N"
+    state = [float(value) * scale for value in fitted["states"][-1]]
+    season: tuple[float, ...] = (0.0,)
+    if seasonal:
+        # The newest season comes first: state ``k`` is that of the step ``k`` before the end.
+        newest = state[1 + trended :]
+        end = after_ns // train.step_ns - 1
+        season = tuple(newest[(end - phase) % period] for phase in range(period))
+    trend = state[1] if trended else 0.0
+    return Ets(task, alpha, beta, gamma, phi or 1.0, state[0], trend, season, after_ns)

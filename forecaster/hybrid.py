@@ -6,7 +6,7 @@ the residuals' plain quantiles; where training does not improve on those on the 
 seeds are averaged.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -36,6 +36,9 @@ class Scaling:
     level_span: float
     error: float
     """Of the ridge's residuals."""
+    least: Floats
+    """(static inputs,): the smallest seen in training. Beyond what it saw a network guesses: its inputs stay within."""
+    most: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,8 @@ class Hybrid:
             parts.append(np.arcsinh(np.where(np.isnan(then), 0.0, then - last) / self.scaling.change))
         if self.ridge.features.periods:
             parts.append(calendar(frame.start_ns, frame.step_ns, origins))
-        return np.concatenate(parts, axis=1)
+        table = np.concatenate(parts, axis=1)
+        return np.clip(table, self.scaling.least, self.scaling.most) if self.scaling.least.size else table
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
         """Quantiles of the path, ordered."""
@@ -111,6 +115,9 @@ def fit_hybrid(train: Frame, task: Task, trainer: Trainer, before: Hybrid | None
     if not float(np.std(off)) > 0:
         raise TrainingError("nothing is left to learn: the regression is exact")
     scaling = before.scaling if before else _scaling(train, task, origins, off)
+    if before is None:
+        seen = Hybrid(task, ridge, scaling, np.zeros((task.horizon, 3)), ()).static(train, origins, path)
+        scaling = replace(scaling, least=seen.min(axis=0), most=seen.max(axis=0))
     constant = np.quantile(off / scaling.error, QUANTILES, axis=0).T
     origins, path, off = origins[-NEWEST:], path[-NEWEST:], off[-NEWEST:]
     model = Hybrid(task, ridge, scaling, constant, ())
@@ -152,8 +159,16 @@ def _scaling(train: Frame, task: Task, origins: Ints, error: Floats) -> Scaling:
     away = np.abs(lags(filled, origins, task.sequence) - filled[origins][:, None])
     level = float(np.median(known))
     return Scaling(
-        change=float(np.mean(away)) or 1.0,
+        change=_typical(away),
         level=level,
-        level_span=float(np.mean(np.abs(known - level))) or 1.0,
-        error=float(np.mean(np.abs(error))) or 1.0,
+        level_span=_typical(np.abs(known - level)),
+        error=_typical(np.abs(error)),
+        least=np.empty(0),
+        most=np.empty(0),
     )
+
+
+def _typical(sizes: Floats) -> float:
+    """The mean, but at most three medians: a few bursts must not set a scale on which all the rest is nothing."""
+    mean, median = float(np.mean(sizes)), float(np.median(sizes))
+    return (min(mean, 3 * median) if median > 0 else mean) or 1.0

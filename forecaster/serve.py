@@ -14,8 +14,8 @@ from forecaster.baselines import Naive
 from forecaster.frames import Floats, Frame
 from forecaster.windows import SEASONS, Task, usable_origins
 
-FILTERED: Final = 600
-"""Rows that exponential smoothing runs over: its memory is shorter."""
+LEAST_ROWS: Final = 300
+"""Looked at in any case, so that a model trained a while ago has seen what came since."""
 
 
 class NoForecastError(ValueError):
@@ -37,7 +37,7 @@ class Prediction:
 def rows_needed(task: Task) -> int:
     """How much history a model looks at."""
     longest = max(task.seasons, default=0)
-    return max(SEASONS * longest + task.sequence + 2 * task.horizon, FILTERED)
+    return max(SEASONS * longest + task.sequence + 2 * task.horizon, LEAST_ROWS)
 
 
 def predict(served: Served, frame: Frame) -> Prediction:

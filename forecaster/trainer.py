@@ -65,6 +65,11 @@ class Trainer:
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int | None:
+        """The training process, while there is one."""
+        return self._process.pid if self._process else None
+
     def close(self) -> None:
         """Ends the process and removes the job files."""
         self._end()

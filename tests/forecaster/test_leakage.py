@@ -1,0 +1,101 @@
+"""No model knows the future: not through its inputs, not through a scale, a choice or a band."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from forecaster.backtest import Evaluation, evaluate
+from forecaster.models import candidates
+from forecaster.plan import plan
+from forecaster.trainer import Trainer
+from qos.clock import SYSTEM
+from tests.forecaster.samples import frame_of, seasonal
+from tests.require import missing
+
+SIMPLE = ("naive", "seasonal_naive", "ets", "ridge")
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Iterator[Trainer]:
+    from forecaster.trainer import unavailable
+
+    if reason := unavailable():
+        missing(reason)
+    with Trainer() as process:
+        yield process
+
+
+def run(values: np.ndarray, names: tuple[str, ...], trainer: Trainer | None = None) -> Evaluation:
+    frame = frame_of(values)
+    planned = plan(frame, horizon=6, sequence=24, folds=3, seed=7)
+    chosen, left_out = candidates(names, planned.task, trainer, "not asked for", lstm_every=9, hybrid_every=2)
+    assert not left_out
+    return evaluate(frame, planned.task, planned.folds, chosen, left_out=left_out, clock=SYSTEM)
+
+
+def changed_after(values: np.ndarray, row: int) -> np.ndarray:
+    result = values.copy()
+    result[row + 1 :] = np.random.default_rng(1).exponential(1e4, size=result[row + 1 :].shape)
+    return result
+
+
+def assert_past_is_the_same(one: Evaluation, other: Evaluation, row: int) -> None:
+    past = one.origins <= row
+    assert 50 < past.sum() < past.size - 20
+    for name in one.tracks:
+        np.testing.assert_array_equal(one.tracks[name].raw[past], other.tracks[name].raw[past], err_msg=name)
+        np.testing.assert_array_equal(one.tracks[name].banded[past], other.tracks[name].banded[past], err_msg=name)
+        # The test itself must be able to fail: the later forecasts are different ones.
+        assert not np.array_equal(one.tracks[name].raw[~past], other.tracks[name].raw[~past])
+
+
+def test_a_changed_future_changes_no_past_forecast_or_band() -> None:
+    values = seasonal(600)
+    row = 540
+    assert_past_is_the_same(run(values, SIMPLE), run(changed_after(values, row), SIMPLE), row)
+
+
+def test_a_future_that_vanishes_changes_no_past_forecast() -> None:
+    values = seasonal(600)
+    gone = values.copy()
+    gone[545:560] = np.nan
+    one, other = run(values, SIMPLE), run(gone, SIMPLE)
+    # Where both predict: the gap takes away origins, but none that lie before it with a path before it.
+    past = [int(o) for o in other.origins if o <= 538]
+    for name in SIMPLE:
+        a = one.tracks[name].raw[np.isin(one.origins, past)]
+        b = other.tracks[name].raw[np.isin(other.origins, past)]
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_target_shuffled_in_time_loses_all_skill() -> None:
+    values = seasonal(900)
+    shuffled = np.random.default_rng(2).permutation(values)
+    whole, lost = run(values, SIMPLE), run(shuffled, SIMPLE)
+    for name in SIMPLE:
+        kept, gone = whole.tracks[name].score.r2, lost.tracks[name].score.r2
+        assert kept is not None
+        assert gone is not None
+        assert gone < 0.03, name
+        if name != "naive":
+            assert kept > 0.6, name
+
+
+@pytest.mark.train
+def test_networks_do_not_know_the_future_either(trainer: Trainer) -> None:
+    values = np.stack([seasonal(420), seasonal(420, seed=5)], axis=1)
+    names = ("naive", "lstm", "lstm_hybrid")
+    row = 385
+    one, other = run(values, names, trainer), run(changed_after(values, row), names, trainer)
+    assert_past_is_the_same(one, other, row)
+
+
+@pytest.mark.train
+def test_networks_lose_all_skill_on_a_shuffled_target(trainer: Trainer) -> None:
+    shuffled = np.random.default_rng(2).permutation(seasonal(420))
+    lost = run(shuffled, ("naive", "ridge", "lstm", "lstm_hybrid"), trainer)
+    for name in ("lstm", "lstm_hybrid"):
+        gone = lost.tracks[name].score.r2
+        assert gone is not None
+        assert gone < 0.05, name
