@@ -76,7 +76,7 @@ class Counting:
         self.filtered = packets is not None
         # Creation first: from then on a socket that counts has an origin, or it is older and in the sock_diag list.
         create = self._load(sock, bpf_system.SOCK_CREATE, bpf_programs.note_creation(maps, self.namespace), "create")
-        release = self._load(sock, bpf_system.SOCK_RELEASE, bpf_programs.note_release(maps), "release")
+        release = self._load(sock, bpf_system.SOCK_RELEASE, bpf_programs.note_release(maps, self.namespace), "release")
         try:
             received = self._load(skb, bpf_system.INGRESS, bpf_programs.count_packets("rx", maps, packets), "rx")
         except OSError as error:

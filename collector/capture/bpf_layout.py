@@ -19,6 +19,8 @@ COUNTS: Final = struct.Struct("<4Q")
 """A flow's beginning: received bytes and packets, sent bytes and packets."""
 COUNTERS_AT: Final = {"rx": (0, 8), "tx": (16, 24)}
 """Where a direction's bytes and packets lie in a flow."""
+OPEN, CLOSED, CLOSED_ELSEWHERE = 0, 1, 2
+"""A flow's state; the last is a closed socket of another network namespace."""
 FAMILY_AT, TYPE_AT, PROTOCOL_AT, CLOSED_AT, LOCAL_PORT_AT, REMOTE_PORT_AT, LOCAL_AT, REMOTE_AT = (
     32,
     36,
@@ -66,7 +68,7 @@ class Flow:
     family: int
     kind: int
     protocol: int
-    closed: bool
+    state: int
     local_port: int
     remote_port: int
     local: bytes
@@ -75,11 +77,9 @@ class Flow:
     @classmethod
     def parse(cls, raw: bytes) -> Self:
         """From the table's ``FLOW_BYTES`` bytes."""
-        rx_b, rx_p, tx_b, tx_p, family, kind, protocol, closed, lport, rport, local, remote = _FLOW.unpack(raw)
+        rx_b, rx_p, tx_b, tx_p, family, kind, protocol, state, lport, rport, local, remote = _FLOW.unpack(raw)
         # remote_port sits in network order in the upper half of a little-endian word.
-        return cls(
-            rx_b, rx_p, tx_b, tx_p, family, kind, protocol, bool(closed), lport, _swap16(rport >> 16), local, remote
-        )
+        return cls(rx_b, rx_p, tx_b, tx_p, family, kind, protocol, state, lport, _swap16(rport >> 16), local, remote)
 
     @property
     def local_address(self) -> IPv4Address | IPv6Address:

@@ -13,7 +13,9 @@ Sources: kernel Documentation/bpf, docs.ebpf.io (CGROUP_SKB, CGROUP_SOCK), ``lin
 
 from collector.capture.bpf_assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
 from collector.capture.bpf_layout import (
+    CLOSED,
     CLOSED_AT,
+    CLOSED_ELSEWHERE,
     COUNTERS_AT,
     EVENT,
     EVENT_GAP_NS,
@@ -271,15 +273,25 @@ def _announce(a: Assembler, seen: int, ring: int) -> None:
     a.call(_RING_OUTPUT)
 
 
-def note_release(maps: Maps) -> bytes:
-    """The program for INET_SOCK_RELEASE: a socket with traffic is marked closed, one without is forgotten at once."""
+def note_release(maps: Maps, namespace: int | None) -> bytes:
+    """The program for INET_SOCK_RELEASE: a socket with traffic is marked closed, one without is forgotten at once.
+
+    The mark tells whether the socket was of the network namespace ``namespace``: this program may ask on every kernel.
+    """
     a = Assembler()
+    a.move(R6, reg(R1))
     a.call(_COOKIE)
     a.store("u64", R10, -8, R0)
     _call_map(a, _LOOKUP, maps.flows, -8)
     a.jump_if(R0, "==", 0, "unused")
-    a.store_imm("u32", R0, CLOSED_AT, 1)
+    a.move(R7, reg(R0))
+    _stay_in(a, namespace, "foreign")
+    a.store_imm("u32", R7, CLOSED_AT, CLOSED)
     a.jump("done")
+    if namespace is not None:
+        a.label("foreign")
+        a.store_imm("u32", R7, CLOSED_AT, CLOSED_ELSEWHERE)
+        a.jump("done")
     a.label("unused")
     _call_map(a, _DELETE, maps.origins, -8)
     a.label("done")

@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Owner, Sample, bpf_counting, inet_diag, newcomers, procfs
-from collector.capture.bpf_layout import CLOSED_AT, COUNTS, FLOW_BYTES, Flow, Origin
+from collector.capture.bpf_layout import CLOSED, CLOSED_AT, COUNTS, FLOW_BYTES, Flow, Origin
 from collector.capture.custody import Creator, Custody
 from qos import clock
 
@@ -30,6 +30,7 @@ _QUIET_POLLS: Final = 2
 """A closed socket is forgotten after so many polls without a packet."""
 _SO_COOKIE: Final = 57
 _RAW: Final = 3
+_ELSEWHERE: Final = "traffic of other network namespaces (containers) is left out"
 
 
 @dataclass(slots=True)
@@ -109,7 +110,6 @@ class KernelCapture:
         self._pids_are_ours = Origin.parse(raw).pid == os.getpid()
         if not self._pids_are_ours:
             self._note("in a PID namespace of its own: processes go by their short names, PIDs are the host's")
-
         if counting.namespace is None and not self._everywhere:
             self._note("before Linux 5.14 containers cannot be told apart: their sockets count as this machine's")
 
@@ -180,6 +180,8 @@ class KernelCapture:
                     self._custody.listening(cookie, (flow.family, flow.local, flow.local_port))
             elif self._custody.owner(cookie) is None:
                 orphans.append((cookie, flow))
+        if orphans and self._counting is not None and self._counting.namespace and not self._counting.filtered:
+            orphans = self._ours(self._counting, orphans)
         unknown = [
             (cookie, flow)
             for cookie, flow in orphans
@@ -188,18 +190,27 @@ class KernelCapture:
         if unknown:
             self._search(unknown)
 
+    def _ours(self, counting: bpf_counting.Counting, found: list[tuple[int, Flow]]) -> list[tuple[int, Flow]]:
+        """Of sockets that nobody noted, those of this network namespace: in its list, or closed here since."""
+        listed = _inodes_by_cookie()
+        ours = []
+        for cookie, flow in found:
+            raw = counting.flows.get(cookie.to_bytes(8, "little"))  # now, after the list: it may just have been closed
+            if cookie in listed or (raw is not None and raw[CLOSED_AT] == CLOSED):
+                ours.append((cookie, flow))
+            else:
+                self._flows[cookie].foreign = True
+                self._note(_ELSEWHERE)
+        return ours
+
     def _search(self, unknown: list[tuple[int, Flow]]) -> None:
         """Neither created nor accepted before our eyes: once, ask the socket list and look through every process."""
         listed = _inodes_by_cookie()
-        assert self._counting is not None
         wanted = {cookie: listed[cookie] for cookie, _ in unknown if listed.get(cookie)}
         by_inode = procfs.holders(procfs.pids()) if wanted else {}
-        for cookie, _ in unknown:
-            if (pid := by_inode.get(wanted.get(cookie, 0))) is not None:
-                self._custody.created(cookie, Creator(pid, _since_boot_ns()))
-            elif cookie not in listed and self._counting.namespace is not None and not self._counting.filtered:
-                self._flows[cookie].foreign = True
-                self._note("traffic of other network namespaces (containers) is left out")
+        for cookie, inode in wanted.items():
+            if inode in by_inode:
+                self._custody.created(cookie, Creator(by_inode[inode], _since_boot_ns()))
 
     def _deltas(self, moved: list[tuple[int, _Seen]]) -> Iterator[Delta]:
         self._programs.refresh()
@@ -240,7 +251,7 @@ class KernelCapture:
         tallies, before = counting.tallies(), self._tallies
         self._tallies = tallies
         if tallies["elsewhere"][0]:
-            self._note("traffic of other network namespaces (containers) is left out")
+            self._note(_ELSEWHERE)
         lost = tallies["lost"][0] - before.get("lost", (0, 0))[0]
         if lost:
             self._note(f"more than {self._max_flows} sockets at once: some packets could not be counted")

@@ -3,7 +3,7 @@
 import struct
 from ipaddress import IPv4Address, IPv6Address
 
-from collector.capture.bpf_layout import EVENT, FLOW_BYTES, ORIGIN_BYTES, Flow, Origin
+from collector.capture.bpf_layout import CLOSED, EVENT, FLOW_BYTES, ORIGIN_BYTES, Flow, Origin
 
 
 def test_a_flow_is_read_with_its_ports_in_host_order() -> None:
@@ -14,7 +14,7 @@ def test_a_flow_is_read_with_its_ports_in_host_order() -> None:
     assert len(raw) == FLOW_BYTES
     flow = Flow.parse(raw)
     assert (flow.rx_bytes, flow.rx_packets, flow.tx_bytes, flow.tx_packets) == (1500, 1, 3000, 2)
-    assert (flow.local_port, flow.remote_port, flow.protocol, flow.closed) == (43210, 443, 6, True)
+    assert (flow.local_port, flow.remote_port, flow.protocol, flow.state) == (43210, 443, 6, CLOSED)
     assert flow.local_address == IPv4Address("192.0.2.1")
 
 

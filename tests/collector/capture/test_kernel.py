@@ -97,6 +97,35 @@ def test_every_byte_of_this_namespace_is_counted_and_none_of_another(lab: Lab, f
         assert any("other network namespaces" in note for note in sample.notes + again.notes)
 
 
+@pytest.mark.parametrize("filter_packets", [True, False], ids=["linux-6.15", "before-6.15"])
+def test_a_server_elsewhere_on_the_same_port_is_not_taken_for_ours(lab: Lab, filter_packets: bool) -> None:
+    def exchange(server: socket.socket, client: socket.socket, there: str) -> None:
+        client.settimeout(20)
+        client.connect((there, 8080))
+        with server.accept()[0] as accepted:
+            accepted.sendall(bytes(50_000))
+            assert len(client.recv(50_000, socket.MSG_WAITALL)) == 50_000
+
+    with running(lab, KernelCapture(filter_packets=filter_packets)) as capture, ExitStack() as held:
+        before = lab.counters()
+        stream = socket.AF_INET, socket.SOCK_STREAM
+        ours, our_client, their_client, theirs = (
+            held.enter_context(lab.socket(where, *stream)) for where in ("host", "host", "peer", "peer")
+        )
+        for server in (ours, theirs):
+            server.bind(("0.0.0.0", 8080))
+            server.listen()
+            server.settimeout(20)
+        exchange(ours, their_client, HOST4)
+        first = total(own(capture.poll().deltas))
+        exchange(theirs, our_client, PEER4)
+        time.sleep(0.1)
+        second = total(own(capture.poll().deltas))
+        wire = lab.counters() - before
+    assert first[1] + second[1] == pytest.approx(wire.tx_bytes, abs=500)
+    assert first[0] + second[0] == pytest.approx(wire.rx_bytes, abs=500)
+
+
 def test_segmented_and_merged_packets_count_as_on_the_wire(lab: Lab) -> None:
     device = lab.interface()
     # The system cuts what it sends just before the interface and glues what it receives just after it.
