@@ -159,6 +159,21 @@ def test_segmented_and_merged_packets_count_as_on_the_wire(lab: Lab) -> None:
     assert tx_packets == pytest.approx(wire.rx_packets, abs=5)
 
 
+def test_an_echo_is_counted_once_where_it_is_sent_however_many_raw_sockets_get_the_answer(lab: Lab) -> None:
+    request = struct.pack("!BBHHH", 8, 0, 0, 7, 1) + bytes(56)
+    checksum = ~sum(struct.unpack("!32H", request)) & 0xFFFF
+    request = request[:2] + struct.pack("!H", checksum) + request[4:]
+    with running(lab, KernelCapture()) as capture, ExitStack() as held, lab.inside("host"):
+        raws = [
+            held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)) for _ in range(3)
+        ]
+        for raw in raws:
+            raw.settimeout(20)
+        raws[0].sendto(request, (PEER4, 0))
+        assert all(len(raw.recv(200)) == 84 for raw in raws)
+        assert total(own(capture.poll().deltas)) == (0, 84, 0, 1)
+
+
 def test_only_the_interfaces_asked_for_count(lab: Lab) -> None:
     with running(lab, KernelCapture(["nothing*"])) as capture:
         send(lab, 5, 100)
