@@ -13,7 +13,6 @@ from rich.text import Text
 from textual import events, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Static
 
 from console import views
@@ -24,14 +23,13 @@ from console.live import By, Live, Row, parse_live
 from console.output import plain
 from console.steering import Steering
 from console.top_screens import HelpScreen, LimitRequest, LimitScreen
+from console.top_table import AppTable
 from qos import clock
 from qos.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.units import format_bps
 
 _KEYS: Final = "0-5 priority  d default  l limit  p pause  r report  b app/pid  ? help  q quit"
 _SAID_NS: Final = 8 * 10**9
-_FIXED: Final = (7, 0, 3, 9, 9, 7, 7)
-"""Column widths by ``views.HEADINGS``; 0 is what is left."""
 
 
 def run_top(config: Path | None, data: Path | None, by: By) -> None:
@@ -80,47 +78,37 @@ class TopApp(App[None]):
     def __init__(self, feed: Feed, by: By) -> None:
         super().__init__()
         self._feed, self._by = feed, by
-        self._shown: list[Row] = []
-        self._painted: list[tuple[str, ...]] = []
-        self._chosen: str | None = None
-        self._moved = False
         self._said, self._said_until_ns = "", 0
         self.snapshot = Snapshot(trouble="starting")
 
     def compose(self) -> ComposeResult:
         """Head, table, a line about the chosen application, a line with the last answer, keys."""
         yield Static(id="head", markup=False)
-        table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=False)
-        yield table
+        yield AppTable()
         yield Static(id="detail", markup=False)
         yield Static(_KEYS, id="keys", markup=False)
 
     async def on_mount(self) -> None:
         """Start repainting."""
-        self._lay_out()
+        self.table.lay_out(self.size.width)
         self.table.focus()
         await self.repaint()
         self.set_interval(1.0, self.repaint)
 
     @property
-    def table(self) -> "DataTable[Text]":
+    def table(self) -> AppTable:
         """The table of applications."""
-        return self.query_one("#table", DataTable)
+        return self.query_one(AppTable)
+
+    @property
+    def chosen(self) -> Row | None:
+        """The row under the cursor."""
+        return self.table.chosen
 
     def on_resize(self, _event: events.Resize) -> None:
         """The application column takes what the numbers leave."""
-        self._lay_out()
+        self.table.lay_out(self.size.width)
         self._paint()
-
-    def _lay_out(self) -> None:
-        width = self.size.width or 80
-        table = self.table
-        table.clear(columns=True)
-        self._painted = []
-        name_width = max(12, min(48, width - sum(_FIXED) - 2 * len(_FIXED) - 2))
-        for heading, fixed in zip(views.HEADINGS, _FIXED, strict=True):
-            label = Text(heading, justify="left" if heading == "Application" else "right")
-            table.add_column(label, width=fixed or name_width)
 
     async def repaint(self) -> None:
         """Read the present and show it."""
@@ -131,8 +119,7 @@ class TopApp(App[None]):
         live = self.snapshot.live
         self.query_one("#head", Static).update(Text("\n".join(self._head(live))))
         if live is not None:
-            self._shown = list(live.rows(self._by)[: views.MAX_ROWS])
-            self._fill(live)
+            self.table.show(live, self._by, self.snapshot.priority)
         self._tell_chosen()
 
     def _head(self, live: Live | None) -> list[str]:
@@ -147,59 +134,9 @@ class TopApp(App[None]):
             lines.append("measuring while this window is open; `autoqos up` keeps on and keeps the history")
         return [line[:width] for line in lines]
 
-    def _fill(self, live: Live) -> None:
-        pids = views.busiest_pids(live)
-        wanted = [views.cells(row, self._by, pids, self.snapshot.priority(row.app)) for row in self._shown]
-        hidden = len(live.rows(self._by)) - len(self._shown)
-        if hidden:
-            wanted.append(("", f"  … {hidden} more", "", "", "", "", ""))
-        wanted.append(views.unattributed_cells(live))
-        table = self.table
-        while len(self._painted) > len(wanted):
-            table.remove_row(table.coordinate_to_cell_key(Coordinate(len(self._painted) - 1, 0)).row_key)
-            self._painted.pop()
-        for index, cells in enumerate(wanted):
-            dim = index >= len(self._shown) or self._shown[index].background
-            texts = [_cell(text, column, dim=dim) for column, text in enumerate(cells)]
-            if index >= len(self._painted):
-                table.add_row(*texts)
-                self._painted.append(())
-            elif self._painted[index] == (*cells, str(dim)):
-                continue
-            else:
-                for column, text in enumerate(texts):
-                    table.update_cell_at(Coordinate(index, column), text)
-            self._painted[index] = (*cells, str(dim))
-        self._follow()
-
-    def _follow(self) -> None:
-        """Keep the cursor on the chosen application while its place changes."""
-        places = [row.key for row in self._shown]
-        if self._chosen in places:
-            row = places.index(self._chosen)
-            if row != self.table.cursor_row:
-                self.table.move_cursor(row=row, animate=False)
-
-    def on_data_table_row_highlighted(self, event: "DataTable.RowHighlighted") -> None:
-        """Remember who the cursor is on; before the first key press that is whoever leads."""
-        if self.table.has_focus and 0 <= event.cursor_row < len(self._shown) and self._moved:
-            self._chosen = self._shown[event.cursor_row].key
+    def on_data_table_row_highlighted(self, _event: "DataTable.RowHighlighted") -> None:
+        """Say who the cursor is on."""
         self._tell_chosen()
-
-    def on_key(self, event: events.Key) -> None:
-        """From the first movement on the cursor belongs to an application, not to a place."""
-        if event.key in ("up", "down", "pageup", "pagedown", "home", "end"):
-            self._moved = True
-
-    def on_mouse_down(self, _event: events.MouseDown) -> None:
-        """A click chooses too."""
-        self._moved = True
-
-    @property
-    def chosen(self) -> Row | None:
-        """The row under the cursor."""
-        index = self.table.cursor_row
-        return self._shown[index] if 0 <= index < len(self._shown) else None
 
     def _tell_chosen(self) -> None:
         row = self.chosen
@@ -247,17 +184,17 @@ class TopApp(App[None]):
 
     def action_level(self, level: int) -> None:
         """0-5: the chosen application's priority."""
-        if (row := self.chosen) is not None:
+        if (row := self.table.choose()) is not None:
             self._steer("priority", row.app, level)
 
     def action_default(self) -> None:
         """d: back to automatic."""
-        if (row := self.chosen) is not None:
+        if (row := self.table.choose()) is not None:
             self._steer("priority", row.app, None)
 
     def action_limit(self) -> None:
         """l: ask for rates."""
-        if (row := self.chosen) is None:
+        if (row := self.table.choose()) is None:
             return
 
         def answered(request: LimitRequest | None, app: str = row.app) -> None:
@@ -278,7 +215,7 @@ class TopApp(App[None]):
     async def action_by(self) -> None:
         """b: a row per application or per process."""
         self._by = "pid" if self._by == "app" else "app"
-        self._chosen = None
+        self.table.forget()
         await self.repaint()
 
     def action_help(self) -> None:
@@ -306,10 +243,3 @@ class TopApp(App[None]):
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _cell(text: str, column: int, *, dim: bool) -> Text:
-    left = views.HEADINGS[column] == "Application"
-    return Text(
-        text, style="dim" if dim else "", justify="left" if left else "right", no_wrap=True, overflow="ellipsis"
-    )

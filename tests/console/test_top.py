@@ -91,6 +91,19 @@ async def test_the_cursor_stays_with_its_application_while_the_order_changes(dat
         assert app.chosen.app == "firefox"
 
 
+async def test_setting_a_level_keeps_the_cursor_on_that_application_from_then_on(data: Path) -> None:
+    app = window(data)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        apps = live_document(0)["apps"]
+        apps[0] = apps[0] | {"rx_bytes": 10**9}
+        show(data, apps=apps)
+        await app.repaint()
+        await pilot.press("4")
+        assert kept(data, "override:app:steam")["priority"] == 4
+        assert kept(data, "override:app:firefox") is None
+
+
 async def test_applications_that_come_and_go_are_rows_that_come_and_go(data: Path) -> None:
     app = window(data)
     async with app.run_test(size=(80, 24)):
