@@ -7,12 +7,10 @@ leaves the limits as they are.
 """
 
 import logging
-import sys
 import threading
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from enforcer import leftovers_linux
 from enforcer.lanes import Rates, Tally
 from enforcer.meter import Meter
 from enforcer.outlook import Documents, Outlook
@@ -23,7 +21,6 @@ from enforcer.session import Session, Tools
 from enforcer.steering import Steering
 from qos.clock import NS_PER_MS, NS_PER_S
 from qos.config import Config
-from qos.divert import available, unregister
 from qos.errors import StoreRejected, StoreUnavailable
 from qos.points import Agent, Point
 from qos.service import ConfigWatcher, Heartbeat, SelfUsage
@@ -188,7 +185,7 @@ class Loop:
     def _apply(self, now_ns: int, wall_ns: int, rates: Mapping[str, Rates]) -> tuple[str, str]:
         try:
             if self._session is None:
-                if why := available():
+                if why := self._tools.available():
                     self._hold_off(now_ns, wall_ns, f"packets cannot be diverted here: {why}", RETRY_NS)
                     return "holding_off", self._why_held
                 settings, own = self._outlook.config.enforcer, self._outlook.own
@@ -225,12 +222,9 @@ class Loop:
             self._tidy()
 
     def _tidy(self) -> None:
-        """Take away what a process that died left behind; on Windows let the driver go when nobody uses it."""
-        if available() is None:
+        if self._tools.available() is None:
             try:
-                unregister()
-                if sys.platform == "linux":
-                    leftovers_linux.remove()
+                self._tools.tidy()
             except OSError as error:
                 _log.warning("leftovers could not be removed: %s", error)
 
@@ -250,8 +244,9 @@ class Loop:
         for news in self._outlook.news:
             self._event(wall_ns, *news)
         self._outlook.news.clear()
+        turned = state[0] != self._state[0]
         if state != self._state:
-            if state[0] != self._state[0]:
+            if turned:
                 self._event(wall_ns, "state", "engine", f"{state[0]}: {state[1]}")
             self._state = state
         held = plans if state[0] == "enforcing" else {}
@@ -265,7 +260,8 @@ class Loop:
         shown = (state, {app: (plan.decision, plan.down_bps, plan.up_bps) for app, plan in plans.items()})
         since_ns = now_ns - self._shown_ns
         documents: dict[str, Any] = {}
-        if since_ns >= (SHOW_NS if held else SHOW_IDLE_NS) or (shown != self._shown and since_ns >= 90 * NS_PER_MS):
+        due = since_ns >= (SHOW_NS if held else SHOW_IDLE_NS)
+        if due or turned or (shown != self._shown and since_ns >= 90 * NS_PER_MS):
             self._shown, self._shown_ns = shown, now_ns
             documents["limits"] = self._document(plans, tallies)
         if points or documents:

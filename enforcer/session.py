@@ -5,10 +5,12 @@ last limit goes. It decides no limit. After a failure it is thrown away; ``faile
 """
 
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from enforcer import leftovers_linux
 from enforcer.attribution import NUMBERS, Attribution, Events
 from enforcer.codel import Aim
 from enforcer.diversion import TRANSPORTS, Diversion, Target, Transport
@@ -19,7 +21,7 @@ from enforcer.parcel import Direction
 from enforcer.port import PacketPort
 from qos.apps import OURSELVES, Identity
 from qos.clock import NS_PER_S, Clock
-from qos.divert import FlowEvents, port_filter, wide_filter
+from qos.divert import FlowEvents, available, port_filter, unregister, wide_filter
 from qos.flows import SocketRow
 from qos.processes import Processes
 from qos.sockets import sockets
@@ -39,6 +41,13 @@ class Watched(Protocol):
         """Everything is closed."""
 
 
+def tidy() -> None:
+    """Take away what a process that died left behind; on Windows let the driver go when nobody uses it."""
+    unregister()
+    if sys.platform == "linux":
+        leftovers_linux.remove()
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a session opens: the real things, or a test's."""
@@ -51,6 +60,9 @@ class Tools:
     events: Callable[[], Events] = FlowEvents
     sockets: Callable[[], Sequence[SocketRow]] = sockets
     guard: Callable[[], Watched] = Guard
+    available: Callable[[], str | None] = available
+    """Why packets cannot be diverted here, or None."""
+    tidy: Callable[[], None] = tidy
     interfaces: Callable[[], Sequence[tuple[int, str]]] = socket.if_nameindex
 
 

@@ -117,6 +117,13 @@ class Rig:
                 raise AssertionError(f"the enforcer ended with {self.process.returncode} before {what}: {self.tail()}")
             time.sleep(0.02)
 
+    def until_gone(self, what: Callable[[], str], seconds: float = 5) -> None:
+        """Wait until nothing is listed any more; the process may have ended."""
+        end = time.monotonic() + seconds
+        while found := what():
+            assert time.monotonic() < end, found
+            time.sleep(0.05)
+
     def tail(self) -> str:
         return self.log.read_text(encoding="utf-8")[-3000:] if self.log.exists() else ""
 

@@ -107,7 +107,8 @@ def drive(
     shaper: Shaper, start: int, stop: int, offered_bps: int, *, size: int = 1500, flow: str = "f"
 ) -> list[tuple[int, Parcel]]:
     """Constant traffic of one flow, served at every due time."""
-    source, out, now = Source(), [], start
+    source, now = Source(), start
+    out: list[tuple[int, Parcel]] = []
     gap = size * 8 * S // offered_bps
     coming = start
     while now < stop:
@@ -177,7 +178,8 @@ def test_acknowledgements_do_not_starve_data() -> None:
 
 def test_capable_packets_are_marked_where_others_are_dropped() -> None:
     for ecn in (False, True):
-        shaper, source, out = Shaper(0, 5_000_000, inbound=True), Source(), []
+        shaper, source = Shaper(0, 5_000_000, inbound=True), Source()
+        out: list[Parcel] = []
         for ms in range(0, 2_000, 2):
             shaper.submit(ms * MS, source(ms * MS, ecn=ecn))
             out += shaper.release(ms * MS)

@@ -1,0 +1,261 @@
+"""The loop with a store and a port of our own: what a person sets takes effect, and every doubt lets go."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enforcer.codel import LINUX
+from enforcer.loop import Loop
+from enforcer.session import Tools
+from qos.apps import Process
+from qos.clock import SYSTEM, wall_ns
+from qos.config import load_config
+from qos.divert import Drained, FlowEvent
+from qos.flows import SocketRow
+from qos.points import AppLimit, Event
+from qos.processes import Processes
+from qos.service import ConfigWatcher
+from tests.enforcer.ports import FakePort, until
+from tests.fakes import MemoryStore
+
+PORT = 40_000
+
+
+class NoEvents:
+    """Flow events that never come."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def recv(self, timeout_s: float | None = None) -> list[FlowEvent]:
+        self.over.wait(timeout_s)
+        raise Drained
+
+    def shutdown_recv(self) -> None:
+        self.over.set()
+
+    def close(self) -> None:
+        self.over.set()
+
+
+class OneProcess:
+    """A system with one process, ``bulk``, PID 77."""
+
+    family = "linux"
+
+    def glance(self, pid: int) -> tuple[int, str] | None:
+        return (1, "bulk") if pid == 77 else None
+
+    def read(self, pid: int, *, scripts: bool) -> Process | None:
+        return Process(pid=77, started_ns=1, name="bulk", exe="/opt/bulk/bulk") if pid == 77 else None
+
+    def usage(self, pid: int) -> tuple[int, int, int] | None:
+        return None
+
+    def pids(self) -> list[int]:
+        return [77]
+
+    def refresh(self) -> None:
+        pass
+
+
+class NoGuard:
+    def beat(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Bench:
+    """A loop and everything around it."""
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self.file = folder / "config.yaml"
+        self.file.write_text(text, encoding="utf-8")
+        self.store, self.port, self.tidied = MemoryStore(), FakePort(), 0
+        self.why: str | None = None
+        tools = Tools(
+            port=self.port,
+            clock=SYSTEM,
+            processes=Processes(source=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
+            platform=LINUX,
+            max_ports=32,
+            events=NoEvents,
+            sockets=lambda: [SocketRow(17, 4, b"\x0a\0\0\1", PORT, 77)],
+            guard=NoGuard,
+            available=lambda: self.why,
+            tidy=self.tidy,
+            interfaces=lambda: [(1, "lo")],
+        )
+        self.loop = Loop(load_config(self.file), self.store, tools, ConfigWatcher(self.file))
+
+    def tidy(self) -> None:
+        self.tidied += 1
+
+    def limit(self, **values: Any) -> None:
+        document = {"priority": None, "down_bps": None, "up_bps": None, "until_ns": None, "set_ns": 0}
+        self.store.set_state("override:app:bulk", document | values)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        found = self.store.get_state("limits")
+        assert isinstance(found, dict)
+        return found
+
+    def rounds_until(self, state: str) -> None:
+        def reached() -> bool:
+            self.loop.round()
+            return bool((self.store.get_state("part:enforcer") or {}).get("state") == state)
+
+        until(reached)
+
+    def events(self, kind: str) -> list[str]:
+        return [point.message for point in self.store.points if isinstance(point, Event) and point.kind == kind]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Any]:
+    made: list[Bench] = []
+
+    def bench(text: str = "mode: enforce\n") -> Bench:
+        made.append(Bench(tmp_path, text))
+        return made[-1]
+
+    yield bench
+    for one in made:
+        one.loop.close()
+
+
+def test_with_nobody_limited_nothing_is_open(make: Any) -> None:
+    bench = make()
+    bench.loop.round()
+    assert bench.port.log == []
+    assert bench.limits["state"] == "idle"
+
+
+def test_observing_decides_but_never_opens_a_handle(make: Any) -> None:
+    bench = make("mode: observe\n")
+    bench.limit(down_bps=1_000_000)
+    bench.loop.round()
+    assert bench.port.log == []
+    assert bench.limits["state"] == "observing"
+    assert bench.limits["apps"]["bulk"]["down_bps"] is None
+    assert "down at most 1.0 Mbit/s: set by hand" in bench.limits["apps"]["bulk"]["reasons"]
+
+
+def test_a_limit_set_by_hand_is_in_force_in_the_next_round_and_gone_after_it_is_lifted(make: Any) -> None:
+    bench = make()
+    bench.limit(down_bps=1_000_000)
+    bench.rounds_until("enforcing")
+    assert f"open udp and !loopback and (localPort == {PORT})" in bench.port.log
+    assert "open tcp and !loopback" in bench.port.log
+    assert bench.limits["apps"]["bulk"]["down_bps"] == 1_000_000
+    bench.store.delete_state("override:app:bulk")
+    bench.rounds_until("idle")
+    until(lambda: (bench.loop.round(), "close sender" in bench.port.log)[1])
+    rows = [point for point in bench.store.points if isinstance(point, AppLimit)]
+    assert (rows[0].active, rows[0].down_bps, rows[-1].active) == (1, 1_000_000, 0)
+    assert bench.events("limit")
+    assert bench.events("unlimit")
+
+
+def test_a_limit_with_an_end_ends(make: Any) -> None:
+    bench = make()
+    bench.limit(down_bps=1_000_000, until_ns=wall_ns() + 300_000_000)
+    bench.rounds_until("enforcing")
+    bench.rounds_until("idle")
+
+
+def test_pausing_closes_every_handle_at_once_and_resuming_opens_them(make: Any) -> None:
+    bench = make()
+    bench.limit(down_bps=1_000_000)
+    bench.rounds_until("enforcing")
+    bench.store.set_state("override:pause", {"until_ns": None, "set_ns": 0})
+    bench.loop.round()
+    assert bench.port.log[-1] == "close sender"
+    assert bench.limits["state"] == "paused"
+    assert bench.tidied
+    bench.store.delete_state("override:pause")
+    bench.rounds_until("enforcing")
+
+
+def test_a_dry_run_decides_and_reports_and_opens_nothing(make: Any) -> None:
+    bench = make("mode: dry_run\n")
+    bench.limit(up_bps=2_000_000)
+    bench.loop.round()
+    assert bench.port.log == []
+    assert bench.limits["apps"]["bulk"]["up_bps"] == 2_000_000
+    assert bench.events("dry_run") == ["would hold it to up 2.0 Mbit/s"]
+    assert not [point for point in bench.store.points if isinstance(point, AppLimit)]
+
+
+def test_a_failure_lets_go_says_why_and_is_tried_again_after_the_hold_off(make: Any) -> None:
+    bench = make("mode: enforce\nenforcer: {hold_off: 300ms}\n")
+    bench.limit(down_bps=1_000_000)
+    bench.rounds_until("enforcing")
+    bench.port.receivers["tcp and !loopback"].queue.put(RuntimeError("injected"))
+    bench.rounds_until("holding_off")
+    assert bench.port.log[-1] == "close sender"
+    assert "injected" in bench.events("let_go")[0]
+    assert "injected" in bench.limits["reason"]
+    assert bench.limits["apps"]["bulk"]["down_bps"] is None
+    bench.rounds_until("enforcing")
+
+
+def test_a_machine_that_cannot_divert_says_so_once_and_goes_on(make: Any) -> None:
+    bench = make()
+    bench.why = "not root: run it with sudo"
+    bench.limit(down_bps=1_000_000)
+    for _ in range(5):
+        bench.loop.round()
+    assert bench.limits["state"] == "holding_off"
+    assert bench.events("let_go") == ["packets cannot be diverted here: not root: run it with sudo"]
+    assert bench.port.log == []
+
+
+def test_a_good_edit_takes_effect_and_a_bad_one_keeps_the_old_settings(make: Any) -> None:
+    bench = make("mode: observe\n")
+    bench.limit(down_bps=1_000_000)
+    bench.loop.round()
+    bench.file.write_text("mode: enforce\n# longer\n", encoding="utf-8")
+    bench.rounds_until("enforcing")
+    bench.file.write_text("mode: enforce\napps: [{match: a, schedule: never}]\n", encoding="utf-8")
+    until(lambda: (bench.loop.round(), len(bench.events("config")) == 2)[1])
+    assert "apps[0].schedule" in bench.events("config")[-1]
+    assert bench.limits["state"] == "enforcing"
+
+
+def test_level_0_is_never_held_even_with_a_limit(make: Any) -> None:
+    bench = make()
+    bench.limit(priority=0, down_bps=1_000_000)
+    bench.loop.round()
+    assert bench.port.log == []
+    assert "level 0 is never limited" in " ".join(bench.limits["apps"]["bulk"]["reasons"])
+
+
+def test_a_store_that_cannot_be_written_leaves_the_limits_in_force(make: Any) -> None:
+    from qos.errors import StoreUnavailable
+
+    bench = make()
+    bench.limit(down_bps=1_000_000)
+    bench.rounds_until("enforcing")
+    bench.store.failure = StoreUnavailable("disk full")
+    for _ in range(3):
+        bench.loop.round()
+    bench.store.failure = None
+    assert "close sender" not in bench.port.log
+    bench.loop.round()
+
+
+def test_stopping_closes_everything_and_says_so(make: Any) -> None:
+    bench = make()
+    bench.limit(down_bps=1_000_000)
+    bench.rounds_until("enforcing")
+    bench.loop.close()
+    assert bench.port.log[-1] == "close sender"
+    assert bench.limits["state"] == "stopped"
+    assert bench.store.get_state("part:enforcer")["state"] == "stopped"
