@@ -101,7 +101,7 @@ class Lab:
             _ip("-n", self.namespace(where), "link", "set", "lo", "up")
         self._cable("host", f"{p}h0", f"{p}r0", "10.77.0", "fd77:0:")
         self._cable("peer", f"{p}p0", f"{p}r1", "10.77.1", "fd77:1:")
-        self.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        self._set(self.namespace("router"), "ipv4/ip_forward=1", "ipv6/conf/all/forwarding=1")
         if self.down_mbit is not None or self.up_mbit is not None:
             self.link(self.down_mbit, self.up_mbit, self.buffer_ms)
 
@@ -111,13 +111,8 @@ class Lab:
         ends = ((near_ns, near, 1, "1"), (far_ns, far, 254, "fe"))
         for ns, device, last4, last6 in ends:
             # No autoconfigured multicast chatter: the counters hold the test's traffic and nothing else.
-            self._exec(
-                ns,
-                "sysctl",
-                "-qw",
-                f"net.ipv6.conf.{device}.accept_dad=0",
-                f"net.ipv6.conf.{device}.mldv2_unsolicited_report_interval=0",
-            )
+            conf = f"ipv6/conf/{device}"
+            self._set(ns, f"{conf}/accept_dad=0", f"{conf}/mldv2_unsolicited_report_interval=0")
             _ip("-n", ns, "addr", "add", f"{net4}.{last4}/24", "dev", device)
             _ip("-n", ns, "-6", "addr", "add", f"{net6}:{last6}/64", "dev", device, "nodad")
             if not self.offloads:
@@ -141,6 +136,11 @@ class Lab:
             rate = f"{int(mbit * 1000)}kbit"
             shape = ("tbf", "rate", rate, "burst", "20kb", "limit", str(limit))
             self._exec(self.namespace("router"), "tc", "qdisc", "replace", "dev", device, "root", *shape)
+
+    def _set(self, namespace: str, *settings: str) -> None:
+        """Write ``path=value`` settings below ``/proc/sys/net``."""
+        write = 'for each; do echo "${each#*=}" >"/proc/sys/net/${each%%=*}"; done'
+        self._exec(namespace, "sh", "-ec", write, "sh", *settings)
 
     def _exec(self, namespace: str, *command: str, check: bool = True) -> None:
         done = subprocess.run(

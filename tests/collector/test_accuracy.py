@@ -88,7 +88,8 @@ class Session:
 
     def __init__(self, lab: Lab, backend: str, folder: Path) -> None:
         self._lab, self._backend, self._folder = lab, backend, folder
-        home = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR") or ""}
+        libraries = f"{sys.base_prefix}/lib:{sysconfig.get_config_var('LIBDIR') or ''}"
+        home = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": libraries}
         self._env = {**os.environ, **home}
         self._first = folder / "interpreter"
         shutil.copy2(os.path.realpath(sys.executable), self._first)
