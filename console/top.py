@@ -120,6 +120,8 @@ class TopApp(App[None]):
         self.query_one("#head", Static).update(Text("\n".join(self._head(live))))
         if live is not None:
             self.table.show(live, self._by, self.snapshot.priority)
+        else:
+            self.table.empty()
         self._tell_chosen()
 
     def _head(self, live: Live | None) -> list[str]:

@@ -67,6 +67,11 @@ class AppTable(DataTable[Text]):
             self._paint(index, cells, dim=index >= len(self._shown) or self._shown[index].background)
         self._follow()
 
+    def empty(self) -> None:
+        """Nobody measures: old numbers are not the present."""
+        self.clear()
+        self._shown, self._painted = [], []
+
     def _paint(self, index: int, cells: tuple[str, ...], *, dim: bool) -> None:
         key = (*cells, str(dim))
         if index < len(self._painted) and self._painted[index] == key:

@@ -207,11 +207,17 @@ async def test_r_writes_the_report_or_says_why_not(data: Path, monkeypatch: pyte
 
 async def test_it_is_said_when_the_collector_stops(data: Path) -> None:
     app = window(data)
-    async with app.run_test(size=(80, 24)):
+    async with app.run_test(size=(80, 24)) as pilot:
         with SqliteStore(data / "autoqos.db") as store:
             store.set_state("live", live_document(time.time_ns() - 60 * S))
         await app.repaint()
         assert "no collector is running" in text(app, "head")
+        assert names(app) == []
+        await pilot.press("5")
+        assert kept(data, "override:app:steam") is None
+        show(data)
+        await app.repaint()
+        assert len(names(app)) == 4
 
 
 async def test_thousands_of_processes_are_shown_with_the_number_of_those_that_are_not(data: Path) -> None:
