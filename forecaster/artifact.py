@@ -84,7 +84,7 @@ def save(folder: Path, served: Served) -> None:
 def load(path: Path) -> Served | None:
     """The served model, or None when there is none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files if name != "document"}
             document = json.loads(str(data["document"]))
         if document["version"] != VERSION:
