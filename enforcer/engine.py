@@ -121,7 +121,7 @@ class Engine:
                 return
             now_ns = self._clock.monotonic_ns()
             if owners is not None:
-                self._lanes.set_owners(owners)
+                self._lanes.set_owners(now_ns, owners)
             self._send(self._lanes.set_rates(now_ns, rates))
             self._rearm(now_ns)
 
@@ -129,7 +129,7 @@ class Engine:
         """A new flow's port, as soon as it is known."""
         with self._gate:
             if not self._released:
-                self._lanes.adopt(protocol, port, app)
+                self._lanes.adopt(self._clock.monotonic_ns(), protocol, port, app)
 
     def tally(self) -> dict[str, dict[Direction, Tally]]:
         """How every lane does."""

@@ -2,6 +2,9 @@
 
 An application under a limit has a lane: a shaper per limited direction. A packet finds its lane by protocol and local
 port; everybody else's packets, and everything that is no IP packet, come straight back in the order they came.
+
+On a fast path a new flow's first packets can come before anybody has said whose it is. They pass, and are remembered by
+port: whoever turns out to be behind it is charged for them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +19,7 @@ from enforcer.shaper import Shaper
 from qos.divert import RawPacket
 from qos.packet import parse
 
+MAX_STRANGERS: Final = 4_096
 MAX_HELD_BYTES: Final = 32_000_000
 """All lanes together."""
 
@@ -57,6 +61,7 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
         self._owners: dict[tuple[int, int], str] = {}
         self._ports: dict[tuple[int, int], _Lane] = {}
+        self._strangers: dict[tuple[int, int], list[int]] = {}
         self._seen = 0
         self._foreign = 0
 
@@ -98,17 +103,39 @@ class Lanes:
         shaper.set_rate(now_ns, rate_bps)
         return shaper
 
-    def set_owners(self, owners: Mapping[tuple[int, int], str]) -> None:
+    def set_owners(self, now_ns: int, owners: Mapping[tuple[int, int], str]) -> None:
         """Who is behind each (protocol number, local port). Ports of the unlimited may be in it."""
         self._owners = dict(owners)
         self._index()
+        for port in [port for port in self._strangers if port in owners]:
+            self._charge(now_ns, port)
 
-    def adopt(self, protocol: int, port: int, app: str) -> None:
+    def adopt(self, now_ns: int, protocol: int, port: int, app: str) -> None:
         """One more port, learned between two ``set_owners``."""
         self._owners[protocol, port] = app
         lane = self._lanes.get(app)
         if lane is not None:
             self._ports[protocol, port] = lane
+        self._charge(now_ns, (protocol, port))
+
+    def _charge(self, now_ns: int, port: tuple[int, int]) -> None:
+        down, up = self._strangers.pop(port, (0, 0))
+        lane = self._ports.get(port)
+        if lane is not None:
+            for shaper, size in ((lane.down, down), (lane.up, up)):
+                if shaper is not None and size:
+                    shaper.charge(now_ns, size)
+
+    def _meet(self, port: tuple[int, int], size: int, *, outbound: bool) -> None:
+        """Remember what passed of a flow that nobody has claimed yet."""
+        if port in self._owners or not port[1]:
+            return
+        met = self._strangers.get(port)
+        if met is None:
+            while len(self._strangers) >= MAX_STRANGERS:
+                del self._strangers[next(iter(self._strangers))]
+            met = self._strangers[port] = [0, 0]
+        met[outbound] += size
 
     def _index(self) -> None:
         lanes = self._lanes
@@ -124,8 +151,10 @@ class Lanes:
             headers = parse(packet.data)
             lane = None
             if headers is not None:
-                port = headers.source_port if packet.outbound else headers.destination_port
-                lane = ports.get((headers.protocol, port))
+                port = (headers.protocol, headers.source_port if packet.outbound else headers.destination_port)
+                lane = ports.get(port)
+                if lane is None:
+                    self._meet(port, headers.length, outbound=packet.outbound)
             shaper = None if lane is None else lane.up if packet.outbound else lane.down
             if shaper is None or headers is None:
                 self._foreign += lane is None

@@ -29,6 +29,7 @@ _HOLD_NS: Final = 500_000_000
 _AGE_NS: Final = _NS_PER_S
 """Older data is discarded (after sleep and resume nothing is replayed), unless the rate is so low that a full queue
 is older."""
+_PAST_NS: Final = 2 * _NS_PER_S
 _DELAYED_NS: Final = 1_000_000
 TICK_NS: Final = 20_000_000
 """The bucket's burst covers a wake-up that is so late."""
@@ -155,6 +156,11 @@ class Shaper:
         if self._inbound and self._waste.ready(now_ns):
             self._waste.charge(parcel.size_bytes)
             self._bucket.charge(parcel.size_bytes)
+
+    def charge(self, now_ns: int, size_bytes: int) -> None:
+        """Bytes of the application that passed elsewhere: paid off by waiting, at most ``_PAST_NS`` of it."""
+        room = self._bucket.rate_bps * _PAST_NS // (8 * _NS_PER_S) - self._bucket.debt_bytes(now_ns)
+        self._bucket.charge(max(0, min(size_bytes, room)))
 
     def shed(self, now_ns: int, most_bytes: int) -> None:
         """Drop from the fattest flows until at most ``most_bytes`` wait: memory is short."""

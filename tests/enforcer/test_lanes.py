@@ -11,7 +11,7 @@ MS = 10**6
 def lanes(**rates: Rates) -> Lanes:
     made = Lanes()
     made.set_rates(0, rates)
-    made.set_owners({(TCP, 1000): "bulk", (UDP, 1000): "bulk", (TCP, 2000): "call"})
+    made.set_owners(0, {(TCP, 1000): "bulk", (UDP, 1000): "bulk", (TCP, 2000): "call"})
     return made
 
 
@@ -50,9 +50,9 @@ def test_one_direction_lifted_leaves_the_other() -> None:
 
 def test_a_flow_adopted_between_two_rounds_is_held_at_once() -> None:
     made = lanes(bulk=Rates(64_000, None))
-    made.adopt(TCP, 3000, "bulk")
+    made.adopt(0, TCP, 3000, "bulk")
     assert len(made.take(0, [raw(tcp(3000), 0)] * 20)) < 5
-    made.adopt(TCP, 4000, "call")
+    made.adopt(0, TCP, 4000, "call")
     assert len(made.take(0, [raw(tcp(4000), 0)] * 20)) == 20
 
 
@@ -77,7 +77,7 @@ def test_a_fin_does_not_overtake_its_flow() -> None:
 def test_memory_is_bounded_over_all_lanes() -> None:
     made = Lanes()
     made.set_rates(0, {str(i): Rates(1_000_000_000, None) for i in range(20)})
-    made.set_owners({(UDP, 1000 + i): str(i) for i in range(20)})
+    made.set_owners(0, {(UDP, 1000 + i): str(i) for i in range(20)})
     for i in range(20):
         made.take(0, [raw(udp(1000 + i, 60_000), 0)] * 100)
     held = sum(side["down"].backlog_bytes for side in made.tally(0).values())
@@ -88,3 +88,27 @@ def test_the_longest_wait_counts_packets_that_wait_still() -> None:
     made = lanes(bulk=Rates(64_000, None))
     made.take(0, [raw(tcp(1000), 0)] * 10)
     assert made.tally(100 * MS)["bulk"]["down"].worst_wait_ns == 100 * MS
+
+
+def test_what_passed_before_anybody_knew_whose_it_is_gets_charged() -> None:
+    made = lanes(bulk=Rates(800_000, None))
+    early = [raw(tcp(3000, 1460), 0)] * 20
+    assert made.take(0, early) == early
+    made.adopt(0, TCP, 3000, "bulk")
+    assert made.take(0, [raw(tcp(3000, 1460), 0)]) == []
+    then = made.next_at(0)
+    assert then is not None
+    assert 250 * MS < then < 310 * MS  # 30,000 bytes less the burst, at 100,000 bytes a second
+    assert made.take(0, [raw(tcp(4000, 1460), 0)] * 20)
+    made.set_owners(0, {(TCP, 3000): "bulk", (TCP, 4000): "call"})
+    assert made.next_at(0) == then
+
+
+def test_a_long_unknown_past_is_forgiven_beyond_two_seconds() -> None:
+    made = lanes(bulk=Rates(800_000, None))
+    made.take(0, [raw(tcp(3000, 1460), 0)] * 5000)
+    made.adopt(0, TCP, 3000, "bulk")
+    made.take(0, [raw(tcp(3000, 1460), 0)])
+    then = made.next_at(0)
+    assert then is not None
+    assert then <= 2 * S + MS
