@@ -78,6 +78,8 @@ class FlowTable:
     def __init__(self) -> None:
         self._claims: dict[Key, dict[object, _Claim]] = {}
         self._tombstones: dict[Key, _Tombstone] = {}
+        self.contested = False
+        """An event named another owner than the last snapshot: a child may have inherited the socket. Look again."""
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -99,6 +101,8 @@ class FlowTable:
                 del self._tombstones[key]
         name = (event.endpoint, remote) if event.kind == "established" else event.endpoint
         held = self._claims.setdefault(key, {})
+        if any(not claim.event and claim.pid != event.pid for claim in held.values()):
+            self.contested = True
         known = held.get(name)
         seen_ns = event.timestamp_ns if known is None else max(known.seen_ns, event.timestamp_ns)
         held[name] = _Claim(event.pid, seen_ns, True, event.endpoint, remote)
@@ -130,6 +134,7 @@ class FlowTable:
     def seed(self, rows: Iterable[SocketRow], taken_ns: int) -> None:
         """Merge a snapshot of the socket table; ``taken_ns`` is when its reading began. Snapshots come in order."""
         shown: dict[Key, set[int]] = {}
+        self.contested = False
         for row in rows:
             if row.pid in NOBODY or not row.local_port:
                 continue

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from time import sleep
+from time import sleep, thread_time_ns
 from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Sample
@@ -41,7 +41,7 @@ _SWITCH_S: Final = 0.0005
 _SNAPSHOT_NS: Final = 15 * 10**9
 """A snapshot at least so often: it ends what closed unseen."""
 _SNAPSHOT_SHARE: Final = 20
-"""A snapshot that took t waits 20 t before the next: at most 5 % of a core."""
+"""A snapshot that cost t of CPU waits 20 t before the next: at most 5 % of a core."""
 _LOOKS_NS: Final = (0, 500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
 """When the table is read after a process was born that holds somebody's socket."""
 _LATE_NS: Final = 1_000_000_000
@@ -196,7 +196,8 @@ class DivertCapture:
             self._looks = [now_ns + wait_ns for wait_ns in _LOOKS_NS]
         since_ns = now_ns - self._snapshot_ns
         rested = since_ns >= self._snapshot_wait_ns
-        if rested and (since_ns >= _SNAPSHOT_NS or (self._looks and self._looks[0] <= now_ns)):
+        due = since_ns >= _SNAPSHOT_NS or self._table.contested or (self._looks and self._looks[0] <= now_ns)
+        if rested and due:
             self._snapshot(now_ns)
             rested = False
         with self._table_lock:
@@ -209,13 +210,14 @@ class DivertCapture:
         return tuple(deltas)
 
     def _snapshot(self, now_ns: int) -> None:
+        spent_ns = thread_time_ns()
         try:
             rows = sockets()
         except OSError as error:
             self._note(f"the socket table cannot be read ({error.strerror}): older connections go unattributed")
             rows = []
         self._snapshot_ns = now_ns
-        self._snapshot_wait_ns = _SNAPSHOT_SHARE * (clock.monotonic_ns() - now_ns)
+        self._snapshot_wait_ns = _SNAPSHOT_SHARE * (thread_time_ns() - spent_ns)
         self._looks = [at_ns for at_ns in self._looks if at_ns > now_ns]
         with self._table_lock:
             self._table.seed(rows, now_ns)

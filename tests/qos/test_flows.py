@@ -97,6 +97,18 @@ def test_a_child_that_kept_the_socket_gets_it_once_its_parent_let_go() -> None:
     assert table.owner(KEY) == Holder(8)
 
 
+def test_an_event_that_contradicts_the_last_snapshot_asks_for_another() -> None:
+    """A datagram socket is reported with its creator at its first packet, which the heir sends."""
+    table = FlowTable()
+    table.seed([row(8, peer=PEER)], 100)
+    assert not table.contested
+    table.apply(event("established", 7, 150))
+    assert table.contested
+    table.seed([row(8, peer=PEER)], 200)
+    assert not table.contested
+    assert owner(table) == 8
+
+
 def test_two_absences_end_what_closed_unseen() -> None:
     table = FlowTable()
     table.apply(event("established", 7, 100))
