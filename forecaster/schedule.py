@@ -148,10 +148,6 @@ class _Beat:
         self._last = (now_ns, state)
         document = {"pid": os.getpid(), "time_ns": clock.wall_ns(), "state": state, "detail": detail}
         document |= {f"job_{key}": value for key, value in extra.items()}
-        try:
-            write_json(self._file, document)
-        except OSError as error:
-            log.warning("%s: cannot be written: %s", self._file, error.strerror)
         if self._store is not None and self._store.exists():
             from qos.store.sqlite import SqliteStore
 
@@ -160,6 +156,10 @@ class _Beat:
                     store.set_state("part:forecaster", document)
             except (StoreUnavailable, StoreRejected) as error:
                 log.warning("the heartbeat could not be written: %s", error)
+        try:
+            write_json(self._file, document)
+        except OSError as error:
+            log.warning("%s: cannot be written: %s", self._file, error.strerror)
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -5,6 +5,7 @@ lower priority, so that training never takes the machine from its owner. A kille
 TrainingError; the caller serves a baseline.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -129,7 +130,7 @@ class Trainer:
             if "done" in message:
                 return Path(message["done"])
         code = self._process.wait()
-        self._process = None
+        self._end()
         raise TrainingError(f"the training process ended with status {code}")
 
     def _end(self) -> None:
@@ -138,7 +139,8 @@ class Trainer:
             return
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.close()
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # flushes into a pipe that may be gone
         try:
             process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from forecaster import schedule
+from forecaster.health import problem
 from forecaster.schedule import HEARTBEAT, Job, next_job, run
 from qos.config import parse_config
 from qos.store.sqlite import SqliteStore
@@ -113,3 +114,21 @@ def test_a_round_that_fails_is_survived(tmp_path: Path) -> None:
         stop.set()
         thread.join(30)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"time_ns": 1000000000000, "state": "waiting"}', None),
+        ('{"time_ns": 1000000000000, "state": "stopped"}', "has stopped"),
+        ('{"time_ns": 700000000000, "state": "training"}', "no heartbeat for 300 s"),
+        ("{", "heartbeat.json"),
+        (None, "No such file"),
+    ],
+)
+def test_health_is_a_fresh_heartbeat(text: str | None, words: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / HEARTBEAT).parent.mkdir()
+        (tmp_path / HEARTBEAT).write_text(text)
+    found = problem(tmp_path, 1000 * S)
+    assert (found is None) if words is None else (found is not None and words in found)

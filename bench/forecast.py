@@ -1,0 +1,313 @@
+"""Every forecasting model on real and synthetic traffic in one run, and what a round and a served forecast cost. JSON.
+
+    uv run python bench/forecast.py [--data ../shared/data] [--store DIR] [--part accuracy|cost|all] [--quick]
+
+``accuracy``: the real series under ``--data`` (numenta/NAB, see its README; left out with a note when absent),
+synthetic traffic with daily and weekly seasons and bursts, and with ``--store`` the bandwidth of a store of one's own.
+Per series every model's MAE, WQL, coverage, and ``held_out``: the model that the rule chooses on the first three folds,
+scored on the last two, which it has not seen. ``cost``: a whole round over ten series of 4,000 points (seconds, peak
+memory of both processes), and one forecast served from disk in a process without TensorFlow.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from forecaster.backtest import Evaluation, evaluate  # noqa: E402 - after the path
+from forecaster.frames import Frame, regular  # noqa: E402
+from forecaster.metrics import pinball  # noqa: E402
+from forecaster.models import NAMES, candidates  # noqa: E402
+from forecaster.plan import plan  # noqa: E402
+from forecaster.selection import Standing, choose  # noqa: E402
+from forecaster.trainer import Trainer, unavailable  # noqa: E402
+from qos.clock import SYSTEM  # noqa: E402
+from qos.points import AppTraffic, HostTraffic, Probe  # noqa: E402
+
+S = 10**9
+START = 1_700_438_400  # Monday 2023-11-20T00:00:00Z
+
+
+def synthetic(kind: str, rows: int, step_s: int, seed: int) -> np.ndarray:
+    """Traffic in bit/s: a daily pattern, quieter weekends, noise that remembers; ``bursts`` adds downloads."""
+    rng = np.random.default_rng(seed)
+    seconds = START + np.arange(rows) * step_s
+    day, week = (seconds % 86400) / 86400, ((seconds + 3 * 86400) % 604800) / 604800
+    shape = 1.25 + np.sin(2 * np.pi * (day - 0.35)) + 0.3 * np.sin(4 * np.pi * day)
+    level = 20e6 * np.maximum(shape, 0.05) * np.where(week >= 5 / 7, 0.6, 1.0)
+    memory = np.zeros(rows)
+    for k in range(1, rows):
+        memory[k] = 0.9 * memory[k - 1] + rng.normal() * 0.12
+    traffic = level * np.exp(memory)
+    if kind == "bursts":
+        at = 0
+        while (at := at + 1 + int(rng.exponential(120))) < rows:
+            traffic[at : at + 1 + int(rng.exponential(8))] += rng.uniform(30e6, 90e6)
+    if kind == "noise":
+        traffic = 20e6 * rng.lognormal(0, 0.5, rows)
+    return traffic
+
+
+def frame_of(values: np.ndarray, step_s: int) -> Frame:
+    return regular((START + np.arange(values.size) * step_s) * S, [values], ["down"], step_s * S, minimum=0)
+
+
+def nab(path: Path) -> Frame:
+    """Bytes per five minutes as bit/s."""
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    times = [int(datetime.fromisoformat(row[0]).replace(tzinfo=UTC).timestamp()) * S for row in rows]
+    return regular(times, [[float(row[1]) * 8 / 300 for row in rows]], ["down"], 300 * S, minimum=0)
+
+
+def all_frames(data: Path, store: Path | None, quick: bool) -> tuple[dict[str, Frame], list[str]]:
+    notes = []
+    files = sorted(data.glob("nab_*.csv")) if data.is_dir() else []
+    if not files:
+        notes.append(f"no real series: {data} holds no nab_*.csv")
+    frames = {path.stem: nab(path) for path in files}
+    rows = 2000 if quick else 4000
+    frames["daily_5m"] = frame_of(synthetic("seasons", rows, 300, 0), 300)
+    frames["bursts_5m"] = frame_of(synthetic("bursts", rows, 300, 1), 300)
+    frames["weekly_1h"] = frame_of(synthetic("seasons", 2000, 3600, 2), 3600)
+    frames["noise_5m"] = frame_of(synthetic("noise", rows, 300, 3), 300)
+    if store is not None:
+        frames |= own(store, notes)
+    return frames, notes
+
+
+def own(store: Path, notes: list[str]) -> dict[str, Frame]:
+    from forecaster.series import HostFrames, Series, choose_grid, hosts
+    from qos.store.sqlite import SqliteStore
+
+    found = {}
+    with SqliteStore(store / "autoqos.db", read_only=True) as reader:
+        now = SYSTEM.wall_ns()
+        for host in hosts(reader, 0, now):
+            grid = choose_grid(reader, host, now, interval_ns=S, min_history=120)
+            frames = HostFrames(reader, host, grid, now)
+            for name in ("host_down", "host_up"):
+                frame = frames.frame(Series(host, name))
+                if frame.rows < 120:
+                    notes.append(f"{host} {name}: {frame.rows} steps are too few")
+                else:
+                    found[f"own_{host}_{name}"] = frame
+    return found
+
+
+def accuracy(frame: Frame, trainer: Trainer | None, why: str, lstm_every: int) -> dict[str, Any]:
+    planned = plan(frame, horizon=12, sequence=48, folds=5, seed=7)
+    chosen, missing = candidates(NAMES, planned.task, trainer, why, lstm_every=lstm_every, hybrid_every=3)
+    found = evaluate(frame, planned.task, planned.folds, chosen, left_out=missing, clock=SYSTEM)
+    naive = min(found.tracks[name].score.mae for name in ("naive", "seasonal_naive") if name in found.tracks)
+    served = found.tracks[found.choice.model].score
+    return {
+        "rows": frame.rows,
+        "seasons": list(planned.task.seasons),
+        "models": {
+            name: {
+                "mae": track.score.mae,
+                "skill": found.skill(name),
+                "ratio_interval": track.ratio_interval,
+                "r2": track.score.r2,
+                "mase": track.score.mase,
+                "wql": track.score.wql,
+                "coverage": track.score.coverage,
+                "train_seconds": round(track.train_seconds, 2),
+            }
+            for name, track in found.tracks.items()
+        },
+        "left_out": dict(found.left_out),
+        "served": found.choice.model,
+        "reason": found.choice.reason,
+        "served_mae_over_best_naive": served.mae / naive if naive else None,
+        "served_coverage": served.coverage,
+        "held_out": held_out(found),
+    }
+
+
+def held_out(found: Evaluation) -> dict[str, Any]:
+    """Chosen on the first three folds, scored on the last two: what a choice is worth on data that it has not seen."""
+    first = 3
+    standings = {}
+    for name, track in found.tracks.items():
+        early = track.fold_loss[:first]
+        standings[name] = Standing(float(np.mean(track.fold_mae[:first])), float(np.mean(early)), early, {})
+    model = choose(standings).model
+    later = {name: float(np.mean(track.fold_mae[first:])) for name, track in found.tracks.items()}
+    naive = min(later[name] for name in ("naive", "seasonal_naive") if name in later)
+    origins = found.origins >= found.folds[first + 1].cut - 1
+    loss = {
+        name: float(np.nanmean(pinball(found.actual, track.banded)[origins])) for name, track in found.tracks.items()
+    }
+    return {
+        "served": model,
+        "mae_over_best_naive": later[model] / naive if naive else None,
+        "loss_over_naive": loss[model] / loss["naive"] if loss["naive"] else None,
+    }
+
+
+def cost(rows: int) -> dict[str, Any]:
+    """Ten series: bandwidth down and up, latency of two targets, loss of one, five applications."""
+    from qos.store.sqlite import SqliteStore
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, rows)
+        config = folder / "config.yaml"
+        config.write_text("forecast: {grid: 5m}\n")
+        series = ["host_down", "host_up", "latency:1.1.1.1", "latency:8.8.8.8", "loss:8.8.8.8"]
+        series += [f"app:app{k}" for k in range(5)]
+        command = [sys.executable, "-m", "console", "forecast", "--once", "--data", name, "--config", str(config)]
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [*command, "--series", ",".join(series)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        peak = [0]
+        watcher = threading.Thread(target=watch, args=(process.pid, peak))
+        watcher.start()
+        out, _ = process.communicate()
+        seconds = time.monotonic() - began
+        watcher.join()
+        with SqliteStore(folder / "autoqos.db", read_only=True) as store:
+            served = store.read("forecast", ["value"], aggregate="count", by=["series"])
+        return {
+            "series": len(served["series"]),
+            "points_per_series": rows,
+            "seconds": round(seconds, 1),
+            "peak_rss_bytes_both_processes": peak[0],
+            "status": process.returncode,
+            "table": out.splitlines(),
+            "serve": serve(folder / "forecast"),
+            "load_average": os.getloadavg(),
+        }
+
+
+def fill(folder: Path, rows: int) -> None:
+    from qos.store.sqlite import SqliteStore
+
+    end = SYSTEM.wall_ns() // (300 * S)
+    columns = [
+        synthetic(kind, rows, 300, seed)
+        for seed, kind in enumerate(("seasons", "bursts", "seasons", "bursts", "noise"))
+    ]
+    rng = np.random.default_rng(0)
+    with SqliteStore(folder / "autoqos.db") as store:
+        points: list[Any] = []
+        for k in range(rows):
+            at = (end - rows + k) * 300 * S
+            down, up = int(columns[0][k] * 37.5), int(columns[1][k] * 3.75)
+            points.append(
+                HostTraffic(
+                    time_ns=at, host="bench", iface="eth0", rx_bytes=down, tx_bytes=up, rx_drops=0, tx_drops=0,
+                    rx_errors=0, tx_errors=0, unattributed_rx_bytes=0, unattributed_tx_bytes=0,
+                )
+            )  # fmt: skip
+            for target, base in (("1.1.1.1", 12.0), ("8.8.8.8", 20.0)):
+                rtt = base + columns[0][k] / 4e6 + float(rng.exponential())
+                loss = float(rng.random() < 0.05) * 0.1
+                points.append(
+                    Probe(
+                        time_ns=at,
+                        host="bench",
+                        target=target,
+                        ok=1,
+                        rtt_ms=rtt,
+                        loss_ratio=loss,
+                        sent=300,
+                        received=300,
+                    )
+                )
+            for app, column in enumerate(columns):
+                rx = int(column[k] * 37.5 / (app + 2))
+                points.append(
+                    AppTraffic(
+                        time_ns=at, host="bench", app=f"app{app}", rx_bytes=rx, tx_bytes=0, rx_packets=1, tx_packets=1,
+                        flows=1, processes=1, priority=3,
+                    )
+                )  # fmt: skip
+        store.write(points)
+
+
+def watch(pid: int, peak: list[int]) -> None:
+    """The largest resident memory of a process and its children together."""
+    while True:
+        try:
+            parent = psutil.Process(pid)
+            if parent.status() == psutil.STATUS_ZOMBIE:
+                return
+            total = sum(p.memory_info().rss for p in (parent, *parent.children(recursive=True)))
+        except psutil.Error:
+            return
+        peak[0] = max(peak[0], total)
+        time.sleep(0.2)
+
+
+SERVE = """
+import json, sys, time
+from pathlib import Path
+import numpy as np
+from forecaster import artifact, serve
+from forecaster.frames import Frame
+times, models = {}, {}
+for path in sorted(Path(sys.argv[1]).glob("*.npz")):
+    model = artifact.load(path)
+    rows = serve.rows_needed(model.task)
+    values = np.abs(np.random.default_rng(0).normal(100, 20, (rows, 5)))
+    frame = Frame(model.trained_ns - rows * model.task.step_ns, model.task.step_ns, tuple("abcde"), values)
+    spent = []
+    for _ in range(50):
+        began = time.perf_counter()
+        serve.predict(model, frame)
+        spent.append((time.perf_counter() - began) * 1000)
+    models[model.series] = model.model
+    times[model.series] = round(float(np.median(spent)), 3)
+print(json.dumps({"median_ms": times, "model": models, "tensorflow_loaded": "tensorflow" in sys.modules}))
+"""
+
+
+def serve(folder: Path) -> Any:
+    """Milliseconds per forecast in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", SERVE, str(folder)], cwd=ROOT, capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--store", type=Path, help="a data directory of one's own")
+    parser.add_argument("--part", choices=("accuracy", "cost", "all"), default="all")
+    parser.add_argument("--only", help="names of series, comma-separated")
+    parser.add_argument("--quick", action="store_true", help="half the points")
+    given = parser.parse_args()
+    result: dict[str, Any] = {"cpus": os.cpu_count(), "python": sys.version.split()[0]}
+    if given.part in ("accuracy", "all"):
+        frames, notes = all_frames(given.data, given.store, given.quick)
+        why = unavailable()
+        series = {}
+        with Trainer() as trainer:
+            for name, frame in frames.items():
+                if given.only is None or name in given.only.split(","):
+                    series[name] = accuracy(frame, None if why else trainer, why or "", lstm_every=6)
+        result |= {"notes": notes, "series": series}
+    if given.part in ("cost", "all"):
+        result["round"] = cost(1000 if given.quick else 4000)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
