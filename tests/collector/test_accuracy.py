@@ -67,7 +67,11 @@ def _cases() -> list[Case]:
 
 CASES: Final = _cases()
 UNREACHABLE: Final[dict[tuple[str, str], str]] = {}
-"""What a backend cannot know, by (backend, case), and why."""
+"""What a backend cannot know, by (backend, case), and why: none of the cases is beyond either backend.
+
+Just outside of them: a UDP socket that is handed over before its first packet. ``divert`` learns of it by an event that
+names the creator, and finds the heir at its next look at the processes: what moves until then is the parent's.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
     APP move tcp|udp ADDRESS sent|received BYTES [COUNT [PAUSE_MS]]   COUNT connections, or one for ever when COUNT is 0
     APP hold ...like move            connect, move 2 kB, say "ready", wait for a line, then move BYTES over the same
-    APP bequeath CHILD ...like move  connect, hand the socket to the program CHILD and let go of it
+    APP bequeath CHILD ...like move  connect, move 2 kB, hand the socket to the program CHILD and let go of it
     APP inherit FD ...like move      use that socket
     APP serve                        say "ready", serve until standard input ends
     APP run                          read JSON lines {"argv": [...], "times": n}, run them one after the other, answer
@@ -77,6 +77,7 @@ def hold(protocol: str, address: str, direction: str, size: str, count: str = "1
 
 def bequeath(child: str, protocol: str, address: str, direction: str, *rest: str) -> None:
     link = connect(protocol, address, direction)
+    transfer(link, direction, 2000, 0)
     link.set_inheritable(True)
     pid = os.fork()
     if pid == 0:
