@@ -16,7 +16,7 @@ from forecaster.report import number
 
 COLOURS: Final = {
     "actual": "#000000",
-    "naive": "#999999",
+    "naive": "#7F7F7F",
     "seasonal_naive": "#E69F00",
     "ets": "#56B4E9",
     "ridge": "#009E73",
@@ -75,7 +75,8 @@ def draw_targets(folder: Path, found: Mapping[str, Evaluation]) -> Path | None:
         for y, s, v, r in zip(at, series, skills, ratios, strict=True):
             if v is not None:
                 serves = "  serves" if found[s].choice.model == model else ""
-                axes.text(r + 0.01, y, f"{1 - v:.2f}{serves}", va="center", fontsize=9)
+                white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+                axes.text(r + 0.01, y, f"{1 - v:.2f}{serves}", va="center", fontsize=9, bbox=white)
     axes.axvline(1, color=COLOURS["actual"], linewidth=1)
     axes.set_yticks(np.arange(len(series)), series, fontsize=11)
     axes.invert_yaxis()
@@ -122,6 +123,7 @@ def _training(figure: Any, name: str, frame: Frame, evaluation: Evaluation) -> b
         best = int(np.argmin(held))
         axes.plot(epochs[best], held[best], "o", color=COLOURS["actual"], label=f"kept: epoch {best + 1}")
         axes.set_xlabel("epoch", fontsize=11)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         _finish(axes, f"{name}: {model}", "loss (mean squared error)" if model == "lstm" else "loss (quantile loss)")
         axes.legend(frameon=False, fontsize=10)
     return True
@@ -209,6 +211,8 @@ def _skill(figure: Any, name: str, frame: Frame, evaluation: Evaluation) -> bool
         lowest = min(lowest, float(np.nanmin(skill)))
         serves = model == evaluation.choice.model
         label = f"{model} (serves)" if serves else model
+        if np.nanmax(skill) < -60:
+            label += " (off the scale)"
         axes.plot(
             steps, skill, marker="o", markersize=4, linewidth=2.4 if serves else 1.3, color=COLOURS[model], label=label
         )

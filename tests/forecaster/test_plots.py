@@ -1,0 +1,46 @@
+"""Six plots, 1200 pixels wide, also of series that have little to show."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecaster.backtest import Evaluation, evaluate
+from forecaster.frames import Frame
+from forecaster.lstm import Lstm
+from forecaster.models import candidates
+from forecaster.plan import plan
+from forecaster.plots import draw_all, draw_targets
+from qos.clock import SYSTEM
+from tests.forecaster.samples import frame_of, seasonal
+
+
+def evaluated(values: np.ndarray) -> tuple[Frame, Evaluation]:
+    frame = frame_of(values)
+    planned = plan(frame, horizon=6, sequence=24, folds=3, seed=7)
+    chosen, missing = candidates(("naive", "seasonal_naive", "ridge"), planned.task, None, "")
+    return frame, evaluate(frame, planned.task, planned.folds, chosen, left_out=missing, clock=SYSTEM)
+
+
+def width(path: Path) -> int:
+    return int.from_bytes(path.read_bytes()[16:20], "big")
+
+
+def test_every_plot_is_drawn_and_1200_pixels_wide(tmp_path: Path) -> None:
+    frame, found = evaluated(np.stack([seasonal(400), seasonal(400, seed=1)], axis=1))
+    task = found.task
+    history = Lstm(task, 10, np.zeros(1), np.ones(1), (0,), {}, (0.5, 0.3, 0.2), (0.6, 0.4, 0.45))
+    found = replace(found, tracks={**found.tracks, "lstm": replace(found.tracks["ridge"], first_fitted=history)})
+    drawn = [*draw_all(tmp_path, "app:a/b", frame, found), draw_targets(tmp_path, {"one": found, "two": found})]
+    names = [path.name for path in drawn if path is not None]
+    kinds = ("prediction", "training", "errors", "correlation", "skill")
+    assert names == [*(f"app_a_b-{kind}.png" for kind in kinds), "targets.png"]
+    assert {width(path) for path in drawn if path is not None} == {1200}
+
+
+@pytest.mark.parametrize("values", [np.full(300, 5.0), np.zeros(300)])
+def test_a_constant_series_leaves_out_what_says_nothing(values: np.ndarray, tmp_path: Path) -> None:
+    frame, found = evaluated(values)
+    assert [path.name for path in draw_all(tmp_path, "x", frame, found)] == ["x-prediction.png", "x-errors.png"]
+    assert draw_targets(tmp_path, {"x": found}) is None
