@@ -42,7 +42,9 @@ def open_store(
         settings = influx_settings(config)
         if settings is None:
             raise ConfigError("--from influxdb: no influxdb in the settings: add url, org and bucket to config.yaml")
-        with InfluxStore.open(settings, load_secrets(config_path).influx_token) as remote:
+        secrets = load_secrets(config_path)
+        token = secrets.influx_read_token if read_only else secrets.influx_token
+        with InfluxStore.open(settings, token) as remote:
             yield remote
         return
     from qos.store.sqlite import SqliteStore

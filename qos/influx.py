@@ -123,6 +123,12 @@ class InfluxClient:
             raise raised(self.address, _no_answer(error)) from None
         except ValueError:
             raise StoreUnavailable(f"{self.address}: /query answers with something that is not JSON") from None
+        if "database not found" in answer.data.decode(errors="replace"):
+            # What 2.x says to an account that may write the bucket but not read it, too.
+            raise ConfigError(
+                f"InfluxDB at {self.address} shows no bucket {self._settings.bucket} to this token: check"
+                " influxdb.bucket, and INFLUX_READ_TOKEN in .env (the stack's agent may only write)"
+            )
         return [series for result in document.get("results", []) for series in _series(statement, document, result)]
 
     def close(self) -> None:

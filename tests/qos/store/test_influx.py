@@ -143,6 +143,13 @@ def test_without_a_token_the_user_is_told_where_to_put_it() -> None:
         InfluxStore.open(config, None)
 
 
+def test_a_bucket_that_is_not_there_or_may_not_be_read_is_named(
+    influxql_server: InfluxQL,  # noqa: F811 - idem
+) -> None:
+    with reader(replace(influxql_server, bucket="nowhere")) as store, pytest.raises(ConfigError, match="nowhere"):
+        store.read("probe")
+
+
 def test_reading_after_closing_raises(influx: InfluxStore) -> None:
     influx.close()
     with pytest.raises(ValueError, match="closed"):
