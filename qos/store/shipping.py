@@ -1,6 +1,6 @@
 """Rows between two journal positions as line protocol, for the shipper: no point is built on the way.
 
-A busy host's day has millions of rows, and making a checked ``Point`` of each costs ten times what writing its line
+A busy host's day has millions of rows, and making a checked ``Point`` of each costs six times what writing its line
 does. The lines equal ``qos.points.to_line`` of the same rows (a test holds them together). Opens the file for reading
 only; the durable cursor is the store's (``SqliteStore.acknowledge``).
 """
