@@ -218,7 +218,7 @@ def fill(folder: Path, rows: int) -> None:
                 )
             )  # fmt: skip
             for target, base in (("1.1.1.1", 12.0), ("8.8.8.8", 20.0)):
-                rtt = base + columns[0][k] / 4e6 + float(rng.exponential())
+                rtt = float(base + columns[0][k] / 4e6 + rng.exponential())
                 loss = float(rng.random() < 0.05) * 0.1
                 points.append(
                     Probe(

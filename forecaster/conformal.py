@@ -3,9 +3,9 @@
 For each step ahead the model's lower and upper quantile are moved by an empirical quantile of their own past errors
 (Vovk et al. 2005; Romano, Patterson & Candès, "Conformalized Quantile Regression", 2019, in its asymmetric form; a
 model without quantiles hands in its path three times, which is split-conformal). The errors come from walk-forward
-folds, and only those that were known at the origin count: the error of step ``h`` made at ``o`` is known at ``o + h``.
-Traffic changes, so the tail aimed at follows what happened (Gibbs & Candès, "Adaptive Conformal Inference", 2021):
-each miss widens the band a little, each hit narrows it.
+folds, and only those that were known at the origin count: the error of step ``h`` made at ``o`` is known at ``o +
+h``. Traffic changes, so the tail aimed at follows what happened (Gibbs & Candès, "Adaptive Conformal Inference",
+2021): each miss widens the band a little, each hit narrows it.
 """
 
 import math
@@ -19,8 +19,8 @@ import numpy as np
 from forecaster.frames import Floats, Ints
 
 TAIL: Final = 0.09
-"""Aimed at below and above the 80 % band: a little less than 0.1, because errors of neighbouring origins resemble each
-other and their quantiles come out too narrow (measured: docs/decisions/0042)."""
+"""Aimed at below and above the 80 % band: a little less than 0.1, because errors of neighbouring origins resemble
+each other and their quantiles come out too narrow (measured: docs/decisions/0042)."""
 PACE: Final = 0.01
 """How much one outcome moves the tail aimed at."""
 NARROWEST: Final = 0.2

@@ -153,26 +153,3 @@ def regular(
         longest = max(hole.length for hole in holes)
         notes.append(f"{len(holes)} gaps, {sum(h.length for h in holes)} of {rows} steps, the longest {longest}")
     return Frame(first * step_ns, step_ns, tuple(names), values, tuple(notes))
-
-
-def coarser(frame: Frame, step_ns: int) -> Frame:
-    """The same on a coarser grid, averaged; a step with less than half of its measurements is a gap."""
-    if step_ns % frame.step_ns:
-        raise ValueError(f"{step_ns} ns is not a multiple of {frame.step_ns} ns")
-    factor = step_ns // frame.step_ns
-    head = (frame.start_ns // frame.step_ns) % factor
-    rows = -(-(head + frame.rows) // factor)
-    padded = np.full((rows * factor, frame.values.shape[1]), np.nan)
-    padded[head : head + frame.rows] = frame.values
-    blocks = padded.reshape(rows, factor, -1)
-    present = (~np.isnan(blocks)).sum(axis=1)
-    total = np.nansum(blocks, axis=1)
-    values = np.full(total.shape, np.nan)
-    np.divide(total, present, out=values, where=2 * present >= factor)
-    return Frame(frame.start_ns - head * frame.step_ns, step_ns, frame.names, values, frame.notes)
-
-
-def grid_for(history_ns: int, min_history: int) -> int:
-    """The coarsest grid of the ladder on which the history still has ``min_history`` steps; else the finest."""
-    fitting = [step for step in LADDER_NS if history_ns // step >= min_history]
-    return max(fitting, default=LADDER_NS[0])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.frames import coarser, deltas, forward_fill, gaps, grid_for, regular
+from forecaster.frames import deltas, forward_fill, gaps, regular
 
 S = 10**9
 
@@ -112,15 +112,3 @@ def test_grid_equals_a_plain_oracle(samples: list[tuple[int, float]], step: int)
             assert np.isnan(frame.target[row])
         else:
             assert frame.target[row] == pytest.approx(sum(group) / len(group), rel=1e-9, abs=1e-6)
-
-
-def test_a_coarser_grid_needs_half_of_its_steps() -> None:
-    frame = regular([0, 10 * S, 20 * S, 30 * S, 70 * S], [[1.0, 3.0, 5.0, 7.0, 9.0]], ["y"], 10 * S)
-    np.testing.assert_array_equal(coarser(frame, 40 * S).target, [4.0, np.nan])
-
-
-def test_short_histories_start_at_ten_seconds_and_grow() -> None:
-    assert grid_for(60 * S, 120) == 10 * S
-    assert grid_for(20 * 60 * S, 120) == 10 * S
-    assert grid_for(3600 * S, 120) == 30 * S
-    assert grid_for(86_400 * S, 120) == 300 * S
