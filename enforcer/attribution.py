@@ -56,6 +56,7 @@ class Attribution:
         self._table = FlowTable()
         self._lock = threading.Lock()
         self._events: Events | None = None
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._seeded_ns: int | None = None
         self._own: frozenset[int] = frozenset()
@@ -65,20 +66,18 @@ class Attribution:
         self.failed: str | None = None
 
     def start(self) -> None:
-        """Open the events, then read the table. Raises OSError."""
-        self._events = self._open_events()
+        """Read the table, so that running flows are known at once; open the events meanwhile; then read it again."""
         self._thread = threading.Thread(target=self._listen, name="enforcer-flows", daemon=True)
         self._thread.start()
         self.refresh(force=True)
 
     def stop(self) -> None:
         """Close the events. Safe to call twice."""
-        events, self._events = self._events, None
-        if events is not None:
-            events.shutdown_recv()
-            if self._thread is not None:
-                self._thread.join(1)
-            events.close()
+        self._stopped.set()
+        if self._events is not None:
+            self._events.shutdown_recv()
+        if self._thread is not None:
+            self._thread.join(1)
 
     def set_own(self, pids: frozenset[int]) -> None:
         """The processes that are ours."""
@@ -120,17 +119,22 @@ class Attribution:
         return identity.app
 
     def _listen(self) -> None:
-        events = self._events
-        assert events is not None
+        events = None
         try:
-            while True:
+            events = self._events = self._open_events()
+            self._seeded_ns = None  # nothing falls between the table and the events
+            self.changed.set()
+            while not self._stopped.is_set():
                 self._apply(events.recv(None))
         except Drained:
-            return
+            pass
         except Exception as error:  # the thread's one catch-all: without events new flows are caught by the table
             _log.exception("the flow events failed")
-            self.failed = f"flow events failed: {type(error).__name__}: {error}"
+            self.failed = f"flow events failed, new flows are found every two seconds: {type(error).__name__}: {error}"
             self.changed.set()
+        finally:
+            if events is not None:
+                events.close()
 
     def _apply(self, batch: Sequence[FlowEvent]) -> None:
         now_ns = self._clock.monotonic_ns()

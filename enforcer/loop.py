@@ -198,7 +198,7 @@ class Loop:
             self._let_go(now_ns, wall_ns, f"a handle could not be opened: {error}")
             return "holding_off", self._why_held
         for note in self._session.take_notes():
-            self._event(wall_ns, "narrowed", "engine", note)
+            self._event(wall_ns, "note", "engine", note)
         if not rates:
             return "idle", "nobody is limited now"
         return "enforcing", f"{len(rates)} application{'s' if len(rates) != 1 else ''} limited"

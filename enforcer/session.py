@@ -122,6 +122,9 @@ class Session:
     def take_notes(self) -> list[str]:
         """What happened since the last call that somebody should know."""
         notes, self._notes = self._notes, []
+        if self._attribution.failed is not None:
+            notes.append(self._attribution.failed)
+            self._attribution.failed = None
         return notes
 
     def set_max_packet_rate(self, rate: int) -> None:
