@@ -7,6 +7,7 @@ machine slept) counters begin anew; a wall clock that is set back only changes t
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from collector import priorities
 from collector.backend import Backend, Opened
-from collector.capture import Delta, Sample
+from collector.capture import Delta, Owner, Sample
 from collector.host import HostMeter, InterfaceDelta
 from collector.live import live_document
 from collector.notices import Notices
@@ -160,11 +161,13 @@ class Loop:
             self._notices.note(wall_ns, now_ns, self._backend.name, note)
         self._lost += sample.lost
         self._read_levels(now_ns, wall_ns)
-        moved = [(delta, self._who(delta, now_ns)) for delta in sample.deltas]
+        outcomes = self._prober.collect()
+        deltas = (*sample.deltas, *own_probes(outcomes, self._backend.name)) if not arrival.gap else ()
+        moved = [(delta, self._who(delta, now_ns)) for delta in deltas]
         points: list[Point] = list(
             self.ledger.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priority, last=last)
         )
-        points += self._probe_points()
+        points += self._probe_points(outcomes)
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
         points += self._link_points(wall_ns, now_ns)
@@ -208,8 +211,7 @@ class Loop:
             with suppress(StoreUnavailable):  # the last known levels hold
                 self._levels = priorities.decided(self._store.get_state("limits"), wall_ns)
 
-    def _probe_points(self) -> list[Point]:
-        outcomes = self._prober.collect()
+    def _probe_points(self, outcomes: Sequence[Outcome]) -> list[Point]:
         self._probes.update({outcome.target: outcome for outcome in outcomes})
         return [outcome.point(self.ledger.host) for outcome in outcomes]
 
@@ -308,6 +310,22 @@ class Loop:
             self._probes = {t: o for t, o in self._probes.items() if t in now.targets}
         if was.capture != now.capture or was.interfaces != now.interfaces:
             self._backend.open(now_ns)
+
+
+def own_probes(outcomes: Sequence[Outcome], backend: str) -> tuple[Delta, ...]:
+    """Our own echoes as traffic of ours: no backend can name the answers, because raw sockets receive copies.
+
+    The kernel backend already counts what raw sockets send; the others count neither.
+    """
+    sizes = [outcome.answer_bytes for outcome in outcomes if outcome.answer_bytes]
+    if not sizes:
+        return ()
+    sent = backend != "kernel"
+    return (
+        Delta(
+            Owner(os.getpid()), sum(sizes), sum(sizes) if sent else 0, len(sizes), len(sizes) if sent else 0, flows=0
+        ),
+    )
 
 
 def make_prober(config: Config) -> Prober:

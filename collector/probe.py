@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from collector.probe_stats import TargetStats
 from qos import clock
 from qos.clock import Clock
-from qos.echo import Echo, Reason, echo, is_address, resolve
+from qos.echo import Echo, Reason, echo, echo_bytes, is_address, resolve
 from qos.points import Probe
 
 MIN_INTERVAL_NS: Final = 100 * 10**6
@@ -41,6 +41,8 @@ class Outcome:
     reason: Reason
     jitter_ms: float | None
     loss_ratio: float
+    answer_bytes: int = 0
+    """What the answer took at the IP layer; 0 when none came, or over loopback."""
 
     def point(self, host: str) -> Probe:
         """The row of this probe."""
@@ -215,5 +217,6 @@ class Prober:
                 reason=outcome.reason,
                 jitter_ms=quality.jitter_ms,
                 loss_ratio=quality.loss_ratio,
+                answer_bytes=echo_bytes(target.addresses[0]) if outcome.rtt_ns is not None else 0,
             )
         )

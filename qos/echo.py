@@ -80,6 +80,14 @@ def _reason(error: OSError) -> Reason:
     return "unreachable" if error.errno in _NO_ROUTE else "error"
 
 
+def echo_bytes(address: str) -> int:
+    """What one echo, or its answer, takes at the IP layer; 0 over loopback, which no interface counts."""
+    parsed = ipaddress.ip_address(address)
+    if parsed.is_loopback:
+        return 0
+    return (20 if parsed.version == 4 else 40) + 8 + PAYLOAD_BYTES
+
+
 def is_address(target: str) -> bool:
     """Whether the target is an IPv4 or IPv6 address rather than a name."""
     try:

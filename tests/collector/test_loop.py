@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ from collector.capture import CaptureUnavailable
 from collector.counters import Counters
 from collector.host import HostMeter
 from collector.interfaces import Interface
-from collector.loop import Loop
-from collector.probe import Prober
+from collector.loop import Loop, own_probes
+from collector.probe import Outcome, Prober
 from collector.schedule import Schedule
 from qos.config import Config, load_config, parse_config
 from qos.echo import Echo
@@ -315,3 +316,21 @@ def test_stopping_writes_the_last_bytes_and_says_stopped(tmp_path: Path) -> None
     heart = store.get_state("part:collector")
     assert heart is not None
     assert heart["state"] == "stopped"
+
+
+def _outcome(answer_bytes: int) -> Outcome:
+    rtt_ns = 5_000_000 if answer_bytes else None
+    return Outcome(1, "t", rtt_ns, "" if answer_bytes else "timeout", None, 0.0, answer_bytes)
+
+
+@pytest.mark.parametrize(("backend", "sent"), [("kernel", False), ("divert", True), ("sockdiag", True)])
+def test_our_own_answered_probes_are_our_traffic(backend: str, sent: bool) -> None:
+    (mine,) = own_probes([_outcome(84), _outcome(0), _outcome(104)], backend)
+    assert mine.owner is not None
+    assert mine.owner.pid == os.getpid()
+    assert (mine.rx_bytes, mine.rx_packets) == (188, 2)
+    assert (mine.tx_bytes, mine.tx_packets) == ((188, 2) if sent else (0, 0))
+
+
+def test_unanswered_probes_are_nobodys_traffic() -> None:
+    assert own_probes([_outcome(0)], "kernel") == ()

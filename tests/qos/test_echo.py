@@ -5,7 +5,7 @@ import time
 import ping3
 import pytest
 
-from qos.echo import echo, is_address, resolve
+from qos.echo import echo, echo_bytes, is_address, resolve
 from tests.require import linux_root, program
 
 MS = 10**6
@@ -89,3 +89,10 @@ def test_names_become_addresses_and_unknown_ones_none() -> None:
     assert set(resolve("localhost")) & {"127.0.0.1", "::1"}
     assert resolve("no-such-name.invalid") == ()
     assert resolve("x" * 300) == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "size"), [("192.0.2.1", 84), ("2001:db8::1", 104), ("127.0.0.1", 0), ("127.9.9.9", 0), ("::1", 0)]
+)
+def test_an_echo_has_the_size_that_an_interface_counts(address: str, size: int) -> None:
+    assert echo_bytes(address) == size
