@@ -7,7 +7,7 @@ packets pass through us and everybody else's are sent on at once, as long as the
 
 A filter takes tens of milliseconds to open, and on a fast path a new connection moves megabytes in that time. So TCP is
 also wide while nobody else uses it much (``QUIET_PPS``): a new connection of a limited application is then caught from
-its first packet. As soon as others become busy the filter shrinks to ports (docs/decisions/0022).
+its first packet. As soon as others become busy the filter shrinks to ports (docs/decisions/0023).
 
 Pure: ports and times in, targets out. It opens nothing and knows no filter language. A port that belongs to a limited
 and to another application is nobody's: shared ports are never throttled (facts/windivert.md §4.2).

@@ -18,7 +18,7 @@ class Kind(IntEnum):
     """Held, marked or dropped."""
     CONTROL = 1
     """SYN, FIN, RST, pure acknowledgements: charged, passed on at once unless its own flow already waits, never dropped
-    by AQM (docs/decisions/0020)."""
+    by AQM (docs/decisions/0021)."""
     EXEMPT = 2
     """Never held and never charged: name service, time, address assignment, ICMP, what is not unicast."""
 

@@ -11,7 +11,7 @@ leaves or is dropped.
 Charging. Everything that passes is charged. Two kinds of bytes do not obey the bucket, and are therefore charged up
 to a share of the rate, so that they cannot starve the data behind them: control packets that pass at once (half of
 the rate), and dropped inbound bytes, which have already crossed the link (1/32: for TCP that is all of them; an
-unresponsive flood must not eat the whole allowance; docs/decisions/0021).
+unresponsive flood must not eat the whole allowance; docs/decisions/0022).
 """
 
 from typing import Final
