@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,12 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from forecaster.backtest import Evaluation, evaluate  # noqa: E402 - after the path
+from forecaster.backtest import Evaluation, evaluate, origin_losses, standings  # noqa: E402 - after the path
 from forecaster.frames import Frame, regular  # noqa: E402
-from forecaster.metrics import pinball  # noqa: E402
+from forecaster.metrics import origin_errors  # noqa: E402
 from forecaster.models import NAMES, candidates  # noqa: E402
 from forecaster.plan import plan  # noqa: E402
-from forecaster.selection import Standing, choose  # noqa: E402
+from forecaster.selection import choose  # noqa: E402
 from forecaster.trainer import Trainer, unavailable  # noqa: E402
 from qos.clock import SYSTEM  # noqa: E402
 from qos.points import AppTraffic, HostTraffic, Probe  # noqa: E402
@@ -143,17 +144,24 @@ def accuracy(frame: Frame, trainer: Trainer | None, why: str, lstm_every: int) -
 def held_out(found: Evaluation) -> dict[str, Any]:
     """Chosen on the first three folds, scored on the last two: what a choice is worth on data that it has not seen."""
     first = 3
-    standings = {}
-    for name, track in found.tracks.items():
-        early = track.fold_loss[:first]
-        standings[name] = Standing(float(np.mean(track.fold_mae[:first])), float(np.mean(early)), early, {})
-    model = choose(standings).model
-    later = {name: float(np.mean(track.fold_mae[first:])) for name, track in found.tracks.items()}
-    naive = min(later[name] for name in ("naive", "seasonal_naive") if name in later)
-    origins = found.origins >= found.folds[first + 1].cut - 1
-    loss = {
-        name: float(np.nanmean(pinball(found.actual, track.banded)[origins])) for name, track in found.tracks.items()
+    cut = found.folds[first + 1].cut - 1
+    early, late = found.scored & (found.origins < cut), found.origins >= cut
+    errors = {name: origin_errors(found.actual, track.raw[:, :, 1]) for name, track in found.tracks.items()}
+    losses = {name: origin_losses(found.actual, track.banded) for name, track in found.tracks.items()}
+    seen = {
+        name: replace(
+            track,
+            score=replace(track.score, mae=float(np.nanmean(errors[name][early]))),
+            fold_mae=track.fold_mae[:first],
+            fold_loss=track.fold_loss[:first],
+        )
+        for name, track in found.tracks.items()
     }
+    part = [{name: values[early] for name, values in table.items()} for table in (errors, losses)]
+    model = choose(standings(seen, part[0], part[1], 2 * found.task.horizon, found.task.seed)).model
+    later = {name: float(np.nanmean(values[late])) for name, values in errors.items()}
+    loss = {name: float(np.nanmean(values[late])) for name, values in losses.items()}
+    naive = min(later[name] for name in ("naive", "seasonal_naive") if name in later)
     return {
         "served": model,
         "mae_over_best_naive": later[model] / naive if naive else None,

@@ -143,23 +143,31 @@ def evaluate(
             tuple(float(np.nanmean(np.abs(actual - banded[:, :, 1])[part])) for part in parts),
             tuple(float(np.nanmean(pinball(actual, banded)[part])) for part in parts),
         )
-    losses = {name: _origin_losses(actual[scored], track.banded[scored]) for name, track in tracks.items()}
-    standings = {
+    losses = {name: origin_losses(actual[scored], track.banded[scored]) for name, track in tracks.items()}
+    choice = choose(standings(tracks, errors, losses, block, task.seed))
+    return Evaluation(task, tuple(folds), origins, scored, actual, tracks, missing, choice, floor, window, frame.notes)
+
+
+def standings(
+    tracks: Mapping[str, Track], errors: Mapping[str, Floats], losses: Mapping[str, Floats], block: int, seed: int
+) -> dict[str, Standing]:
+    """What the rule looks at; ``errors`` and ``losses`` are per origin."""
+
+    def upper(per_origin: Mapping[str, Floats], name: str) -> dict[str, float]:
+        others = (other for other in per_origin if other != name)
+        return {o: block_bootstrap(per_origin[name], per_origin[o], block, seed=seed)[3] for o in others}
+
+    return {
         name: Standing(
             track.score.mae,
             float(np.nanmean(losses[name])),
+            track.fold_mae,
             track.fold_loss,
-            {
-                other: block_bootstrap(losses[name], losses[other], block, seed=task.seed)[3]
-                for other in tracks
-                if other != name
-            },
+            upper(errors, name),
+            upper(losses, name),
         )
         for name, track in tracks.items()
     }
-    return Evaluation(
-        task, tuple(folds), origins, scored, actual, tracks, missing, choose(standings), floor, window, frame.notes
-    )
 
 
 def _walk(
@@ -189,7 +197,7 @@ def _walk(
     return np.concatenate(parts), first, fitted, spent / 1e9
 
 
-def _origin_losses(actual: Floats, banded: Floats) -> Floats:
+def origin_losses(actual: Floats, banded: Floats) -> Floats:
     """(origins,): mean quantile loss of each origin's path."""
     loss = pinball(actual, banded).mean(axis=2)
     count = (~np.isnan(loss)).sum(axis=1)

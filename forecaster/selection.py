@@ -1,9 +1,9 @@
 """Which model serves, and why: the simplest one that nothing beats clearly (docs/decisions/0041).
 
-Naive serves unless something does better. Among the baselines, simplest first, one replaces the present winner when
-its mean absolute error over the folds is at least 2 % less. A learned model replaces that winner when its quantile
-loss (which scores the path and the band together) is at least 2 % less in mean and less in at least four of five
-folds, or when the whole bootstrap interval of the ratio lies below one; and never when its path is worse.
+Naive serves unless something does better. Seasonal naive replaces it when its mean absolute error over the folds is at
+least 2 % less. ETS and ridge replace the present winner when theirs is, and they also are better in four of five folds
+or the whole bootstrap interval of the ratio lies below one. A learned model must win in all three ways, by its quantile
+loss (which scores the path and the band together), and never with a worse path.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,17 @@ LEARNED: Final = ("lstm", "lstm_hybrid")
 
 @dataclass(frozen=True)
 class Standing:
-    """What the rule looks at."""
+    """What the rule looks at. Errors and losses are in the series' unit."""
 
     mae: float
     loss: float
-    """Mean quantile loss, in the series' unit."""
+    """Mean quantile loss."""
+    fold_mae: tuple[float, ...]
     fold_loss: tuple[float, ...]
-    upper_ratio: Mapping[str, float]
-    """By the other model's name: upper end of the 95 % interval of this loss over that one's."""
+    upper_mae: Mapping[str, float]
+    """By the other model's name: upper end of the 95 % interval of this error over that one's."""
+    upper_loss: Mapping[str, float]
+    """The same of the loss."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def choose(standings: Mapping[str, Standing]) -> Choice:
         return Choice(best, f"{best}: no baseline was asked for")
     winner = simple[0]
     for name in simple[1:]:
-        if standings[name].mae < standings[winner].mae and standings[name].mae <= (1 - MARGIN) * standings[winner].mae:
+        if _better(standings[name], standings[winner], winner, naive=name == "seasonal_naive"):
             winner = name
     reason = _why(winner, simple, standings)
     for name in sorted(learned, key=lambda name: standings[name].loss):
@@ -66,12 +69,22 @@ def choose(standings: Mapping[str, Standing]) -> Choice:
     return Choice(winner, reason)
 
 
-def _replaces(one: Standing, other: Standing, name: str) -> bool:
-    if one.mae > other.mae or one.loss >= other.loss:
+def _better(one: Standing, other: Standing, name: str, *, naive: bool) -> bool:
+    """Whether a baseline replaces a simpler one. Between the two naive ones the mean alone decides."""
+    if one.mae >= other.mae or one.mae > (1 - MARGIN) * other.mae:
         return False
-    pairs = list(zip(one.fold_loss, other.fold_loss, strict=True))
-    steady = sum(a < b for a, b in pairs) >= FOLDS_SHARE * len(pairs)
-    return (one.loss <= (1 - MARGIN) * other.loss and steady) or one.upper_ratio.get(name, 2.0) < 1
+    return naive or _steady(one.fold_mae, other.fold_mae) or one.upper_mae.get(name, 2.0) < 1
+
+
+def _replaces(one: Standing, other: Standing, name: str) -> bool:
+    """Whether a learned model replaces the best baseline."""
+    if one.mae > other.mae or one.loss >= other.loss or one.loss > (1 - MARGIN) * other.loss:
+        return False
+    return _steady(one.fold_loss, other.fold_loss) and one.upper_loss.get(name, 2.0) < 1
+
+
+def _steady(one: Sequence[float], other: Sequence[float]) -> bool:
+    return sum(a < b for a, b in zip(one, other, strict=True)) >= FOLDS_SHARE * len(one)
 
 
 def _why(winner: str, simple: Sequence[str], standings: Mapping[str, Standing]) -> str:

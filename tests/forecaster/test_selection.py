@@ -5,9 +5,11 @@ import pytest
 from forecaster.selection import Standing, choose
 
 
-def standing(mae: float, loss: float | None = None, folds: tuple[float, ...] = (), **upper: float) -> Standing:
+def standing(mae: float, loss: float | None = None, folds: tuple[float, ...] = (), upper: float = 0.99) -> Standing:
+    """``folds`` are of both error and loss; ``upper`` is the end of every interval."""
     loss = mae if loss is None else loss
-    return Standing(mae, loss, folds or (loss,) * 5, upper)
+    ends = dict.fromkeys(("naive", "seasonal_naive", "ets", "ridge"), upper)
+    return Standing(mae, loss, folds or (mae,) * 5, folds or (loss,) * 5, ends, ends)
 
 
 def test_naive_serves_what_nothing_beats_and_it_is_said() -> None:
@@ -56,11 +58,19 @@ def test_a_learned_model_with_a_worse_path_never_serves() -> None:
     assert choose({**base, "lstm_hybrid": standing(0.81, 0.2)}).model == "ridge"
 
 
-def test_an_interval_below_one_is_proof_enough() -> None:
+def test_a_learned_model_needs_an_interval_below_one_too() -> None:
     base = {"naive": standing(1.0), "ridge": standing(0.8, 0.4)}
-    near = standing(0.8, 0.395, (0.3, 0.3, 0.3, 0.5, 0.5), ridge=0.999)
-    assert choose({**base, "lstm_hybrid": near}).model == "lstm_hybrid"
-    assert choose({**base, "lstm_hybrid": standing(0.8, 0.395, near.fold_loss, ridge=1.001)}).model == "ridge"
+    assert choose({**base, "lstm_hybrid": standing(0.8, 0.36, upper=0.999)}).model == "lstm_hybrid"
+    assert choose({**base, "lstm_hybrid": standing(0.8, 0.36, upper=1.001)}).model == "ridge"
+
+
+def test_a_baseline_that_was_lucky_in_a_few_folds_does_not_replace_naive() -> None:
+    lucky = (0.1, 0.1, 1.1, 1.1, 1.1)
+    assert choose({"naive": standing(1.0), "ridge": standing(0.7, 0.7, lucky, upper=1.2)}).model == "naive"
+    assert choose({"naive": standing(1.0), "ridge": standing(0.7, 0.7, lucky, upper=0.9)}).model == "ridge"
+    assert choose({"naive": standing(1.0), "ridge": standing(0.9, 0.9, (0.9,) * 5, upper=1.2)}).model == "ridge"
+    # Between the two naive ones the mean alone decides: that is the promise.
+    assert choose({"naive": standing(1.0), "seasonal_naive": standing(0.7, 0.7, lucky, upper=1.2)}).model != "naive"
 
 
 def test_a_perfect_naive_is_not_beaten_by_another_perfect_model() -> None:
