@@ -2,13 +2,14 @@
 
     sudo uv run python -m bench.enforcer [SECTION ...] [--seconds 10] [--traffictoll /path/to/venv/bin/tt]
 
-Sections: core goodput short parallel processes running delay beside idle shares failures giveup. Each figure is from
-one run; the machine's load shows in ``oldest_ms`` (how long packets waited for us in the system's queue).
+Sections: core goodput short parallel processes running delay beside idle shares failures giveup stress. Each figure
+is from one run; the machine's load shows in ``oldest_ms`` (how long packets waited for us in the system's queue).
 """
 
 import argparse
 import json
 import os
+import random
 import signal
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ from enforcer.parcel import Parcel
 from enforcer.shaper import Shaper
 from tests.enforcer.rig import MBIT, Rig, goodput_bps, per_second_bps, required, result_of
 from tests.enforcer.test_packets import LONG, SERVER, SHORT, classifiers, in_force, python_home
-from tests.lab import PEER4, Lab
+from tests.lab import HOST4, PEER4, Lab
 
 DELAY = """
 import heapq, sys, threading, time
@@ -328,6 +329,69 @@ def giveup(_: float) -> dict[str, Any]:
         return {"highest_rate_seen": best, "let_go_at_offered": None}
 
 
+RECEIVE = """
+import socket, sys, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+sock.bind(("", 7200))
+sock.settimeout(3)
+seen, late, last = set(), 0, -1
+try:
+    while True:
+        number = int.from_bytes(sock.recv(2048)[:8], "big")
+        late += number < last
+        last = max(last, number)
+        seen.add(number)
+except TimeoutError:
+    pass
+print(len(seen), last + 1, late)
+"""
+SEND = """
+import socket, sys, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+start, number = time.monotonic(), 0
+while time.monotonic() - start < float(sys.argv[2]):
+    sock.sendto(number.to_bytes(8, "big") + bytes(992), (sys.argv[1], 7200))
+    number += 1
+    time.sleep(max(0, start + number / 500 - time.monotonic()))
+"""
+
+
+def stress(seconds: float) -> dict[str, Any]:
+    """Random overrides, limits and edits while 500 datagrams a second run under limits that never need AQM."""
+    chance = random.Random(7)
+    span, changes = seconds * 6, 0
+    with Lab() as lab, Rig(lab) as rig:
+        command = [rig.copy("receiver", sys.executable), "-c", RECEIVE]
+        receiver = lab.start("host", *command, stdout=subprocess.PIPE, env=python_home())
+        in_force(rig, "receiver", down=30 * MBIT)
+        lab.start("peer", sys.executable, "-c", SEND, HOST4, str(span))
+        before, end = rss_mb(rig), time.monotonic() + span
+        while time.monotonic() < end:
+            what = chance.randrange(10)
+            if what == 0:
+                rig.write_config(f"# {changes}\nlink: {{down: {chance.randrange(50, 500)}mbit}}")
+            elif what == 1:
+                rig.unlimit("receiver")
+            elif what == 2:
+                rig.override("receiver", priority=chance.randrange(6))
+            else:
+                rig.limit("receiver", down=chance.randrange(20, 60) * MBIT, up=chance.choice([None, 20 * MBIT]))
+            changes += 1
+            time.sleep(chance.random() * 0.2)
+        got, sent, late = (int(word) for word in receiver.communicate()[0].split())
+        return {
+            "changes": changes,
+            "swaps": rig.limits()["engine"].get("swaps"),
+            "sent": sent,
+            "lost": sent - got,
+            "reordered": late,
+            "rss_mb_before_and_after": [before, rss_mb(rig)],
+            "state": rig.limits()["state"],
+            "log": rig.tail(),
+        }
+
+
 def traffictoll(seconds: float, tt: str) -> dict[str, Any]:
     """TrafficToll at a 5 Mbit/s limit of the same programs: IPv4, IPv6 and short connections."""
     rows: dict[str, Any] = {}
@@ -352,7 +416,7 @@ def traffictoll(seconds: float, tt: str) -> dict[str, Any]:
 
 SECTIONS: dict[str, Callable[[float], dict[str, Any]]] = {
     f.__name__: f
-    for f in (core, goodput, short, parallel, processes, running, delay, beside, idle, shares, failures, giveup)
+    for f in (core, goodput, short, parallel, processes, running, delay, beside, idle, shares, failures, giveup, stress)
 }
 
 
