@@ -57,6 +57,7 @@ class Attribution:
         self._lock = threading.Lock()
         self._events: Events | None = None
         self._stopped = threading.Event()
+        self._opened = threading.Event()
         self._thread: threading.Thread | None = None
         self._seeded_ns: int | None = None
         self._own: frozenset[int] = frozenset()
@@ -66,9 +67,13 @@ class Attribution:
         self.failed: str | None = None
 
     def start(self) -> None:
-        """Read the table, so that running flows are known at once; open the events meanwhile; then read it again."""
+        """Begin to open the events, which takes a tenth of a second; ``settle`` waits for them."""
         self._thread = threading.Thread(target=self._listen, name="enforcer-flows", daemon=True)
         self._thread.start()
+
+    def settle(self) -> None:
+        """Wait until the events are open (or cannot be), then read the table: nothing falls between."""
+        self._opened.wait(5)
         self.refresh(force=True)
 
     def stop(self) -> None:
@@ -122,8 +127,7 @@ class Attribution:
         events = None
         try:
             events = self._events = self._open_events()
-            self._seeded_ns = None  # nothing falls between the table and the events
-            self.changed.set()
+            self._opened.set()
             while not self._stopped.is_set():
                 self._apply(events.recv(None))
         except Drained:
@@ -133,6 +137,7 @@ class Attribution:
             self.failed = f"flow events failed, new flows are found every two seconds: {type(error).__name__}: {error}"
             self.changed.set()
         finally:
+            self._opened.set()
             if events is not None:
                 events.close()
 

@@ -93,8 +93,9 @@ class Session:
         )
         self._attribution.set_own(own)
         try:
-            self._engine.start()
             self._attribution.start()
+            self._engine.start()
+            self._attribution.settle()
         except BaseException:
             self.close("could not be opened")
             raise
