@@ -20,6 +20,8 @@ from qos.divert import RawPacket
 from qos.packet import parse
 
 MAX_STRANGERS: Final = 4_096
+STRANGE_BYTES: Final = 4_000_000
+"""A flow that moved more than this without anybody claiming it is somebody else's."""
 MAX_HELD_BYTES: Final = 32_000_000
 """All lanes together."""
 
@@ -126,16 +128,17 @@ class Lanes:
                 if shaper is not None and size:
                     shaper.charge(now_ns, size)
 
-    def _meet(self, port: tuple[int, int], size: int, *, outbound: bool) -> None:
-        """Remember what passed of a flow that nobody has claimed yet."""
+    def _meet(self, port: tuple[int, int], size: int, *, outbound: bool) -> bool:
+        """Remember what passed of a flow that nobody has claimed yet; whether it is somebody else's for sure."""
         if port in self._owners or not port[1]:
-            return
+            return True
         met = self._strangers.get(port)
         if met is None:
             while len(self._strangers) >= MAX_STRANGERS:
                 del self._strangers[next(iter(self._strangers))]
             met = self._strangers[port] = [0, 0]
         met[outbound] += size
+        return met[outbound] > STRANGE_BYTES
 
     def _index(self) -> None:
         lanes = self._lanes
@@ -149,15 +152,14 @@ class Lanes:
         for packet in packets:
             self._seen += 1
             headers = parse(packet.data)
-            lane = None
+            lane, foreign = None, True
             if headers is not None:
                 port = (headers.protocol, headers.source_port if packet.outbound else headers.destination_port)
                 lane = ports.get(port)
-                if lane is None:
-                    self._meet(port, headers.length, outbound=packet.outbound)
+                foreign = lane is None and self._meet(port, headers.length, outbound=packet.outbound)
             shaper = None if lane is None else lane.up if packet.outbound else lane.down
             if shaper is None or headers is None:
-                self._foreign += lane is None
+                self._foreign += foreign
                 out.append(packet)
                 continue
             shaper.submit(now_ns, parcel_of(headers, min(packet.timestamp_ns, now_ns), packet))

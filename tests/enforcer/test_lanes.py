@@ -104,6 +104,16 @@ def test_what_passed_before_anybody_knew_whose_it_is_gets_charged() -> None:
     assert made.next_at(0) == then
 
 
+def test_what_nobody_has_claimed_yet_is_not_yet_somebody_elses() -> None:
+    made = lanes(bulk=Rates(800_000, None))
+    made.take(0, [raw(tcp(3000, 1460), 0)] * 100)
+    assert made.foreign == 0
+    made.take(0, [raw(tcp(2000, 1460), 0)] * 10)
+    assert made.foreign == 10
+    made.take(0, [raw(tcp(3000, 1460), 0)] * 3000)
+    assert made.foreign > 10
+
+
 def test_a_long_unknown_past_is_forgiven_beyond_two_seconds() -> None:
     made = lanes(bulk=Rates(800_000, None))
     made.take(0, [raw(tcp(3000, 1460), 0)] * 5000)
