@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -190,6 +191,7 @@ def cost(rows: int) -> dict[str, Any]:
         watcher.start()
         out, _ = process.communicate()
         seconds = time.monotonic() - began
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         watcher.join()
         with SqliteStore(folder / "autoqos.db", read_only=True) as store:
             served = store.read("forecast", ["value"], aggregate="count", by=["series"])
@@ -197,6 +199,7 @@ def cost(rows: int) -> dict[str, Any]:
             "series": len(served["series"]),
             "points_per_series": rows,
             "seconds": round(seconds, 1),
+            "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
             "peak_rss_bytes_both_processes": peak[0],
             "status": process.returncode,
             "table": out.splitlines(),

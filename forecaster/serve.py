@@ -11,6 +11,7 @@ import numpy as np
 
 from forecaster.artifact import Served
 from forecaster.baselines import Naive
+from forecaster.ets import Ets
 from forecaster.frames import Floats, Frame
 from forecaster.windows import SEASONS, Task, usable_origins
 
@@ -61,6 +62,9 @@ def predict(served: Served, frame: Frame) -> Prediction:
     origins = np.array([origin], dtype=np.int64)
     usable = usable_origins(frame, task, origin, origin + 1, future=False).size == 1
     model, fitted, shifts = served.model, served.fitted, served.shifts
+    # A step that was the last one in training and now lies beside a gap was taken back: smoothing has seen too much.
+    if isinstance(fitted, Ets) and fitted.after_ns > frame.time_ns(origin + 1):
+        usable = False
     if not usable and model not in ("naive", "seasonal_naive"):
         model, fitted, shifts = "naive", Naive(task), served.naive_shifts
     banded = shifts.apply(fitted.predict(frame, origins), served.floor)[0]

@@ -162,6 +162,16 @@ def test_naive_serves_while_a_gap_breaks_the_lookback(name: str) -> None:
     np.testing.assert_allclose(found.upper - found.value, 3 * np.linspace(5, 20, 6))
 
 
+def test_naive_serves_when_the_step_that_smoothing_ended_with_was_taken_back() -> None:
+    values = SERIES.copy()
+    values[-1] = np.nan
+    # Without a season it is fitted on everything, with one on all but the last fifth.
+    flat = fit_ets(frame_of(SERIES), Task(horizon=6, sequence=24, step_ns=HOUR_NS))
+    found = predict(served("ets", flat), frame_of(values))
+    assert found.model == "naive"
+    np.testing.assert_array_equal(found.value, np.full(5, SERIES[-2]))
+
+
 def test_another_grid_is_refused() -> None:
     with pytest.raises(NoForecastError, match="trained on steps of 3600 s, asked for 60 s"):
         predict(served("naive", Naive(TASK)), frame_of(SERIES, step_ns=60 * 10**9))
