@@ -43,6 +43,8 @@ class Tally:
     backlog_bytes: int
     worst_wait_ns: int
     """Longest wait of a packet released since the last tally, or of one that waits still."""
+    rate_bps: int = 0
+    """What the lane lets through."""
 
 
 @dataclass(slots=True)
@@ -213,7 +215,7 @@ class Lanes:
 def _tally(now_ns: int, shaper: Shaper) -> Tally:
     oldest = shaper.oldest_ns()
     worst = max(shaper.worst_sojourn_ns(), 0 if oldest is None else now_ns - oldest)
-    return Tally(shaper.counts, shaper.backlog_bytes, worst)
+    return Tally(shaper.counts, shaper.backlog_bytes, worst, shaper.rate_bps)
 
 
 def _raw(parcels: Iterable[Parcel]) -> list[RawPacket]:

@@ -15,6 +15,8 @@ from enforcer.plan import Usage
 from qos.clock import NS_PER_MS, NS_PER_S
 
 WINDOW_NS: Final = 500 * NS_PER_MS
+STANDING_NS: Final = 10 * NS_PER_MS
+"""A queue that takes longer than this to clear is a standing one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +63,15 @@ class Meter:
         if span_ns < WINDOW_NS // 2:
             return elsewhere, True
         bps = (marks[-1].bytes - first.bytes) * 8 * NS_PER_S // span_ns
-        return bps, tally.backlog_bytes > 0 or marks[-1].delayed > first.delayed
+        return bps, _held_back(tally, bps, delayed=marks[-1].delayed > first.delayed)
+
+
+def _held_back(tally: Tally, bps: int, *, delayed: bool) -> bool:
+    """Whether the lane is what keeps the application from more: it uses most of the rate, or a queue stands.
+
+    A packet or two that waited a moment say nothing: a call far below its rate must not look as if it wanted the
+    whole link, or the others would be held for nobody.
+    """
+    if tally.backlog_bytes * 8 * NS_PER_S > tally.rate_bps * STANDING_NS:
+        return True
+    return (delayed or tally.backlog_bytes > 0) and bps * 8 >= tally.rate_bps * 7

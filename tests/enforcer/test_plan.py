@@ -112,6 +112,23 @@ def test_the_meter_measures_lanes_and_believes_the_collector_elsewhere() -> None
     assert idle["a"] == Usage(0, 5 * M)
 
 
+def test_a_call_far_below_its_rate_does_not_look_as_if_it_wanted_the_link() -> None:
+    def lane(released: int, delayed: int, backlog: int = 0) -> dict[str, dict[Direction, Tally]]:
+        return {"call": {"down": Tally(Counts(released_bytes=released, delayed=delayed), backlog, 0, rate_bps=10 * M)}}
+
+    for seconds, delayed, backlog, waiting in (
+        (187_500, 5, 0, False),  # 1.5 Mbit/s, a few packets a moment late
+        (187_500, 5, 3_000, False),  # two of them wait just now
+        (187_500, 5, 20_000, True),  # a queue stands
+        (1_100_000, 5, 0, True),  # 8.8 of 10 Mbit/s
+        (1_100_000, 0, 0, False),  # but nothing ever waited
+    ):
+        meter = Meter()
+        meter.usage(0, lane(0, 0), {})
+        later = meter.usage(S, lane(seconds, delayed, backlog), {})
+        assert later["call"].down_waiting is waiting, (seconds, delayed, backlog)
+
+
 def held(app: str, down: int | None, *why: str, explicit: int | None = None) -> AppPlan:
     return AppPlan(Decision(app, "unknown", 3, "default", down_bps=explicit), down, None, 0, 0, why)
 
