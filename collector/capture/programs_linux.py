@@ -3,8 +3,7 @@
 import sys
 from typing import Final
 
-from collector.capture import Owner, procfs
-from collector.capture.births_linux import Births
+from collector.capture import Owner, births_linux, procfs
 from qos import clock
 
 assert sys.platform == "linux"
@@ -21,12 +20,12 @@ class Programs:
         self._programs = procfs.Programs(clock.boot_ns())
         self._looked: dict[int, tuple[int, Owner]] = {}
         self._parents: dict[int, int] = {}
-        self._births: Births | None = None
+        self._births: births_linux.Births | None = None
 
     def start(self) -> None:
         """Watch processes being born, where the kernel tells."""
         try:
-            self._births = Births(self._born)
+            self._births = births_linux.Births(self._born)
         except OSError:
             self._births = None  # not the first PID namespace, or a kernel without: flow events alone must do
 
