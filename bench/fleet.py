@@ -146,7 +146,7 @@ def main() -> int:
         seconds = time.monotonic() - began
         cpu = sum(watched.cpu_times()[:2]) - spent if watched else None
         rss = watched.memory_info().rss if watched else None
-        time.sleep(30 if data else 0)
+        time.sleep(40 if data else 0)  # both servers keep the newest in memory for a while
         after = size_of(data)
     per_point = None if before is None or after is None else (after - before) / rows
     per_day = arguments.hosts * ROWS_PER_TICK * 86400 / arguments.interval
