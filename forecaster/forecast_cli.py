@@ -143,7 +143,9 @@ def _write_round(outcomes: "Sequence[Outcome]", events: "Sequence[Event]", secon
                 _label(outcome.series, outcomes), "–", *[""] * 6, f"{outcome.seconds:.1f}", outcome.reason or ""
             )
             continue
-        s = e.tracks[e.choice.model].score
+        # What is forecast now: naive, with its own scores, while a gap breaks the winner's lookback.
+        model = outcome.prediction.model if outcome.prediction.model in e.tracks else e.choice.model
+        s = e.tracks[model].score
         table.add_row(
             _label(outcome.series, outcomes),
             outcome.prediction.model,
@@ -151,7 +153,7 @@ def _write_round(outcomes: "Sequence[Outcome]", events: "Sequence[Event]", secon
             in_unit(name, s.rmse),
             ratio(s.r2),
             ratio(s.mase),
-            percent(e.skill(e.choice.model)),
+            percent(e.skill(model)),
             percent(s.coverage),
             f"{outcome.seconds:.1f}",
             in_unit(name, float(outcome.prediction.value[0])),

@@ -26,9 +26,9 @@ def trainer() -> Iterator[Trainer]:
         yield process
 
 
-def run(values: np.ndarray, names: tuple[str, ...], trainer: Trainer | None = None) -> Evaluation:
+def run(values: np.ndarray, names: tuple[str, ...], trainer: Trainer | None = None, folds: int = 3) -> Evaluation:
     frame = frame_of(values)
-    planned = plan(frame, horizon=6, sequence=24, folds=3, seed=7)
+    planned = plan(frame, horizon=6, sequence=24, folds=folds, seed=7)
     chosen, left_out = candidates(names, planned.task, trainer, "not asked for", lstm_every=9, hybrid_every=2)
     assert not left_out
     return evaluate(frame, planned.task, planned.folds, chosen, left_out=left_out, clock=SYSTEM)
@@ -87,14 +87,14 @@ def test_networks_do_not_know_the_future_either(trainer: Trainer) -> None:
     values = np.stack([seasonal(420), seasonal(420, seed=5)], axis=1)
     names = ("naive", "lstm", "lstm_hybrid")
     row = 385
-    one, other = run(values, names, trainer), run(changed_after(values, row), names, trainer)
+    one, other = run(values, names, trainer, 2), run(changed_after(values, row), names, trainer, 2)
     assert_past_is_the_same(one, other, row)
 
 
 @pytest.mark.train
 def test_networks_lose_all_skill_on_a_shuffled_target(trainer: Trainer) -> None:
     shuffled = np.random.default_rng(2).permutation(seasonal(420))
-    lost = run(shuffled, ("naive", "ridge", "lstm", "lstm_hybrid"), trainer)
+    lost = run(shuffled, ("naive", "ridge", "lstm", "lstm_hybrid"), trainer, 2)
     for name in ("lstm", "lstm_hybrid"):
         gone = lost.tracks[name].score.r2
         assert gone is not None

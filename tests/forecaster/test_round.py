@@ -255,7 +255,7 @@ def test_a_whole_round_with_tensorflow_on_a_real_store(
     values = seasonal(360) * 1e4
     hour_ns = 3600 * S
     opened = _sqlite(tmp_path) if kind == "sqlite" else _influx(request.getfixturevalue("influxql_server"))
-    config = parse_config("forecast: {grid: 1h, sequence: 24, horizon: 6, folds: 3}")
+    config = parse_config("forecast: {grid: 1h, sequence: 24, horizon: 6, folds: 2}")
     with opened as store, Trainer() as trainer:
         store.write(traffic(values, hour_ns, NOW_NS))
         steps: list[str] = []
