@@ -99,15 +99,17 @@ def parse_models(text: str) -> tuple[str, ...]:
 
 def _write(value: str, frame: Frame, evaluation: Evaluation, drawn: tuple[Path, ...]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if Console().is_terminal else 120, highlight=False)
     origins, horizon = int(evaluation.scored.sum()), evaluation.task.horizon
     step = format_duration(frame.step_ns)
     folds = sum(fold.scored for fold in evaluation.folds)
-    console.print(f"{value}: {frame.rows} steps of {step}, {folds} folds, {origins} origins, {horizon} steps ahead")
+    what = f"{frame.rows} steps of {step}, {folds} folds, {origins} origins, {horizon} steps ahead"
+    console.print(f"{escape(value)}: {what}")
     for note in evaluation.notes:
-        console.print(f"  {note}")
+        console.print(f"  {escape(note)}")
     table = Table(box=None, pad_edge=False)
     for place, header in enumerate(report.HEADERS):
         table.add_column(header, justify="left" if place in (0, 10) else "right", no_wrap=True)
@@ -115,7 +117,7 @@ def _write(value: str, frame: Frame, evaluation: Evaluation, drawn: tuple[Path, 
         table.add_row(*row, style="bold" if row[-1] else None)
     console.print(table)
     for model, why in evaluation.left_out.items():
-        console.print(f"{model} took no part: {why}")
+        console.print(f"{model} took no part: {escape(why)}")
     console.print(f"Served: {evaluation.choice.reason}.")
     for path in drawn:
-        console.print(f"drawn: {path}")
+        console.print(f"drawn: {escape(str(path))}")

@@ -6,6 +6,7 @@ model and lost to naive. Multiplicative errors give the same point recursion as 
 chosen here.
 """
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,6 +72,13 @@ class Ets:
             if row in wanted:
                 result[wanted[row]] = level + trend * damped + season[(phase0 + row + steps) % self.period]
         return point(result)
+
+
+def without_ets() -> str | None:
+    """Why the model cannot be fitted here, or None."""
+    if importlib.util.find_spec("statsforecast") is not None:
+        return None
+    return "statsforecast is not installed (pip install 'autoqos[forecast]')"
 
 
 def fit_ets(train: Frame, task: Task) -> Ets:

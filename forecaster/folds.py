@@ -31,9 +31,12 @@ def walk_forward(rows: int, count: int, task: Task, test_share: float = 0.25) ->
     when less than a lookback and two horizons would be left to train on.
     """
     usable = rows - task.horizon
-    size = max(int(rows * test_share) // count, task.horizon // 2, 1)
+    smallest = max(task.horizon // 2, 1)
+    size = max(int(rows * test_share) // count, smallest)
     calibration = max(size * count // 2, task.horizon)
-    first = usable - size * count - calibration
+    while (first := usable - size * count - calibration) < task.sequence + 2 * task.horizon and size > smallest:
+        size -= 1  # a share that leaves too little to train on is made smaller before the history is refused
+        calibration = max(size * count // 2, task.horizon)
     if first < task.sequence + 2 * task.horizon:
         raise TooShortError(f"{rows} steps are too few to score {count} folds of a horizon of {task.horizon}")
     cuts = [first + 1, first + calibration + 1, *(first + calibration + 1 + size * k for k in range(1, count + 1))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from forecaster.baselines import Fitted, fit_naive, fit_seasonal_naive
-from forecaster.ets import fit_ets
+from forecaster.ets import fit_ets, without_ets
 from forecaster.frames import Frame
 from forecaster.hybrid import Hybrid, fit_hybrid
 from forecaster.lstm import fit_lstm
@@ -49,6 +49,8 @@ def candidates(
             continue
         if name in LEARNED and trainer is None:
             missing[name] = why_not
+        elif name == "ets" and (lacking := without_ets()):
+            missing[name] = lacking
         elif name == "seasonal_naive" and not task.seasons:
             missing[name] = "less than three seasons of history"
         else:

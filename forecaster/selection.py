@@ -1,8 +1,8 @@
 """Which model serves, and why: the simplest one that nothing beats clearly (docs/decisions/0041).
 
 Naive serves unless something does better. Seasonal naive replaces it when its mean absolute error over the folds is at
-least 2 % less. ETS and ridge replace the present winner when theirs is, and they also are better in four of five folds
-or the whole bootstrap interval of the ratio lies below one. A learned model must win in all three ways, by its quantile
+least 2 % less. ETS and ridge replace the present winner when theirs is, and they also beat naive in four of five folds
+or with a whole bootstrap interval of the ratio below one. A learned model must win in all three ways, by its quantile
 loss (which scores the path and the band together), and never with a worse path.
 """
 
@@ -51,7 +51,9 @@ def choose(standings: Mapping[str, Standing]) -> Choice:
         return Choice(best, f"{best}: no baseline was asked for")
     winner = simple[0]
     for name in simple[1:]:
-        if _better(standings[name], standings[winner], winner, naive=name == "seasonal_naive"):
+        # The mean ranks the baselines; one with parameters to fit must also be steadily better than the simplest.
+        proof = None if name == "seasonal_naive" else simple[0]
+        if _better(standings[name], standings[winner]) and (proof is None or _proven(standings, name, proof)):
             winner = name
     reason = _why(winner, simple, standings)
     for name in sorted(learned, key=lambda name: standings[name].loss):
@@ -69,11 +71,13 @@ def choose(standings: Mapping[str, Standing]) -> Choice:
     return Choice(winner, reason)
 
 
-def _better(one: Standing, other: Standing, name: str, *, naive: bool) -> bool:
-    """Whether a baseline replaces a simpler one. Between the two naive ones the mean alone decides."""
-    if one.mae >= other.mae or one.mae > (1 - MARGIN) * other.mae:
-        return False
-    return naive or _steady(one.fold_mae, other.fold_mae) or one.upper_mae.get(name, 2.0) < 1
+def _better(one: Standing, other: Standing) -> bool:
+    return one.mae < other.mae and one.mae <= (1 - MARGIN) * other.mae
+
+
+def _proven(standings: Mapping[str, Standing], name: str, simplest: str) -> bool:
+    one, other = standings[name], standings[simplest]
+    return _steady(one.fold_mae, other.fold_mae) or one.upper_mae.get(simplest, 2.0) < 1
 
 
 def _replaces(one: Standing, other: Standing, name: str) -> bool:

@@ -49,3 +49,12 @@ def test_a_short_history_is_refused_with_the_numbers() -> None:
 
 def test_the_default_minimum_history_can_be_scored() -> None:
     assert len(walk_forward(120, 5, task(12, 24))) == 6
+
+
+@given(st.integers(2, 20), st.integers(1, 20), st.integers(4, 100), st.integers(0, 400))
+@settings(deadline=None)
+def test_a_longer_history_is_never_refused_where_a_shorter_one_is_taken(
+    count: int, horizon: int, sequence: int, more: int
+) -> None:
+    least = minimum_rows(count, task(horizon, sequence))
+    assert len(walk_forward(least + more, count, task(horizon, sequence))) == count + 1

@@ -69,6 +69,9 @@ def test_a_baseline_that_was_lucky_in_a_few_folds_does_not_replace_naive() -> No
     assert choose({"naive": standing(1.0), "ridge": standing(0.7, 0.7, lucky, upper=1.2)}).model == "naive"
     assert choose({"naive": standing(1.0), "ridge": standing(0.7, 0.7, lucky, upper=0.9)}).model == "ridge"
     assert choose({"naive": standing(1.0), "ridge": standing(0.9, 0.9, (0.9,) * 5, upper=1.2)}).model == "ridge"
+    # Proof is asked against naive: a seasonal naive in between does not shield it from a better model.
+    between = {"naive": standing(1.0), "seasonal_naive": standing(0.9, 0.9, (0.2, 0.2, 1.3, 1.4, 1.4), upper=1.2)}
+    assert choose({**between, "ets": standing(0.8, 0.8, (0.8,) * 5, upper=1.2)}).model == "ets"
     # Between the two naive ones the mean alone decides: that is the promise.
     assert choose({"naive": standing(1.0), "seasonal_naive": standing(0.7, 0.7, lucky, upper=1.2)}).model != "naive"
 
