@@ -1,7 +1,5 @@
 """No model knows the future: not through its inputs, not through a scale, a choice or a band."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -11,19 +9,8 @@ from forecaster.plan import plan
 from forecaster.trainer import Trainer
 from qos.clock import SYSTEM
 from tests.forecaster.samples import frame_of, seasonal
-from tests.require import missing
 
 SIMPLE = ("naive", "seasonal_naive", "ets", "ridge")
-
-
-@pytest.fixture(scope="module")
-def trainer() -> Iterator[Trainer]:
-    from forecaster.trainer import unavailable
-
-    if reason := unavailable():
-        missing(reason)
-    with Trainer() as process:
-        yield process
 
 
 def run(values: np.ndarray, names: tuple[str, ...], trainer: Trainer | None = None, folds: int = 3) -> Evaluation:

@@ -13,7 +13,7 @@ from forecaster import show
 from forecaster.artifact import load, path_of
 from forecaster.realised import PREFIX
 from forecaster.round import Round, refresh, run_round
-from forecaster.trainer import Trainer, unavailable
+from forecaster.trainer import Trainer
 from qos.config import Config, InfluxConfig, parse_config
 from qos.errors import StoreUnavailable
 from qos.points import Event, Forecast, ForecastScore, HostTraffic
@@ -22,7 +22,6 @@ from qos.store.influx import InfluxStore
 from qos.store.sqlite import SqliteStore
 from tests.fakes import FakeClock, MemoryStore
 from tests.forecaster.samples import seasonal, traffic
-from tests.require import missing
 from tests.servers import InfluxQL, influxql_server  # noqa: F401 - a fixture
 
 S = 10**9
@@ -247,16 +246,14 @@ def _influx(server: InfluxQL) -> Iterator[Store]:
 @pytest.mark.train
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("influxdb", marks=pytest.mark.server)])
 def test_a_whole_round_with_tensorflow_on_a_real_store(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, trainer: Trainer
 ) -> None:
-    if reason := unavailable():
-        missing(reason)
     # Louder by day: the hybrid's band has something to learn. Hourly steps, so that there are three days.
     values = seasonal(360) * 1e4
     hour_ns = 3600 * S
     opened = _sqlite(tmp_path) if kind == "sqlite" else _influx(request.getfixturevalue("influxql_server"))
     config = parse_config("forecast: {grid: 1h, sequence: 24, horizon: 6, folds: 2}")
-    with opened as store, Trainer() as trainer:
+    with opened as store:
         store.write(traffic(values, hour_ns, NOW_NS))
         steps: list[str] = []
         clock = FakeClock(wall=NOW_NS + S)

@@ -1,0 +1,17 @@
+"""One training process for all tests: starting TensorFlow takes longer than most trainings."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from forecaster.trainer import Trainer, unavailable
+from tests.require import missing
+
+
+@pytest.fixture(scope="session")
+def trainer() -> Iterator[Trainer]:
+    """Shared; its results depend on the job alone. Skips where nothing can be trained."""
+    if reason := unavailable():
+        missing(reason)
+    with Trainer() as process:
+        yield process
