@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from console.live import Live
 from console.output import plain
-from console.views import percent, probe_words, rate
+from console.views import percent, probe_words
 from qos.units import format_bps
 
 _TTY_NS: Final = 10**9
@@ -43,7 +43,7 @@ def status_lines(live: Live | None, parts: Mapping[str, str], now_ns: int, width
     busiest = max(live.apps, key=lambda row: row.rx_bps + row.tx_bps, default=None)
     second = "idle"
     if busiest is not None and busiest.rx_bps + busiest.tx_bps > 0:
-        second = f"top: {busiest.app} ▼ {rate(busiest.rx_bps)} ▲ {rate(busiest.tx_bps)} bit/s"
+        second = f"top: {busiest.app} ▼ {format_bps(busiest.rx_bps)} ▲ {format_bps(busiest.tx_bps)}"
     second += f"   capture {live.backend}" + (f", {live.lost} lost" if live.lost else "")
     if troubled:
         second += f"   {', '.join(troubled)}"

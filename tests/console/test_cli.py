@@ -122,6 +122,7 @@ def test_settings_by_hand_are_kept_for_the_enforcer(tmp_path: Path) -> None:
     assert "no enforcer is running" in result.stdout
     with SqliteStore(tmp_path / "autoqos.db") as store:
         kept = store.get_state("override:app:Steam")
+    assert kept is not None
     assert (kept["priority"], kept["down_bps"], kept["up_bps"]) == (5, 2_000_000, 500_000)
     assert kept["until_ns"] - kept["set_ns"] == pytest.approx(7200 * S, abs=10 * S)
     invoke("unlimit", "Steam", "--data", data)
@@ -134,6 +135,7 @@ def test_pause_and_resume_are_kept_for_the_enforcer(tmp_path: Path) -> None:
     invoke("pause", "--for", "30m", "--data", str(tmp_path))
     with SqliteStore(tmp_path / "autoqos.db") as store:
         kept = store.get_state("override:pause")
+    assert kept is not None
     assert kept["until_ns"] - kept["set_ns"] == pytest.approx(1800 * S, abs=10 * S)
     invoke("resume", "--data", str(tmp_path))
     with SqliteStore(tmp_path / "autoqos.db") as store:

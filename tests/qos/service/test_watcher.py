@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from qos.service import ConfigWatcher
+from qos.service import Change, ConfigWatcher
 
 
-def _settle(watcher: ConfigWatcher) -> list[object]:
+def _settle(watcher: ConfigWatcher) -> list[Change]:
     return [change for change in (watcher.poll() for _ in range(4)) if change is not None]
 
 
