@@ -106,7 +106,7 @@ def drive(backend: str) -> None:
     import select
 
     from collector.capture.choose import choose
-    from qos.config import parse_config
+    from qos.contract.config import parse_config
 
     capture, _why = choose(parse_config(f"collector:\n  capture: {backend}\n"))
     apps: dict[str, list[int]] = defaultdict(lambda: [0, 0])

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from enforcer.parcel import Parcel
-from enforcer.shaper import Shaper
+from enforcer.qdisc.queued_packet import Parcel
+from enforcer.qdisc.shaper import Shaper
+from tests.enforcer.datapath.test_packets import LONG, SERVER, SHORT, classifiers, in_force, python_home
 from tests.enforcer.rig import MBIT, Rig, goodput_bps, per_second_bps, required, result_of
-from tests.enforcer.test_packets import LONG, SERVER, SHORT, classifiers, in_force, python_home
 from tests.lab import HOST4, PEER4, Lab
 
 DELAY = """

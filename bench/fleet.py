@@ -22,9 +22,9 @@ from pathlib import Path
 import psutil
 from pydantic import SecretStr
 
-from qos.config import InfluxConfig
-from qos.influx import InfluxClient
-from qos.outcomes import Ok
+from qos.contract.config import InfluxConfig
+from qos.shipping.client import InfluxClient
+from qos.shipping.outcomes import Ok
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -42,7 +42,7 @@ SERIES_PER_HOST = 2 * APPS + 1 + TARGETS + PARTS
 
 
 def lines(host: str, tick: int, time_ns: int) -> Iterator[str]:
-    """One host's tick as line protocol, the same fields as ``qos.points``."""
+    """One host's tick as line protocol, the same fields as ``qos.contract.points``."""
     for at in range(BUSY):
         app = f"application{(tick + at * 5) % APPS}"
         size = (tick * 7919 + at * 104729) % 250_000

@@ -30,15 +30,15 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from forecaster.backtest import Evaluation, evaluate, origin_losses, standings  # noqa: E402 - after the path
-from forecaster.frames import Frame, regular  # noqa: E402
-from forecaster.metrics import origin_errors  # noqa: E402
-from forecaster.models import NAMES, candidates  # noqa: E402
-from forecaster.plan import plan  # noqa: E402
-from forecaster.selection import choose  # noqa: E402
-from forecaster.trainer import Trainer, unavailable  # noqa: E402
-from qos.clock import SYSTEM  # noqa: E402
-from qos.points import AppTraffic, HostTraffic, Probe  # noqa: E402
+from forecaster.data.frames import Frame, regular  # noqa: E402
+from forecaster.evaluation.backtest import Evaluation, evaluate, origin_losses, standings  # noqa: E402 - after the path
+from forecaster.evaluation.metrics import origin_errors  # noqa: E402
+from forecaster.evaluation.selection import choose  # noqa: E402
+from forecaster.evaluation.task import plan  # noqa: E402
+from forecaster.models.candidates import NAMES, candidates  # noqa: E402
+from forecaster.training.trainer import Trainer, unavailable  # noqa: E402
+from qos.contract.points import AppTraffic, HostTraffic, Probe  # noqa: E402
+from qos.system.clock import SYSTEM  # noqa: E402
 
 S = 10**9
 START = 1_700_438_400  # Monday 2023-11-20T00:00:00Z
@@ -93,8 +93,8 @@ def all_frames(data: Path, store: Path | None, quick: bool) -> tuple[dict[str, F
 
 
 def own(store: Path, notes: list[str]) -> dict[str, Frame]:
-    from forecaster.series import HostFrames, Series, choose_grid, hosts
-    from qos.store.sqlite import SqliteStore
+    from forecaster.data.series import HostFrames, Series, choose_grid, hosts
+    from qos.store.sqlite.store import SqliteStore
 
     found = {}
     with SqliteStore(store / "autoqos.db", read_only=True) as reader:
@@ -172,7 +172,7 @@ def held_out(found: Evaluation) -> dict[str, Any]:
 
 def cost(rows: int) -> dict[str, Any]:
     """Ten series: bandwidth down and up, latency of two targets, loss of one, five applications."""
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -209,7 +209,7 @@ def cost(rows: int) -> dict[str, Any]:
 
 
 def fill(folder: Path, rows: int) -> None:
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
     end = SYSTEM.wall_ns() // (300 * S)
     columns = [

@@ -26,9 +26,9 @@ from typing import Any
 
 import psutil
 
-from qos.points import Agent, AppLimit, AppResources, AppTraffic, HostTraffic, Point, Probe
-from qos.store.shipping import Shipping
-from qos.store.sqlite import SqliteStore
+from qos.contract.points import Agent, AppLimit, AppResources, AppTraffic, HostTraffic, Point, Probe
+from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -133,8 +133,8 @@ def shipper(folder: Path, server: Server, catch_up: int) -> Iterator["subprocess
     )
     (folder / "config.yaml").write_text(text)
     program = (
-        "import sys, threading; from pathlib import Path; from qos.config import load_config;"
-        "from qos.outbox_run import run; from qos.service import stop_on_signals;"
+        "import sys, threading; from pathlib import Path; from qos.contract.config import load_config;"
+        "from qos.shipping.run import run; from qos.service import stop_on_signals;"
         "stop = threading.Event(); stop_on_signals(stop); folder = Path(sys.argv[1]); path = folder / 'config.yaml';"
         "sys.exit(run(load_config(path), path, folder, stop))"
     )

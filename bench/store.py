@@ -21,13 +21,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qos.config import Retention
-from qos.points import SPECS, AppTraffic, Point
-from qos.store import aggregate
-from qos.store.plan import Plan, Spans
-from qos.store.selection import select
-from qos.store.series import all_series
-from qos.store.sqlite import SqliteStore
+from qos.contract.config import Retention
+from qos.contract.points import SPECS, AppTraffic, Point
+from qos.store.read_request import select
+from qos.store.sqlite.reading import aggregate
+from qos.store.sqlite.reading.read_plan import Plan, Spans
+from qos.store.sqlite.series import all_series
+from qos.store.sqlite.store import SqliteStore
 
 S = 10**9
 MINUTE, HOUR, DAY = 60 * S, 3600 * S, 86400 * S

@@ -13,26 +13,26 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from collector import priorities
-from collector.backend import Backend, Opened
+from collector.accounting import priorities
+from collector.accounting.live_document import live_document
+from collector.accounting.tick import Ledger
+from collector.accounting.tick_schedule import Arrival, Schedule
 from collector.capture import Delta, Owner, Sample
-from collector.host import HostMeter, InterfaceDelta
-from collector.live import live_document
+from collector.capture.runner import Backend, Opened
+from collector.interfaces.ledger import HostMeter, InterfaceDelta
 from collector.notices import Notices
-from collector.probe import Outcome, Prober
+from collector.probes.prober import Outcome, Prober
 from collector.resources import ResourceMeter
-from collector.schedule import Arrival, Schedule
 from collector.selfcheck import PART, SelfCheck
-from collector.tick import Ledger
-from qos import clock
-from qos.apps import AppNames, Identity
-from qos.clock import NS_PER_S, Clock
-from qos.config import Config, Retention
-from qos.errors import StoreUnavailable
-from qos.points import AppResources, Link, Point
-from qos.processes import Processes
+from qos.contract.config import Config, Retention
+from qos.contract.errors import StoreUnavailable
+from qos.contract.points import AppResources, Link, Point
+from qos.policy.applications import AppNames, Identity
 from qos.service import ConfigWatcher, Heartbeat
-from qos.store.buffer import BufferedWriter, Embedded
+from qos.store.write_buffer import BufferedWriter, Embedded
+from qos.system import clock
+from qos.system.clock import NS_PER_S, Clock
+from qos.system.processes import Processes
 
 MAINTAIN_NS: Final = 60 * NS_PER_S
 LIMITS_NS: Final = 2 * NS_PER_S

@@ -7,8 +7,8 @@ import logging
 from collections import deque
 from typing import Final
 
-from qos.clock import NS_PER_S
-from qos.points import Event
+from qos.contract.points import Event
+from qos.system.clock import NS_PER_S
 
 NOTE_NS: Final = 600 * NS_PER_S
 MAX_NOTES: Final = 8

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from qos.processes import Processes
+from qos.system.processes import Processes
 
 SCAN_NS: Final = 5 * 10**9
 LINGER_NS: Final = 30 * 10**9

@@ -5,12 +5,12 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from collector.backend import Opened
+from collector.capture.runner import Opened
 from collector.loop import Loop
-from qos.config import Config
-from qos.errors import StoreUnavailable
+from qos.contract.config import Config
+from qos.contract.errors import StoreUnavailable
 from qos.service import ConfigWatcher, store_path
-from qos.store.sqlite import SqliteStore
+from qos.store.sqlite.store import SqliteStore
 
 _log: Final = logging.getLogger(__name__)
 

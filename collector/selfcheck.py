@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from qos.points import Agent
+from qos.contract.points import Agent
 from qos.service import SelfUsage
-from qos.store.buffer import BufferedWriter
+from qos.store.write_buffer import BufferedWriter
 
 PART: Final = "collector"
 

@@ -15,13 +15,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
             stream.reconfigure(errors="replace")  # a Windows code page must not end the program over one letter
-    from console import part
-    from qos.errors import ConfigError, StoreRejected, StoreUnavailable
+    from console.supervisor import part
+    from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 
     try:
         status = part.main(arguments)
         if status is None and (plain := part.plain_arguments(arguments, ("up",))) is not None:
-            from console.supervisor import run_up
+            from console.supervisor.supervisor import run_up
 
             status = run_up(plain[1], plain[2])
         if status is None:
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _commands(arguments: Sequence[str]) -> int:
-    from console.commands import app
+    from console.commands.app import app
 
     try:
         app(args=list(arguments), prog_name="autoqos")

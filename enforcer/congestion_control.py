@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from enforcer import control
-from enforcer.latency import Probes
-from enforcer.parcel import DIRECTIONS, Direction
-from enforcer.plan import SHAPEABLE_LEVELS, Usage
-from enforcer.policy import Decision
-from qos.clock import Clock
+from enforcer.allocation import congestion as control
+from enforcer.allocation.planner import SHAPEABLE_LEVELS, Usage
+from enforcer.fast_probes import Probes
+from qos.contract.direction import DIRECTIONS, Direction
+from qos.policy.policy import Decision
+from qos.system.clock import Clock
 
 
 class Steering:

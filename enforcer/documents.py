@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from enforcer.plan import Usage
-from enforcer.policy import Override, override_from
-from qos.clock import NS_PER_S
+from enforcer.allocation.planner import Usage
+from qos.policy.policy import Override, override_from
+from qos.system.clock import NS_PER_S
 
 APP_PREFIX: Final = "override:app:"
 PAUSE_KEY: Final = "override:pause"

@@ -7,9 +7,9 @@ import threading
 from collections import deque
 from typing import Final
 
-from enforcer.control import Echo
-from qos.clock import NS_PER_MS, Clock
-from qos.echo import echo, resolve
+from enforcer.allocation.congestion import Echo
+from qos.system.clock import NS_PER_MS, Clock
+from qos.system.echo import echo, resolve
 
 PERIOD_S: Final = 0.1
 TIMEOUT_NS: Final = 800 * NS_PER_MS

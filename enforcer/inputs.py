@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from enforcer.desired import (
+from enforcer.documents import (
     LIVE_KEY,
     PART_PREFIX,
     PAUSE_KEY,
@@ -20,14 +20,14 @@ from enforcer.desired import (
     own_pids_from,
     paused_from,
 )
-from enforcer.policy import Decision, Identity, Override, Policy
-from enforcer.schedule import LocalTime
-from qos import apps
-from qos.clock import NS_PER_MS, NS_PER_S
-from qos.config import Config
-from qos.errors import ConfigError, StoreRejected, StoreUnavailable
-from qos.processes import Processes
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
+from qos.policy import applications as apps
+from qos.policy.policy import Decision, Identity, Override, Policy
+from qos.policy.schedule import LocalTime
 from qos.service import ConfigWatcher
+from qos.system.clock import NS_PER_MS, NS_PER_S
+from qos.system.processes import Processes
 
 _log: Final = logging.getLogger(__name__)
 

@@ -11,19 +11,19 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from enforcer.lanes import Rates, Tally
-from enforcer.meter import Meter
-from enforcer.outlook import Documents, Outlook
-from enforcer.parcel import Direction
-from enforcer.plan import AppPlan, Planner, Seen, Settings
-from enforcer.records import PART, Records, limits_document
-from enforcer.session import Session, Tools
-from enforcer.steering import Steering
-from qos.clock import NS_PER_MS, NS_PER_S
-from qos.config import Config
-from qos.errors import StoreRejected, StoreUnavailable
-from qos.points import Agent, Point
+from enforcer.allocation.meter import Meter
+from enforcer.allocation.planner import AppPlan, Planner, Seen, Settings
+from enforcer.congestion_control import Steering
+from enforcer.datapath.session import Session, Tools
+from enforcer.inputs import Documents, Outlook
+from enforcer.qdisc.classifier import Rates, Tally
+from enforcer.reports import PART, Records, limits_document
+from qos.contract.config import Config
+from qos.contract.direction import Direction
+from qos.contract.errors import StoreRejected, StoreUnavailable
+from qos.contract.points import Agent, Point
 from qos.service import ConfigWatcher, Heartbeat, SelfUsage
+from qos.system.clock import NS_PER_MS, NS_PER_S
 
 _log: Final = logging.getLogger(__name__)
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from enforcer.lanes import Tally
-from enforcer.parcel import Counts, Direction
-from enforcer.plan import AppPlan
-from qos.points import AppLimit, Event, Point
-from qos.units import format_bps
+from enforcer.allocation.planner import AppPlan
+from enforcer.qdisc.classifier import Tally
+from enforcer.qdisc.queued_packet import Counts
+from qos.contract.direction import Direction
+from qos.contract.points import AppLimit, Event, Point
+from qos.contract.units import format_bps
 
 PART: Final = "enforcer"
 _CHANGE: Final = 10

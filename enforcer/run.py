@@ -6,17 +6,17 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from enforcer.codel import LINUX, WINDOWS
+from enforcer.datapath.port import DivertPort
+from enforcer.datapath.session import Tools
 from enforcer.loop import Loop
-from enforcer.port import DivertPort
-from enforcer.session import Tools
-from qos import clock
-from qos.config import Config
-from qos.divert.filters import LINUX_EXACT, MAX_TESTS
-from qos.errors import StoreUnavailable
-from qos.processes import Processes
+from enforcer.qdisc.codel import LINUX, WINDOWS
+from qos.contract.config import Config
+from qos.contract.errors import StoreUnavailable
+from qos.packets.divert.filters import LINUX_EXACT, MAX_TESTS
 from qos.service import ConfigWatcher, store_path
-from qos.store.sqlite import SqliteStore
+from qos.store.sqlite.store import SqliteStore
+from qos.system import clock
+from qos.system.processes import Processes
 
 _log: Final = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """Predicts bandwidth, latency and loss, beside their baselines and with a band that says how sure it is.
 
-``frames`` (regular grid) → ``windows`` and ``folds`` → models (``baselines``, ``ets``, ``ridge``, ``lstm``,
-``hybrid``) → ``conformal`` bands → ``backtest`` (walk-forward) and ``selection`` → ``round`` (read, train, score,
-write) → ``schedule``. All of it is values in, values out, but for ``round``, ``schedule``, ``trainer`` and ``cli``.
-Only ``keras_train`` imports TensorFlow, in a process of its own; what serves is numpy.
+``data/`` (regular grids from a store or a file) → ``models/`` (baselines, ets, ridge, networks in numpy) →
+``evaluation/`` (walk-forward folds, scores, bands, which model serves) → ``serving/`` (rounds, schedule, points);
+``training/`` is the only place that starts TensorFlow, in a process of its own; ``cli/`` is what a person types.
 """

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qos.config import Retention
-from qos.points import SPECS, FieldSpec, Point
+from qos.contract.config import Retention
+from qos.contract.points import SPECS, FieldSpec, Point
 from qos.store import Aggregate, Columns
-from qos.store.journal import Backlog, Batch
-from qos.store.selection import Selection, select
+from qos.store.read_request import Selection, select
+from qos.store.sqlite.journal import Backlog, Batch
 
 
 @dataclass(slots=True)
 class FakeClock:
-    """``qos.clock.Clock`` by hand: both clocks move with ``advance``; the wall clock may also be set."""
+    """``qos.system.clock.Clock`` by hand: both clocks move with ``advance``; the wall clock may also be set."""
 
     wall: int = 1_700_000_000_000_000_000
     monotonic: int = 1_000_000_000

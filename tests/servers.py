@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from qos.points import Point, to_line
+from qos.contract.points import Point, to_line
 from tests.require import program
 
 START_SECONDS = 60

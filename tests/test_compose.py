@@ -11,7 +11,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field
 
-from qos.stack import KEYS, init
+from console.stack.env_file import KEYS, init
 from tests.require import program
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from qos.downsampling import BUCKETS, TASKS
+from qos.shipping.downsampling import BUCKETS, TASKS
 from tests.require import program
 from tests.servers import call
 

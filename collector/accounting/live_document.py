@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from collector.tick import Flowing, Ledger
+from collector.accounting.tick import Flowing, Ledger
 
 MAX_SHOWN: Final = 150
 """So many processes at most, the busiest now, then the largest: the document is written anew every tick."""

@@ -7,8 +7,8 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Any, Final
 
-from qos.apps import Identity
-from qos.config import LEVELS, AppRule, Config
+from qos.contract.config import LEVELS, AppRule, Config
+from qos.policy.applications import Identity
 
 STALE_NS: Final = 30 * 10**9
 """An older ``limits`` document is that of an enforcer which no longer runs."""

@@ -1,18 +1,18 @@
 """The accounting of one tick: what processes moved and what the interfaces counted become points and totals.
 
 Pure: no clock, no socket, no store. The sum of all applications plus ``unattributed`` equals the interface counters;
-``collector.remainder`` keeps that true although the two are not read at the same instant.
+``collector.accounting.remainder`` keeps that true although the two are not read at the same instant.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from collector.accounting.remainder import Remainder
 from collector.capture import Delta
-from collector.host import InterfaceDelta
-from collector.remainder import Remainder
-from qos.apps import AppNames, Identity
-from qos.points import AppTraffic, HostTraffic, Point, ProcessTraffic
+from collector.interfaces.ledger import InterfaceDelta
+from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
+from qos.policy.applications import AppNames, Identity
 
 MAX_PROCESSES: Final = 1_000
 IDLE_NS: Final = 60 * 10**9

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from collector.capture import Capture, CaptureUnavailable
-from qos.config import Config
-from qos.errors import ConfigError
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError
 
 Build = Callable[[Sequence[str] | None], Capture]
 """Makes a backend that counts on interfaces matching these globs; None: on all but loopback."""
@@ -19,7 +19,7 @@ Build = Callable[[Sequence[str] | None], Capture]
 
 def _kernel(interfaces: Sequence[str] | None) -> Capture:
     if sys.platform == "linux":
-        from collector.capture.kernel import KernelCapture
+        from collector.capture.kernel.backend import KernelCapture
 
         return KernelCapture(interfaces)
     raise CaptureUnavailable("runs on Linux alone")
@@ -29,7 +29,7 @@ def _divert(interfaces: Sequence[str] | None) -> Capture:
     if sys.platform not in ("linux", "win32"):
         raise CaptureUnavailable("runs on Windows and Linux alone")
     try:
-        from collector.capture.divert import DivertCapture
+        from collector.capture.divert.backend import DivertCapture
     except ImportError as error:
         raise CaptureUnavailable(f"needs pydivert, which is not there: {error}") from None
     return DivertCapture(interfaces)
@@ -37,7 +37,7 @@ def _divert(interfaces: Sequence[str] | None) -> Capture:
 
 def _sockdiag(interfaces: Sequence[str] | None) -> Capture:
     if sys.platform == "linux":
-        from collector.capture.sockdiag import SockdiagCapture
+        from collector.capture.sockdiag.backend import SockdiagCapture
 
         return SockdiagCapture()
     raise CaptureUnavailable("runs on Linux alone")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from collector.capture import Capture, CaptureUnavailable, Sample
-from qos.errors import ConfigError
+from qos.contract.errors import ConfigError
 
 FIRST_RETRY_NS: Final = 2 * 10**9
 LAST_RETRY_NS: Final = 60 * 10**9

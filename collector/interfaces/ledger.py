@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from collector.counters import NOTHING, Counters, at_ip_layer, difference
-from collector.interfaces import Interface, select
+from collector.interfaces.counters import NOTHING, Counters, at_ip_layer, difference
+from collector.interfaces.selection import Interface, select
 
 if sys.platform == "linux":
-    from collector.interfaces_linux import read_interfaces
+    from collector.interfaces.listing_linux import read_interfaces
 else:
-    from collector.interfaces_psutil import read_interfaces
+    from collector.interfaces.listing_psutil import read_interfaces
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from collector.counters import Counters
-from collector.interfaces import Interface, header_of, nature_linux
+from collector.interfaces.counters import Counters
+from collector.interfaces.selection import Interface, header_of, nature_linux
 
 assert sys.platform == "linux"
 

@@ -5,8 +5,8 @@ Windows counts the Ethernet header of each packet; its tunnel adapters (Wintun, 
 
 import psutil
 
-from collector.counters import Counters
-from collector.interfaces import ETHERNET_HEADER, Interface, nature_by_name
+from collector.interfaces.counters import Counters
+from collector.interfaces.selection import ETHERNET_HEADER, Interface, nature_by_name
 
 
 def read_interfaces() -> tuple[Interface, ...]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from collector.counters import Counters
+from collector.interfaces.counters import Counters
 
 Nature = Literal["loopback", "physical", "virtual", "tunnel", "copy"]
 """``virtual``: the only way out of a container; ``copy``: shows another interface's packets again."""

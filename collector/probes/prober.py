@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from collector.probe_stats import TargetStats
-from qos import clock
-from qos.clock import Clock
-from qos.echo import Echo, Reason, echo, echo_bytes, is_address, resolve
-from qos.points import Probe
+from collector.probes.statistics import TargetStats
+from qos.contract.points import Probe
+from qos.system import clock
+from qos.system.clock import Clock
+from qos.system.echo import Echo, Reason, echo, echo_bytes, is_address, resolve
 
 MIN_INTERVAL_NS: Final = 100 * 10**6
 """No target is ever asked more often: a probe must not be a load."""
@@ -26,7 +26,7 @@ _BACKLOG: Final = 10_000
 
 
 class Ask(Protocol):
-    """Sends one echo and waits (``qos.echo.echo``)."""
+    """Sends one echo and waits (``qos.system.echo.echo``)."""
 
     def __call__(self, address: str, timeout_ns: int, seq: int) -> Echo: ...
 

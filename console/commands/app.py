@@ -8,10 +8,13 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from console import cli_enforce, cli_measure, cli_run, cli_stack
+from console.commands import enforce as cli_enforce
+from console.commands import measure as cli_measure
+from console.commands import run as cli_run
+from console.commands import stack as cli_stack
 
 _LAZY: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {"forecast": ("forecaster.cli", "forecast_app"), "backtest": ("forecaster.cli", "backtest")}
+    {"forecast": ("forecaster.cli.commands", "forecast_app"), "backtest": ("forecaster.cli.commands", "backtest")}
 )
 """Commands of other packages, imported only when they are called or listed."""
 

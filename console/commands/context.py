@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qos.config import Config, find_config, load_config
-from qos.errors import ConfigError
+from qos.contract.config import Config, find_config, load_config
+from qos.contract.errors import ConfigError
 from qos.service import data_dir, make_data_dir, store_path
 
 if TYPE_CHECKING:
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Context:
     @contextmanager
     def reading(self) -> "Iterator[SqliteStore]":
         """The store, read only. Raises ConfigError when there is none yet, StoreUnavailable."""
-        from qos.store.sqlite import SqliteStore
+        from qos.store.sqlite.store import SqliteStore
 
         if not self.has_store:
             raise ConfigError(f"no data in {self.data} yet: start `autoqos up`, or name the folder with --data")
@@ -51,7 +51,7 @@ class Context:
     @contextmanager
     def writing(self) -> "Iterator[SqliteStore]":
         """The store, to write settings; made when there is none. Raises ConfigError, StoreUnavailable."""
-        from qos.store.sqlite import SqliteStore
+        from qos.store.sqlite.store import SqliteStore
 
         make_data_dir(self.data)
         store = SqliteStore(self.store_path)

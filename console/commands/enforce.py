@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
-from console import overrides
-from console.context import open_context
-from console.enforcement import known_apps, read_enforcement
-from console.moments import parse_span_ns
-from console.options import ConfigOption, DataOption, JsonOption
-from console.output import columns, console, emit_json, say, table, warn
-from console.steering import Steering
-from qos import clock
-from qos.errors import ConfigError
-from qos.units import parse_rate_bps
+from console.commands.context import open_context
+from console.commands.options import ConfigOption, DataOption, JsonOption
+from console.steering import overrides
+from console.steering.actions import Steering
+from console.views.enforcement import known_apps, read_enforcement
+from console.views.output import columns, console, emit_json, say, table, warn
+from console.views.times import parse_span_ns
+from qos.contract.errors import ConfigError
+from qos.contract.units import parse_rate_bps
+from qos.system import clock
 
 AppArgument = Annotated[str, typer.Argument(metavar="APP", help="The application's name as `autoqos top` shows it.")]
 ForOption = Annotated[
@@ -86,7 +86,7 @@ def resume(config: ConfigOption = None, data: DataOption = None) -> None:
 
 def apps(as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None) -> None:
     """Every application with category, priority, where that came from, demand and limits."""
-    from console.enforcement_table import WIDE, document, narrow, render
+    from console.views.enforcement_table import WIDE, document, narrow, render
 
     context = open_context(config, data)
     with context.reading() as store:
@@ -105,8 +105,8 @@ def apps(as_json: JsonOption = False, config: ConfigOption = None, data: DataOpt
 
 def why(app: AppArgument, config: ConfigOption = None, data: DataOption = None) -> None:
     """The chain of reasons for an application's priority and limits, in plain words."""
-    from console.enforcement_table import explain
-    from console.verdict import decide
+    from console.views.enforcement_table import explain
+    from console.views.policy_preview import decide
 
     context = open_context(config, data)
     now_ns = clock.wall_ns()
@@ -123,7 +123,7 @@ def why(app: AppArgument, config: ConfigOption = None, data: DataOption = None) 
 
 def shell(config: ConfigOption = None, data: DataOption = None) -> None:
     """The original's prompt: an application's name, then a priority or DEFAULT; report, clear_log, exit."""
-    from console.shell import Shell
+    from console.commands.shell import Shell
 
     with open_steering(config, data) as steering:
         Shell(steering, input_line=_prompt, write=say).run()

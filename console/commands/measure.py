@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from console.context import Context, open_context
-from console.live import By
-from console.moments import parse_moment_ns, parse_span_ns
-from console.options import ConfigOption, DataOption, JsonOption, SinceOption
-from console.output import console, emit_json, folded, say, warn
-from qos import clock
-from qos.errors import ConfigError
+from console.commands.context import Context, open_context
+from console.commands.options import ConfigOption, DataOption, JsonOption, SinceOption
+from console.views.live import By
+from console.views.output import console, emit_json, folded, say, warn
+from console.views.times import parse_moment_ns, parse_span_ns
+from qos.contract.errors import ConfigError
+from qos.system import clock
 
 
 class ByChoice(StrEnum):
@@ -57,7 +57,7 @@ def top(
     data: DataOption = None,
 ) -> None:
     """Live table: who receives and sends how much, latency and loss. Press ? in it for its keys."""
-    from console import top_once
+    from console.tui import top_once
 
     kind: By = "pid" if by is ByChoice.pid else "app"
     if once or as_json:
@@ -67,7 +67,7 @@ def top(
         else:
             top_once.show(live, kind, console())
         return
-    from console.top import run_top
+    from console.tui.top import run_top
 
     run_top(config, data, kind)
 
@@ -82,7 +82,7 @@ def usage(
     data: DataOption = None,
 ) -> None:
     """Totals per application over a period, with what nobody could be named for."""
-    from console import period, period_table
+    from console.views import period, period_table
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, until)
@@ -114,9 +114,9 @@ def query(
     data: DataOption = None,
 ) -> None:
     """Any measurement out of the store."""
-    from console import query as body
-    from console.output import show_whole, table
-    from console.sources import open_source
+    from console.views import query as body
+    from console.views.output import show_whole, table
+    from console.views.sources import open_source
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, until)
@@ -147,8 +147,8 @@ def query(
 
 def status(as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None) -> None:
     """Which parts run, how the capture goes, what is lost, the store, and what AutoQoS itself costs."""
-    from console.status import read_status
-    from console.status_table import lines
+    from console.views.status import read_status
+    from console.views.status_table import lines
 
     now_ns = clock.wall_ns()
     found = read_status(open_context(config, data), now_ns)
@@ -171,7 +171,7 @@ def report(
     data: DataOption = None,
 ) -> None:
     """CPU, memory and bandwidth of the chosen applications compared, in one picture."""
-    from console.report import window_of, write_report
+    from console.views.report import window_of, write_report
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, None)
@@ -191,7 +191,7 @@ def clear_log(config: ConfigOption = None, data: DataOption = None) -> None:
 
 def check(config: ConfigOption = None, data: DataOption = None) -> None:
     """Validate the settings: every problem at once, each with its key. Exit status 0 or 2."""
-    from console.verdict import check_rules
+    from console.views.policy_preview import check_rules
 
     context = open_context(config, data)
     check_rules(context.config, str(context.config_path))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from console.options import ConfigOption, DataOption
+from console.commands.options import ConfigOption, DataOption
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def up(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status line, only what goes wrong.")] = False,
 ) -> None:
     """Run everything: measure, keep, forecast, enforce what the settings say. Ctrl-C stops it."""
-    from console.supervisor import run_up
+    from console.supervisor.supervisor import run_up
 
     raise typer.Exit(run_up(config, data, quiet=quiet))
 
@@ -42,6 +42,6 @@ def shipper(config: ConfigOption = None, data: DataOption = None) -> None:
 
 
 def _run(part: str, config: ConfigOption, data: DataOption) -> None:
-    from console.part import run_part
+    from console.supervisor.part import run_part
 
     raise typer.Exit(run_part(part, config, data))

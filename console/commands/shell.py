@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from console.steering import Steering
-from qos import clock
+from console.steering.actions import Steering
+from qos.system import clock
 
 _HELP: Final = (
     "An application's name, then its priority: 0 (critical, never limited) to 5 (background), or DEFAULT (automatic).",
@@ -70,8 +70,8 @@ class Shell:
             self._write(f"{answer!r} is no priority: 0 to 5, or DEFAULT")
 
     def _write_report(self) -> None:
-        from console.report import window_of, write_report
-        from qos.errors import ConfigError
+        from console.views.report import window_of, write_report
+        from qos.contract.errors import ConfigError
 
         now_ns = clock.wall_ns()
         config = self._steering.context.config

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from console.output import say
+from console.views.output import say
 
 _stack = typer.Typer(help="InfluxDB and Grafana in containers.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,6 +27,6 @@ def init(
     ] = Path(),
 ) -> None:
     """Write .env with strong random secrets for `docker compose up -d`; an existing value is never changed."""
-    from qos.stack import init as write_secrets
+    from console.stack.env_file import init as write_secrets
 
     say(*write_secrets(directory))

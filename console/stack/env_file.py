@@ -2,7 +2,8 @@
 
 An existing value is never changed; keys that a newer version needs are added at the end. One value may be used twice
 (the reader's password is Grafana's and ``autoqos query --from influxdb``'s), so values are made once per ``.env``.
-``.env.example`` is this module's table without the secrets (``python -m qos.stack``); a test holds the two together.
+``.env.example`` is this module's table without the secrets (``python -m console.stack.env_file``); a test holds the
+two together.
 """
 
 import os
@@ -14,7 +15,7 @@ from typing import Final
 
 from dotenv import dotenv_values
 
-from qos.errors import ConfigError
+from qos.contract.errors import ConfigError
 
 ENV: Final = ".env"
 _BYTES: Final = 24
@@ -129,4 +130,4 @@ def example() -> str:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parent.parent / ".env.example").write_text(example(), encoding="utf-8", newline="\n")
+    (Path(__file__).parents[2] / ".env.example").write_text(example(), encoding="utf-8", newline="\n")

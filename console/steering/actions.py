@@ -4,14 +4,14 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from console import overrides
-from console.context import Context
-from console.enforcement import known_apps, read_enforcement
-from console.moments import local_time
-from qos import clock
+from console.commands.context import Context
+from console.steering import overrides
+from console.views.enforcement import known_apps, read_enforcement
+from console.views.times import local_time
+from qos.system import clock
 
 if TYPE_CHECKING:
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
 
 class Steering:

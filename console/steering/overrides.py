@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Protocol
 
-from qos.units import format_bps
+from qos.contract.units import format_bps
 
 PREFIX: Final = "override:app:"
 PAUSE: Final = "override:pause"

@@ -11,13 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qos import clock
 from qos.service import SUPERVISED
+from qos.system import clock
 
 if sys.platform == "win32":
-    from console.supervisor_windows import ask_to_stop, spawn_flags, spawn_session
+    from console.supervisor.signals_windows import ask_to_stop, spawn_flags, spawn_session
 else:
-    from console.supervisor_posix import ask_to_stop, spawn_flags, spawn_session
+    from console.supervisor.signals_posix import ask_to_stop, spawn_flags, spawn_session
 
 
 def command(part: str, config_path: Path | None, data: Path) -> list[str]:

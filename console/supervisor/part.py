@@ -10,9 +10,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from console.parts import MODULES, entry
-from qos.config import find_config, load_config
-from qos.errors import ConfigError
+from console.supervisor.parts import MODULES, entry
+from qos.contract.config import find_config, load_config
+from qos.contract.errors import ConfigError
 from qos.service import data_dir, instance_lock, make_data_dir, set_up_logging, stop_on_signals, stop_with_parent
 
 

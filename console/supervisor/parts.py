@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from qos.config import Config
-from qos.errors import ConfigError
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError
 
 Run = Callable[[Config, Path | None, Path, threading.Event], int]
 
@@ -21,8 +21,8 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "collector": "collector.run",
         "enforcer": "enforcer.run",
-        "forecaster": "forecaster.schedule",
-        "shipper": "qos.outbox_run",
+        "forecaster": "forecaster.serving.schedule",
+        "shipper": "qos.shipping.run",
     }
 )
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.backoff import Backoff
-from console.child import start_child
+from console.supervisor.backoff import Backoff
+from console.supervisor.child import start_child
 
 
 @dataclass(frozen=True, slots=True)

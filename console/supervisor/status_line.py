@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from console.live import Live
-from console.output import plain
-from console.views import percent, probe_words
-from qos.units import format_bps
+from console.views.live import Live
+from console.views.output import plain
+from console.views.table_format import percent, probe_words
+from qos.contract.units import format_bps
 
 _TTY_NS: Final = 10**9
 _PLAIN_NS: Final = 60 * 10**9

@@ -12,15 +12,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from console.child import kill, stop_children
-from console.keeper import Ended, Keeper
-from console.live import Live, parse_live
-from console.parts import wanted
-from console.status_line import Screen, open_screen
-from qos import clock
-from qos.config import Config, find_config, load_config
-from qos.errors import StoreRejected, StoreUnavailable
-from qos.points import Agent, Event
+from console.supervisor.child import kill, stop_children
+from console.supervisor.parts import wanted
+from console.supervisor.restarts import Ended, Keeper
+from console.supervisor.status_line import Screen, open_screen
+from console.views.live import Live, parse_live
+from qos.contract.config import Config, find_config, load_config
+from qos.contract.errors import StoreRejected, StoreUnavailable
+from qos.contract.points import Agent, Event
 from qos.service import (
     ConfigWatcher,
     Heartbeat,
@@ -32,9 +31,10 @@ from qos.service import (
     stop_with_parent,
     store_path,
 )
+from qos.system import clock
 
 if TYPE_CHECKING:
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
 GRACE_S: Final = 4.0
 _TICK_S: Final = 0.5
@@ -43,7 +43,7 @@ _RECORD_NS: Final = 10 * 10**9
 
 def run_up(config_path: Path | None, data: Path | None, *, quiet: bool = False) -> int:
     """Run everything until told to stop; the process's exit status. Raises ConfigError."""
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
     path = find_config(config_path)
     config = load_config(path)

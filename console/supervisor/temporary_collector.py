@@ -5,12 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from console.child import start_child, stop_children
-from console.context import Context
-from console.live import Live, parse_live
-from qos import clock
-from qos.errors import ConfigError, StoreUnavailable
+from console.commands.context import Context
+from console.supervisor.child import start_child, stop_children
+from console.views.live import Live, parse_live
+from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.service import make_data_dir
+from qos.system import clock
 
 
 class BorrowedCollector:

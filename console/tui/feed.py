@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from console.borrowed import BorrowedCollector
-from console.context import Context
-from console.enforcement import AppPolicy, Enforcement, read_enforcement
-from console.live import Live, parse_live
-from console.overrides import Override, read_overrides
-from qos.errors import ConfigError, StoreUnavailable
+from console.commands.context import Context
+from console.steering.overrides import Override, read_overrides
+from console.supervisor.temporary_collector import BorrowedCollector
+from console.views.enforcement import AppPolicy, Enforcement, read_enforcement
+from console.views.live import Live, parse_live
+from qos.contract.errors import ConfigError, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,18 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
-from console import views
-from console.borrowed import borrowed_collector
-from console.context import Context, open_context
-from console.feed import Feed, Snapshot
-from console.live import By, Live, Row, parse_live
-from console.output import plain
-from console.steering import Steering
-from console.top_screens import HelpScreen, LimitRequest, LimitScreen
-from console.top_table import AppTable
-from qos import clock
-from qos.errors import ConfigError, StoreRejected, StoreUnavailable
-from qos.units import format_bps
+from console.commands.context import Context, open_context
+from console.steering.actions import Steering
+from console.supervisor.temporary_collector import borrowed_collector
+from console.tui.feed import Feed, Snapshot
+from console.tui.top_screens import HelpScreen, LimitRequest, LimitScreen
+from console.tui.top_table import AppTable
+from console.views import table_format as views
+from console.views.live import By, Live, Row, parse_live
+from console.views.output import plain
+from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
+from qos.contract.units import format_bps
+from qos.system import clock
 
 _KEYS: Final = "0-5 priority  d default  l limit  p pause  r report  b app/pid  ? help  q quit"
 _SAID_NS: Final = 8 * 10**9
@@ -227,7 +227,7 @@ class TopApp(App[None]):
     @work(thread=True, exclusive=True, group="report")
     def action_report(self) -> None:
         """r: the picture of the last hour, into the current folder."""
-        from console.report import window_of, write_report
+        from console.views.report import window_of, write_report
 
         now_ns = clock.wall_ns()
         try:

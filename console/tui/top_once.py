@@ -5,13 +5,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from console import views
-from console.borrowed import borrowed_collector
-from console.context import Context
-from console.live import By, Live, Row, parse_live
-from console.moments import rfc3339
-from console.output import table, warn
-from qos import clock
+from console.commands.context import Context
+from console.supervisor.temporary_collector import borrowed_collector
+from console.views import table_format as views
+from console.views.live import By, Live, Row, parse_live
+from console.views.output import table, warn
+from console.views.times import rfc3339
+from qos.system import clock
 
 
 def look(context: Context, own: Context, *, patience_s: float = 20.0) -> Live:

@@ -9,9 +9,9 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from console.output import plain
-from console.views import BACKGROUND
-from qos.units import parse_duration_ns, parse_rate_bps
+from console.views.output import plain
+from console.views.table_format import BACKGROUND
+from qos.contract.units import parse_duration_ns, parse_rate_bps
 
 _HELP: Final = f"""\
 ↑ ↓  choose an application

@@ -8,8 +8,8 @@ from textual import events
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-from console import views
-from console.live import By, Live, Row
+from console.views import table_format as views
+from console.views.live import By, Live, Row
 
 _FIXED: Final = (7, 0, 3, 9, 9, 7, 7)
 """Column widths by ``views.HEADINGS``; 0 is what is left."""

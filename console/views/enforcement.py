@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.live import Live, parse_live
-from console.overrides import PREFIX, Override, States, paused, read_overrides
-from qos.config import Config
+from console.steering.overrides import PREFIX, Override, States, paused, read_overrides
+from console.views.live import Live, parse_live
+from qos.contract.config import Config
 from qos.service import HEARTBEAT_NS
 
 _SILENT_NS: Final = 3 * HEARTBEAT_NS

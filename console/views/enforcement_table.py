@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from console.enforcement import AppPolicy, Enforcement
-from console.moments import local_time, rfc3339
-from console.overrides import Override
-from console.views import rate
-from qos.config import Config
-from qos.units import format_bps
+from console.steering.overrides import Override
+from console.views.enforcement import AppPolicy, Enforcement
+from console.views.table_format import rate
+from console.views.times import local_time, rfc3339
+from qos.contract.config import Config
+from qos.contract.units import format_bps
 
 if TYPE_CHECKING:
-    from enforcer.policy import Decision
+    from qos.policy.policy import Decision
 
 
 WIDE: Final = 112

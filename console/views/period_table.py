@@ -2,10 +2,10 @@
 
 from rich.table import Table
 
-from console.output import table
-from console.period import Usage
-from console.views import percent
-from qos.units import format_bytes
+from console.views.output import table
+from console.views.period import Usage
+from console.views.table_format import percent
+from qos.contract.units import format_bytes
 
 
 def render(totals: Usage) -> Table:

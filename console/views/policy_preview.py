@@ -2,9 +2,9 @@
 
 import datetime
 
-from enforcer.policy import Decision, Identity, Policy, override_from
-from enforcer.schedule import LocalTime
-from qos.config import Config
+from qos.contract.config import Config
+from qos.policy.policy import Decision, Identity, Policy, override_from
+from qos.policy.schedule import LocalTime
 
 
 def check_rules(config: Config, name: str) -> None:

@@ -5,9 +5,9 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, get_args
 
-from console.moments import rfc3339
-from qos.errors import ConfigError
-from qos.points import SPECS
+from console.views.times import rfc3339
+from qos.contract.errors import ConfigError
+from qos.contract.points import SPECS
 from qos.store import Aggregate, Columns, Reader
 
 AGGREGATES: Final[tuple[str, ...]] = get_args(Aggregate)

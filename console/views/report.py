@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from console.moments import rough_span
-from console.output import plain
-from qos.config import Config
-from qos.errors import ConfigError
+from console.views.output import plain
+from console.views.times import rough_span
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError
+from qos.contract.units import format_bps, format_bytes
 from qos.store import Reader
-from qos.units import format_bps, format_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def write_report(store: Reader, config: Config, output: Path, window: Window, ap
 
     ``apps`` are globs; empty means ``collector.resources_of``, and when that is empty too the busiest applications.
     """
-    from console.report_picture import draw
+    from console.views.report_picture import draw
 
     compared = compare(store, config, window, apps)
     draw(compared, output)

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from console.output import plain
-from console.report import Compared, Window
-from qos.errors import ConfigError
+from console.views.output import plain
+from console.views.report import Compared, Window
+from qos.contract.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from console.context import Context
-from qos.config import load_secrets
-from qos.errors import ConfigError
+from console.commands.context import Context
+from qos.contract.config import load_secrets
+from qos.contract.errors import ConfigError
 from qos.store import Reader
 
 
@@ -16,7 +16,7 @@ def open_source(context: Context, source: str) -> Iterator[Reader]:
         with context.reading() as store:
             yield store
         return
-    from qos.influx import influx_settings
+    from qos.shipping.client import influx_settings
     from qos.store.influx import InfluxStore
 
     settings = influx_settings(context.config)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-from console.context import Context, state_of
-from console.live import Live, parse_live
-from console.moments import rfc3339
+from console.commands.context import Context, state_of
+from console.views.live import Live, parse_live
+from console.views.times import rfc3339
 from qos.service import HEARTBEAT_NS
 
 if TYPE_CHECKING:
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
 _SILENT_NS: Final = 3 * HEARTBEAT_NS
 _CURSOR: Final = "influxdb"

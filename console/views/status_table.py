@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from console.moments import rough_span
-from console.status import PartStatus, Status
-from console.views import percent
-from qos.units import format_bytes
+from console.views.status import PartStatus, Status
+from console.views.table_format import percent
+from console.views.times import rough_span
+from qos.contract.units import format_bytes
 
 
 def lines(status: Status) -> Iterator[str]:

@@ -7,10 +7,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from console.live import By, Live, Row
-from console.moments import local_time, rough_span
-from console.output import plain
-from qos.units import format_bps
+from console.views.live import By, Live, Row
+from console.views.output import plain
+from console.views.times import local_time, rough_span
+from qos.contract.units import format_bps
 
 BACKGROUND: Final = "◦"
 """Marks hidden background processes: services, daemons, no window and no terminal."""

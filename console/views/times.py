@@ -7,8 +7,8 @@ import datetime
 import re
 from typing import Final
 
-from qos.errors import ConfigError
-from qos.units import parse_duration_ns
+from qos.contract.errors import ConfigError
+from qos.contract.units import parse_duration_ns
 
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _S: Final = 10**9

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from enforcer.parcel import DIRECTIONS, Direction
+from qos.contract.direction import DIRECTIONS, Direction
 
 _MS: Final = 10**6
 _S: Final = 10**9

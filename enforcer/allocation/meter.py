@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from enforcer.lanes import Tally
-from enforcer.parcel import DIRECTIONS, Direction
-from enforcer.plan import Usage
-from qos.clock import NS_PER_MS, NS_PER_S
+from enforcer.allocation.planner import Usage
+from enforcer.qdisc.classifier import Tally
+from qos.contract.direction import DIRECTIONS, Direction
+from qos.system.clock import NS_PER_MS, NS_PER_S
 
 WINDOW_NS: Final = 500 * NS_PER_MS
 STANDING_NS: Final = 10 * NS_PER_MS

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from enforcer.allocate import STARVATION_FLOOR_BPS, UNBOUNDED_BPS, Claim, Share, allocate
-from enforcer.parcel import DIRECTIONS, Direction
-from enforcer.policy import Decision
-from qos.config import LevelConfig, Link
-from qos.units import format_bps
+from enforcer.allocation.allocate import STARVATION_FLOOR_BPS, UNBOUNDED_BPS, Claim, Share, allocate
+from qos.contract.config import LevelConfig, Link
+from qos.contract.direction import DIRECTIONS, Direction
+from qos.contract.units import format_bps
+from qos.policy.policy import Decision
 
 _S: Final = 10**9
 SHAPEABLE_LEVELS: Final = range(3, 6)

@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from enforcer.lanes import Lanes, Rates, Tally
-from enforcer.pacer import Pace
-from enforcer.parcel import Direction
-from enforcer.port import PacketPort, Receiver, Sender
-from qos.clock import NS_PER_MS, NS_PER_S, Clock
-from qos.divert import Drained, RawPacket
+from enforcer.datapath.port import PacketPort, Receiver, Sender
+from enforcer.datapath.timers import Pace
+from enforcer.qdisc.classifier import Lanes, Rates, Tally
+from qos.contract.direction import Direction
+from qos.packets.divert import Drained, RawPacket
+from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
 
 _log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from enforcer.diversion import Transport
-from qos.apps import OURSELVES, Identity
-from qos.clock import NS_PER_S, Clock
-from qos.divert import Drained, FlowEvent, FlowEvents
-from qos.flows import FlowTable, SocketRow
-from qos.processes import Processes
+from enforcer.allocation.filters import Transport
+from qos.packets.divert import Drained, FlowEvent, FlowEvents
+from qos.packets.flows import FlowTable, SocketRow
+from qos.policy.applications import OURSELVES, Identity
+from qos.system.clock import NS_PER_S, Clock
+from qos.system.processes import Processes
 
 _log = logging.getLogger(__name__)
 

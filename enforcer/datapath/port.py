@@ -1,4 +1,4 @@
-"""The packet port: how the engine takes packets out of the system and puts them back. The real one is ``qos.divert``.
+"""The packet port: how the engine takes packets out of the system and puts them back (``qos.packets.divert``).
 
 A fake that satisfies these protocols runs the engine without a kernel (tests/enforcer).
 """
@@ -6,14 +6,14 @@ A fake that satisfies these protocols runs the engine without a kernel (tests/en
 from collections.abc import Sequence
 from typing import Protocol
 
-from qos.divert import DIVERT_PRIORITY, INJECT_PRIORITY, Diverter, Injector, RawPacket
+from qos.packets.divert import DIVERT_PRIORITY, INJECT_PRIORITY, Diverter, Injector, RawPacket
 
 
 class Receiver(Protocol):
     """One filter's packets, taken out of the system until it is shut down."""
 
     def recv(self, timeout_s: float | None = None) -> list[RawPacket]:
-        """At least one packet (or none after ``timeout_s``); raises ``qos.divert.Drained`` after the last."""
+        """At least one packet (or none after ``timeout_s``); raises ``qos.packets.divert.Drained`` after the last."""
 
     def drain(self) -> list[RawPacket]:
         """Shut down and return what is still queued."""
@@ -49,7 +49,7 @@ class PacketPort(Protocol):
 
 
 class DivertPort:
-    """The machine's own packets. Receivers share one priority, senders are below it: see ``qos.divert``."""
+    """The machine's own packets. Receivers share one priority, senders are below it: see ``qos.packets.divert``."""
 
     def receiver(self, text: str) -> Receiver:
         """Takes packets out of the system's stack."""

@@ -10,21 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from enforcer import leftovers_linux
-from enforcer.attribution import NUMBERS, Attribution, Events
-from enforcer.codel import Aim
-from enforcer.diversion import TRANSPORTS, Diversion, Target, Transport
-from enforcer.engine import Engine, Health
-from enforcer.guard import Guard
-from enforcer.lanes import Lanes, Rates, Tally
-from enforcer.parcel import Direction
-from enforcer.port import PacketPort
-from qos.apps import OURSELVES, Identity
-from qos.clock import NS_PER_S, Clock
-from qos.divert import FlowEvents, available, port_filter, unregister, wide_filter
-from qos.flows import SocketRow
-from qos.processes import Processes
-from qos.sockets import sockets
+from enforcer.allocation.filters import TRANSPORTS, Diversion, Target, Transport
+from enforcer.datapath.engine import Engine, Health
+from enforcer.datapath.flow_owners import NUMBERS, Attribution, Events
+from enforcer.datapath.port import PacketPort
+from enforcer.failsafe import leftovers_linux
+from enforcer.failsafe.guard import Guard
+from enforcer.qdisc.classifier import Lanes, Rates, Tally
+from enforcer.qdisc.codel import Aim
+from qos.contract.direction import Direction
+from qos.packets.divert import FlowEvents, available, port_filter, unregister, wide_filter
+from qos.packets.flows import SocketRow
+from qos.policy.applications import OURSELVES, Identity
+from qos.system.clock import NS_PER_S, Clock
+from qos.system.processes import Processes
+from qos.system.sockets import sockets
 
 _BY_NAME: Final[dict[Transport, int]] = {name: number for number, name in NUMBERS.items()}
 MAX_FOREIGN: Final = 4_096

@@ -9,7 +9,7 @@ import threading
 __all__ = ["Pace"]
 
 if sys.platform == "win32":
-    from enforcer.pacer_windows import Pace
+    from enforcer.datapath.timers_windows import Pace
 else:
 
     class Pace:

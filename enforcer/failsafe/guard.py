@@ -25,14 +25,14 @@ class Guard:
         self._process: subprocess.Popen[bytes] | None = None
         if sys.platform != "linux":
             return
-        command = [sys.executable, "-m", "enforcer.guard_linux", str(os.getpid())]
+        command = [sys.executable, "-m", "enforcer.failsafe.guard_linux", str(os.getpid())]
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
-                cwd=Path(__file__).parents[1],
+                cwd=Path(__file__).parents[2],
             )
         except OSError as error:
             _log.warning("no guard process: if the enforcer dies, packets wait up to 3 s: %s", error)

@@ -11,10 +11,10 @@ import signal
 import sys
 from typing import IO, Final
 
-from enforcer.guard import BYE
-from enforcer.leftovers_linux import remove
-from qos.clock import NS_PER_S, monotonic_ns
-from qos.divert import available, unregister
+from enforcer.failsafe.guard import BYE
+from enforcer.failsafe.leftovers_linux import remove
+from qos.packets.divert import available, unregister
+from qos.system.clock import NS_PER_S, monotonic_ns
 
 assert sys.platform != "win32"  # tells the type checker whose file this is
 
@@ -40,7 +40,7 @@ def watch(pipe: IO[bytes], owner: int) -> str:
 
 
 def main() -> int:
-    """The guard's own process: ``python -m enforcer.guard_linux PID``."""
+    """The guard's own process: ``python -m enforcer.failsafe.guard_linux PID``."""
     if available() is not None:
         return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

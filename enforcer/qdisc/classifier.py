@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from enforcer.codel import LINUX, Aim
-from enforcer.exempt import parcel_of
-from enforcer.mark import with_ce
-from enforcer.parcel import Counts, Direction, Parcel
-from enforcer.shaper import Shaper
-from qos.divert import RawPacket
-from qos.packet import parse
+from enforcer.qdisc.codel import LINUX, Aim
+from enforcer.qdisc.ecn import with_ce
+from enforcer.qdisc.exemptions import parcel_of
+from enforcer.qdisc.queued_packet import Counts, Parcel
+from enforcer.qdisc.shaper import Shaper
+from qos.contract.direction import Direction
+from qos.packets.divert import RawPacket
+from qos.packets.packet import parse
 
 MAX_STRANGERS: Final = 4_096
 STRANGE_BYTES: Final = 4_000_000

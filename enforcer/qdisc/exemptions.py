@@ -7,8 +7,8 @@ A port of ours is nobody's business here: whose a flow is, is decided by ``owner
 
 from typing import Any, Final
 
-from enforcer.parcel import Kind, Parcel
-from qos.packet import TCP, UDP, Headers
+from enforcer.qdisc.queued_packet import Kind, Parcel
+from qos.packets.packet import TCP, UDP, Headers
 
 _BOTH: Final = frozenset({53})
 _UDP: Final = frozenset({67, 68, 123, 546, 547, 1900, 5353, 5355})

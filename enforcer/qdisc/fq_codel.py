@@ -13,8 +13,8 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Final, NamedTuple
 
-from enforcer.codel import Aim, Codel
-from enforcer.parcel import Kind, Parcel
+from enforcer.qdisc.codel import Aim, Codel
+from enforcer.qdisc.queued_packet import Kind, Parcel
 
 QUANTUM_BYTES: Final = 1514
 MAX_IDLE_FLOWS: Final = 1024

@@ -5,10 +5,7 @@ The bytes themselves are opaque here (``raw`` with the capture handle's ``token`
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal, NamedTuple
-
-Direction = Literal["down", "up"]
-DIRECTIONS: tuple[Direction, Direction] = ("down", "up")
+from typing import Any, NamedTuple
 
 
 class Kind(IntEnum):

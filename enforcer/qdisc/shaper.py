@@ -16,10 +16,10 @@ unresponsive flood must not eat the whole allowance; docs/decisions/0022).
 
 from typing import Final
 
-from enforcer.bucket import MTU_BYTES, Bucket, burst_bytes
-from enforcer.codel import LINUX, Aim, aim_for
-from enforcer.fq import FlowQueues
-from enforcer.parcel import Counts, Kind, Parcel
+from enforcer.qdisc.codel import LINUX, Aim, aim_for
+from enforcer.qdisc.fq_codel import FlowQueues
+from enforcer.qdisc.queued_packet import Counts, Kind, Parcel
+from enforcer.qdisc.token_bucket import MTU_BYTES, Bucket, burst_bytes
 
 _NS_PER_S: Final = 10**9
 _MIN_LIMIT_BYTES: Final = 128_000

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import typer
 
-from forecaster import report
-from forecaster.backtest import Evaluation, evaluate
-from forecaster.csvfile import read_csv
-from forecaster.folds import TooShortError, minimum_rows
-from forecaster.frames import Frame
-from forecaster.models import NAMES, candidates
-from forecaster.plan import SHORTEST_LOOKBACK, plan
-from forecaster.progress import Bar
-from forecaster.trainer import Trainer, unavailable
-from forecaster.windows import Task
-from qos.clock import SYSTEM
-from qos.errors import ConfigError
-from qos.units import format_duration, parse_duration_ns
+from forecaster.cli.progress import Bar
+from forecaster.data.csvfile import read_csv
+from forecaster.data.frames import Frame
+from forecaster.data.windows import Task
+from forecaster.evaluation import report
+from forecaster.evaluation.backtest import Evaluation, evaluate
+from forecaster.evaluation.folds import TooShortError, minimum_rows
+from forecaster.evaluation.task import SHORTEST_LOOKBACK, plan
+from forecaster.models.candidates import NAMES, candidates
+from forecaster.training.trainer import Trainer, unavailable
+from qos.contract.errors import ConfigError
+from qos.contract.units import format_duration, parse_duration_ns
+from qos.system.clock import SYSTEM
 
 
 def run_backtest(
@@ -48,7 +48,7 @@ def run_backtest(
     evaluation = assess(frame, horizon=horizon, sequence=sequence, folds=folds, names=names, seed=seed)
     drawn: tuple[Path, ...] = ()
     if plots is not None:
-        from forecaster.plots import draw_all, draw_targets
+        from forecaster.evaluation.plots import draw_all, draw_targets
 
         drawn = draw_all(plots, value, frame, evaluation)
         side_by_side = draw_targets(plots, {value: evaluation})

@@ -45,7 +45,7 @@ forecast_app = typer.Typer(
 def _mendable(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:
-        from qos.errors import ConfigError, StoreRejected, StoreUnavailable
+        from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 
         try:
             command(*args, **kwargs)
@@ -82,7 +82,7 @@ def backtest(
     json: JsonOption = False,
 ) -> None:
     """Score every model on a series of your own, on data later than its training, and say which one would serve."""
-    from forecaster.backtest_cli import run_backtest
+    from forecaster.cli.backtest import run_backtest
 
     run_backtest(
         file=file,
@@ -116,7 +116,7 @@ def forecast(
     """Without options: the schedule of the settings, a new process per round, until Ctrl-C."""
     if ctx.invoked_subcommand is not None:
         return
-    from forecaster.forecast_cli import run_forever, run_once
+    from forecaster.cli.forecast import run_forever, run_once
 
     if once:
         run_once(config, data, source, series, plots)
@@ -136,6 +136,6 @@ def show(
     data: DataOption = None,
 ) -> None:
     """The newest forecast of every series, with its 80 % band."""
-    from forecaster.forecast_cli import show as show_newest
+    from forecaster.cli.forecast import show as show_newest
 
     show_newest(config, data, source, series, json)

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from forecaster.source import open_store, parse_source
-from qos import clock
-from qos.config import Config, find_config, load_config
-from qos.errors import ConfigError
+from forecaster.data.source import open_store, parse_source
+from qos.contract.config import Config, find_config, load_config
+from qos.contract.errors import ConfigError
 from qos.service import data_dir, instance_lock, make_data_dir, set_up_logging, stop_on_signals, stop_with_parent
+from qos.system import clock
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from forecaster.round import Outcome
-    from forecaster.series import Series
-    from qos.points import Event
+    from forecaster.data.series import Series
+    from forecaster.serving.round import Outcome
+    from qos.contract.points import Event
 
 
 def run_forever(config_path: Path | None, data: Path | None) -> int:
     """The schedule, until it is told to stop."""
-    from forecaster.schedule import run
+    from forecaster.serving.schedule import run
 
     config, path, folder = _settings(config_path, data, reading=False)
     make_data_dir(folder)
@@ -39,8 +39,8 @@ def run_forever(config_path: Path | None, data: Path | None) -> int:
 
 def run_once(config_path: Path | None, data: Path | None, source: str, only: str | None, plots: Path | None) -> None:
     """One round with a progress bar, then a table. Raises ConfigError."""
-    from forecaster.job import whole_round
-    from forecaster.progress import Bar
+    from forecaster.cli.progress import Bar
+    from forecaster.serving.job import whole_round
 
     config, path, folder = _settings(config_path, data, reading=False)
     names = _names(only)
@@ -56,7 +56,7 @@ def run_once(config_path: Path | None, data: Path | None, source: str, only: str
         raise ConfigError("nothing was measured in the last four weeks: start `autoqos up` first")
     _write_round(done.outcomes, done.events, done.seconds)
     if plots is not None:
-        from forecaster.plots import draw_all, draw_targets
+        from forecaster.evaluation.plots import draw_all, draw_targets
 
         scored = [o for o in done.outcomes if o.evaluation is not None and o.frame is not None]
         drawn: list[Path] = []
@@ -70,7 +70,7 @@ def run_once(config_path: Path | None, data: Path | None, source: str, only: str
 
 def show(config_path: Path | None, data: Path | None, source: str, only: str | None, as_json: bool) -> None:
     """The newest forecasts. Raises ConfigError when there are none."""
-    from forecaster import show as shown
+    from forecaster.serving import show as shown
 
     config, path, folder = _settings(config_path, data, reading=True)
     now_ns = clock.wall_ns()
@@ -127,8 +127,8 @@ def _label(series: "Series", among: "Sequence[Outcome]") -> str:
 def _write_round(outcomes: "Sequence[Outcome]", events: "Sequence[Event]", seconds: float) -> None:
     from rich.table import Table
 
-    from forecaster.report import percent, ratio
-    from forecaster.show import in_unit
+    from forecaster.evaluation.report import percent, ratio
+    from forecaster.serving.show import in_unit
 
     table = Table(box=None, pad_edge=False)
     table.add_column("series", no_wrap=True)

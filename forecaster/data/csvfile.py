@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forecaster.frames import Floats, Frame, Ints, deltas, regular
-from qos.errors import ConfigError
-from qos.units import format_duration
+from forecaster.data.frames import Floats, Frame, Ints, deltas, regular
+from qos.contract.errors import ConfigError
+from qos.contract.units import format_duration
 
 if TYPE_CHECKING:
     import pandas as pd

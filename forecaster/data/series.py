@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.frames import LADDER_NS, Floats, Frame, gaps
+from forecaster.data.frames import LADDER_NS, Floats, Frame, gaps
 from qos.store import Aggregate, Reader
 
 DAY_NS: Final = 86_400 * 10**9

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from qos.config import Config, load_secrets
-from qos.errors import ConfigError
+from qos.contract.config import Config, load_secrets
+from qos.contract.errors import ConfigError
 from qos.service import store_path
 from qos.store import Store
 
@@ -36,7 +36,7 @@ def open_store(
 ) -> Iterator[Store]:
     """The store, closed afterwards. Raises ConfigError (no data yet, no access) and StoreUnavailable."""
     if uses_influx(config, source):
-        from qos.influx import influx_settings
+        from qos.shipping.client import influx_settings
         from qos.store.influx import InfluxStore
 
         settings = influx_settings(config)
@@ -47,7 +47,7 @@ def open_store(
         with InfluxStore.open(settings, token) as remote:
             yield remote
         return
-    from qos.store.sqlite import SqliteStore
+    from qos.store.sqlite.store import SqliteStore
 
     if not store_path(data).exists():
         raise ConfigError(f"no data in {data} yet: start `autoqos up`, or name the folder with --data")

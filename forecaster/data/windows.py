@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.frames import NS_PER_S, Floats, Frame, Ints
+from forecaster.data.frames import NS_PER_S, Floats, Frame, Ints
 
 DAY_NS: Final = 86_400 * NS_PER_S
 WEEK_NS: Final = 7 * DAY_NS

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from forecaster import conformal
-from forecaster.baselines import Fitted
-from forecaster.folds import Fold
-from forecaster.frames import Floats, Frame, Ints
-from forecaster.metrics import Score, block_bootstrap, mean_change, origin_errors, pinball, score
-from forecaster.models import Candidate
-from forecaster.selection import Choice, Standing, choose
-from forecaster.trainer import TrainingError
-from forecaster.windows import Task, paths, usable_origins
-from qos.clock import Clock
+from forecaster.data.frames import Floats, Frame, Ints
+from forecaster.data.windows import Task, paths, usable_origins
+from forecaster.evaluation import conformal
+from forecaster.evaluation.folds import Fold
+from forecaster.evaluation.metrics import Score, block_bootstrap, mean_change, origin_errors, pinball, score
+from forecaster.evaluation.selection import Choice, Standing, choose
+from forecaster.models.baselines import Fitted
+from forecaster.models.candidates import Candidate
+from forecaster.training.trainer import TrainingError
+from qos.system.clock import Clock
 
 OnFit = Callable[[str, int, int], None]
 """Told model, fold and number of folds before each training."""

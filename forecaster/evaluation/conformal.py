@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.frames import Floats, Ints
+from forecaster.data.frames import Floats, Ints
 
 TAIL: Final = 0.09
 """Aimed at below and above the 80 % band: a little less than 0.1, because errors of neighbouring origins resemble

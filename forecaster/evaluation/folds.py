@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from forecaster.windows import Task
+from forecaster.data.windows import Task
 
 
 class TooShortError(ValueError):

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.frames import Floats
+from forecaster.data.frames import Floats
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
 """The 80 % band and the median."""

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from forecaster.backtest import Evaluation
-from forecaster.frames import Frame
-from forecaster.report import number
+from forecaster.data.frames import Frame
+from forecaster.evaluation.backtest import Evaluation
+from forecaster.evaluation.report import number
 
 COLOURS: Final = {
     "actual": "#000000",

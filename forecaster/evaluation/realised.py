@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.frames import Floats, Frame
-from forecaster.metrics import mean_change
-from forecaster.series import Series
-from qos.points import ForecastScore
+from forecaster.data.frames import Floats, Frame
+from forecaster.data.series import Series
+from forecaster.evaluation.metrics import mean_change
+from qos.contract.points import ForecastScore
 from qos.store import Reader
 
 PREFIX: Final = "realised:"

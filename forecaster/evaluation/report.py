@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from forecaster.backtest import Evaluation
-from forecaster.folds import scored
-from forecaster.frames import Frame
+from forecaster.data.frames import Frame
+from forecaster.evaluation.backtest import Evaluation
+from forecaster.evaluation.folds import scored
 
 HEADERS: Final = ("model", "MAE", "95 %", "RMSE", "R²", "MASE", "WQL", "skill", "coverage", "seconds", "")
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from forecaster.folds import Fold, walk_forward
-from forecaster.frames import Frame
-from forecaster.windows import Task, seasons_for
+from forecaster.data.frames import Frame
+from forecaster.data.windows import Task, seasons_for
+from forecaster.evaluation.folds import Fold, walk_forward
 
 SHORTEST_LOOKBACK: Final = 10
 

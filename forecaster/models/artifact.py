@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from forecaster.baselines import Fitted, Naive, SeasonalNaive
-from forecaster.conformal import Shifts
-from forecaster.ets import Ets
-from forecaster.hybrid import Hybrid, Scaling
-from forecaster.lstm import Lstm
-from forecaster.ridge import Features, Ridge
-from forecaster.windows import Task
+from forecaster.data.windows import Task
+from forecaster.evaluation.conformal import Shifts
+from forecaster.models.baselines import Fitted, Naive, SeasonalNaive
+from forecaster.models.ets import Ets
+from forecaster.models.hybrid import Hybrid, Scaling
+from forecaster.models.lstm import Lstm
+from forecaster.models.ridge import Features, Ridge
 
 VERSION: Final = 1
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from forecaster.frames import Floats, Frame, Ints
-from forecaster.windows import Task, paths, season_paths, usable_origins
+from forecaster.data.frames import Floats, Frame, Ints
+from forecaster.data.windows import Task, paths, season_paths, usable_origins
 
 
 class Fitted(Protocol):

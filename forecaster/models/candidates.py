@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from forecaster.baselines import Fitted, fit_naive, fit_seasonal_naive
-from forecaster.ets import fit_ets, without_ets
-from forecaster.frames import Frame
-from forecaster.hybrid import Hybrid, fit_hybrid
-from forecaster.lstm import fit_lstm
-from forecaster.ridge import fit_ridge
-from forecaster.trainer import Trainer, TrainingError
-from forecaster.windows import Task
-from qos.config import ModelName
+from forecaster.data.frames import Frame
+from forecaster.data.windows import Task
+from forecaster.models.baselines import Fitted, fit_naive, fit_seasonal_naive
+from forecaster.models.ets import fit_ets, without_ets
+from forecaster.models.hybrid import Hybrid, fit_hybrid
+from forecaster.models.lstm import fit_lstm
+from forecaster.models.ridge import fit_ridge
+from forecaster.training.trainer import Trainer, TrainingError
+from qos.contract.config import ModelName
 
 NAMES: Final[tuple[ModelName, ...]] = get_args(ModelName)
 LEARNED: Final = frozenset({"lstm", "lstm_hybrid"})

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.baselines import point
-from forecaster.frames import Floats, Frame, Ints
-from forecaster.windows import Task, paths, usable_origins
+from forecaster.data.frames import Floats, Frame, Ints
+from forecaster.data.windows import Task, paths, usable_origins
+from forecaster.models.baselines import point
 
 LONGEST_PERIOD: Final = 24
 NEWEST: Final = 3000

@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.cells import Weights, residual
-from forecaster.frames import Floats, Frame, Ints
-from forecaster.metrics import QUANTILES
-from forecaster.ridge import Ridge, cross_fitted, fit_ridge, refit
-from forecaster.trainer import Trainer, TrainingError
-from forecaster.windows import Task, calendar, lags, paths, season_paths, usable_origins
+from forecaster.data.frames import Floats, Frame, Ints
+from forecaster.data.windows import Task, calendar, lags, paths, season_paths, usable_origins
+from forecaster.evaluation.metrics import QUANTILES
+from forecaster.models.recurrent_cells import Weights, residual
+from forecaster.models.ridge import Ridge, cross_fitted, fit_ridge, refit
+from forecaster.training.trainer import Trainer, TrainingError
 
 UNITS: Final = 32
 SEEDS: Final = 2

@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.baselines import point
-from forecaster.cells import Weights, plain
-from forecaster.frames import Floats, Frame, Ints
-from forecaster.trainer import Trained, Trainer, TrainingError
-from forecaster.windows import Task, lag_windows, paths, usable_origins
+from forecaster.data.frames import Floats, Frame, Ints
+from forecaster.data.windows import Task, lag_windows, paths, usable_origins
+from forecaster.models.baselines import point
+from forecaster.models.recurrent_cells import Weights, plain
+from forecaster.training.trainer import Trained, Trainer, TrainingError
 
 SEQUENCE: Final = 10
 UNITS: Final = 32

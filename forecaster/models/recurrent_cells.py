@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from forecaster.frames import Floats
+from forecaster.data.frames import Floats
 
 Activation = Literal["tanh", "relu"]
 Weights = Mapping[str, Floats]

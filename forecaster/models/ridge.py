@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.baselines import point
-from forecaster.frames import Floats, Frame, Ints
-from forecaster.windows import Task, calendar, lags, paths, season_paths, usable_origins
+from forecaster.data.frames import Floats, Frame, Ints
+from forecaster.data.windows import Task, calendar, lags, paths, season_paths, usable_origins
+from forecaster.models.baselines import point
 
 PENALTIES: Final = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Relative to the number of rows: columns are standardised."""

@@ -1,12 +1,12 @@
-"""Whether the schedule lives, by its heartbeat file: ``python -m forecaster.health DIR``, exit status 0 or 1."""
+"""Is the schedule alive, by its heartbeat file: ``python -m forecaster.serving.health DIR``, exit status 0 or 1."""
 
 import json
 import sys
 from pathlib import Path
 from typing import Final
 
-from forecaster.schedule import BEAT_S, HEARTBEAT
-from qos.clock import wall_ns
+from forecaster.serving.schedule import BEAT_S, HEARTBEAT
+from qos.system.clock import wall_ns
 
 PATIENCE_NS: Final = int(6 * BEAT_S * 1e9)
 

@@ -1,4 +1,4 @@
-"""One round or refresh in a process of its own: ``python -m forecaster.job round|refresh --data DIR [--config
+"""One round or refresh in a process of its own: ``python -m forecaster.serving.job round|refresh --data DIR [--config
 FILE]``.
 
 Leaves ``forecast/last_round.json`` for the schedule: how many series have a forecast, and how far the shortest
@@ -12,14 +12,14 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from forecaster.round import FOLDER, Round, refresh, run_round
-from forecaster.schedule import STATUS, write_json
-from forecaster.source import Source, open_store
-from forecaster.trainer import Trainer, unavailable
-from qos.clock import SYSTEM
-from qos.config import Config, load_config
-from qos.errors import ConfigError, StoreRejected, StoreUnavailable
+from forecaster.data.source import Source, open_store
+from forecaster.serving.round import FOLDER, Round, refresh, run_round
+from forecaster.serving.schedule import STATUS, write_json
+from forecaster.training.trainer import Trainer, unavailable
+from qos.contract.config import Config, load_config
+from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.service import set_up_logging, stop_with_parent
+from qos.system.clock import SYSTEM
 
 log = logging.getLogger("forecaster")
 
@@ -60,7 +60,7 @@ def note(data: Path, done: Round) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The process's exit status."""
-    parser = argparse.ArgumentParser(prog="forecaster.job")
+    parser = argparse.ArgumentParser(prog="forecaster.serving.job")
     parser.add_argument("kind", choices=("round", "refresh"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--config", type=Path)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from forecaster.backtest import Evaluation
-from forecaster.series import Series
-from forecaster.serve import Prediction
-from qos.config import Link
-from qos.points import Event, Forecast, ForecastScore
-from qos.units import format_bps
+from forecaster.data.series import Series
+from forecaster.evaluation.backtest import Evaluation
+from forecaster.serving.serve import Prediction
+from qos.contract.config import Link
+from qos.contract.points import Event, Forecast, ForecastScore
+from qos.contract.units import format_bps
 
 PART: Final = "forecaster"
 SATURATION: Final = "saturation_expected"

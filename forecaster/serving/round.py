@@ -13,24 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from forecaster import artifact
-from forecaster.artifact import Served
-from forecaster.backtest import Evaluation, evaluate
-from forecaster.baselines import Naive
-from forecaster.folds import TooShortError
-from forecaster.frames import Frame
-from forecaster.models import Candidate, candidates
-from forecaster.plan import plan
-from forecaster.points import apart, forecast_points, saturation, score_points, unavailable
-from forecaster.realised import realised_scores
-from forecaster.series import HostFrames, Series, choose_grid, default_series, hosts
-from forecaster.serve import NoForecastError, Prediction, predict, rows_needed
-from forecaster.trainer import Trainer, TrainingError
-from forecaster.trainer import unavailable as why_untrained
-from qos.clock import Clock
-from qos.config import Config
-from qos.points import Event, Point
+from forecaster.data.frames import Frame
+from forecaster.data.series import HostFrames, Series, choose_grid, default_series, hosts
+from forecaster.evaluation.backtest import Evaluation, evaluate
+from forecaster.evaluation.folds import TooShortError
+from forecaster.evaluation.realised import realised_scores
+from forecaster.evaluation.task import plan
+from forecaster.models import artifact
+from forecaster.models.artifact import Served
+from forecaster.models.baselines import Naive
+from forecaster.models.candidates import Candidate, candidates
+from forecaster.serving.points import apart, forecast_points, saturation, score_points, unavailable
+from forecaster.serving.serve import NoForecastError, Prediction, predict, rows_needed
+from forecaster.training.trainer import Trainer, TrainingError
+from forecaster.training.trainer import unavailable as why_untrained
+from qos.contract.config import Config
+from qos.contract.points import Event, Point
 from qos.store import Store
+from qos.system.clock import Clock
 
 log = logging.getLogger("forecaster")
 

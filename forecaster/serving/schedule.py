@@ -1,6 +1,6 @@
 """The schedule: a new process per round, so that nothing of numpy or TensorFlow stays in memory between rounds.
 
-This process imports neither. It starts ``python -m forecaster.job``, waits, and says how it goes: as
+This process imports neither. It starts ``python -m forecaster.serving.job``, waits, and says how it goes: as
 ``part:forecaster`` in the embedded store, and in ``forecast/heartbeat.json`` of the data directory (a container's
 health check reads that). A round that fails is said and tried again; one that outlives its time is ended, and the
 last forecast stays.
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from qos import clock
-from qos.config import Config
-from qos.errors import StoreRejected, StoreUnavailable
+from qos.contract.config import Config
+from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.service import SUPERVISED, store_path
+from qos.system import clock
 
 log = logging.getLogger("forecaster")
 
@@ -33,7 +33,7 @@ LONGEST_NS: Final = 3600 * 10**9
 BEAT_S: Final = 30.0
 HEARTBEAT: Final = Path("forecast") / "heartbeat.json"
 STATUS: Final = Path("forecast") / "last_round.json"
-"""What the last job found: written by ``forecaster.job``."""
+"""What the last job found: written by ``forecaster.serving.job``."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
 
 def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Event, beat: "_Beat") -> int | None:
     """Its exit status; None when it was ended because of ``stop``."""
-    command = [sys.executable, "-m", "forecaster.job", kind, "--data", str(data)]
+    command = [sys.executable, "-m", "forecaster.serving.job", kind, "--data", str(data)]
     if config_path is not None:
         command += ["--config", str(config_path.absolute())]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))}
@@ -121,7 +121,7 @@ def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Ev
 
 
 def _root() -> str:
-    return str(Path(__file__).resolve().parent.parent)
+    return str(Path(__file__).resolve().parents[2])
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -149,7 +149,7 @@ class _Beat:
         document = {"pid": os.getpid(), "time_ns": clock.wall_ns(), "state": state, "detail": detail}
         document |= {f"job_{key}": value for key, value in extra.items()}
         if self._store is not None and self._store.exists():
-            from qos.store.sqlite import SqliteStore
+            from qos.store.sqlite.store import SqliteStore
 
             try:
                 with SqliteStore(self._store) as store:

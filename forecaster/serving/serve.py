@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from forecaster.artifact import Served
-from forecaster.baselines import Naive
-from forecaster.ets import Ets
-from forecaster.frames import Floats, Frame
-from forecaster.windows import SEASONS, Task, usable_origins
+from forecaster.data.frames import Floats, Frame
+from forecaster.data.windows import SEASONS, Task, usable_origins
+from forecaster.models.artifact import Served
+from forecaster.models.baselines import Naive
+from forecaster.models.ets import Ets
 
 LEAST_ROWS: Final = 300
 """Looked at in any case, so that a model trained a while ago has seen what came since."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qos.contract.units import format_bps
 from qos.store import Reader
-from qos.units import format_bps
 
 SPARK: Final = "▁▂▃▄▅▆▇█"
 LOOK_BACK_NS: Final = 7 * 86_400 * 10**9

@@ -1,9 +1,9 @@
 """Trains networks with Keras on TensorFlow: the one module that imports it, and a process of its own.
 
-``python -m forecaster.keras_train`` reads one job file per line on standard input and answers each with one line of
-JSON on standard output: progress ``{"epoch": …, "of": …}``, then ``{"done": RESULT_FILE}`` or ``{"error": TEXT}``.
-A job is an ``.npz`` (``forecaster.trainer`` writes it); nothing is unpickled. It knows nothing of series, frames or
-bands: arrays in, weights out. Deterministic under the job's seed: op determinism, one thread.
+``python -m forecaster.training.keras_process`` reads one job file per line on standard input and answers each with one
+line of JSON on standard output: progress ``{"epoch": …, "of": …}``, then ``{"done": RESULT_FILE}`` or ``{"error":
+TEXT}``. A job is an ``.npz`` (``forecaster.training.trainer`` writes it); nothing is unpickled. It knows nothing of
+series, frames or bands: arrays in, weights out. Deterministic under the job's seed: op determinism, one thread.
 """
 
 import json
@@ -156,7 +156,7 @@ def train(arrays: dict[str, Any], settings: dict[str, Any]) -> tuple[dict[str, A
 
 
 def unload(model: Any) -> dict[str, Any]:
-    """Weights by the names that ``forecaster.cells`` reads."""
+    """Weights by the names that ``forecaster.models.recurrent_cells`` reads."""
     named = {}
     for layer in model.layers:
         values = layer.get_weights()

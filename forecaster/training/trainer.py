@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from forecaster.frames import Floats
+from forecaster.data.frames import Floats
 
 JOBS_PER_PROCESS: Final = 80
 
@@ -105,13 +105,13 @@ class Trainer:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "forecaster.keras_train"],
+            [sys.executable, "-m", "forecaster.training.keras_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         self._jobs = 0

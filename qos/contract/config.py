@@ -16,8 +16,8 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from qos.errors import ConfigError
-from qos.units import Duration, Rate, Size
+from qos.contract.errors import ConfigError
+from qos.contract.units import Duration, Rate, Size
 
 DEFAULT_NAME: Final = "config.yaml"
 LEVELS: Final = range(6)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from qos.divert.address import FlowEvent
+from qos.packets.divert.address import FlowEvent
 
 KEEP_CLOSED_NS: Final = 30 * 10**9
 """How long a tombstone still answers: the last packets of a flow, and a tick that comes late."""

@@ -1,8 +1,8 @@
 """Application identity: which name an executable goes by, and which processes are one application.
 
-Pure: facts about processes in (gathered by ``qos.processes``), names out. The name becomes the ``app`` tag of every
-point, so it is bounded: never a path, a PID or a command line, no control characters, at most 128 characters. Lower
-case and without ``.exe`` on Windows, as written on Linux.
+Pure: facts about processes in (gathered by ``qos.system.processes``), names out. The name becomes the ``app`` tag of
+every point, so it is bounded: never a path, a PID or a command line, no control characters, at most 128 characters.
+Lower case and without ``.exe`` on Windows, as written on Linux.
 
 A child belongs to its parent's application when it runs the same file or one from inside the parent's own folder (a
 browser's renderers, Electron's helpers, Steam's web helper). A folder that many programs share (``/usr/bin``,

@@ -1,8 +1,8 @@
 """The shipped classification: well-known applications, by executable name, on Windows and Linux.
 
-A category gives a priority level where no rule and no override does. Names are as ``qos.apps`` writes them (no
-``.exe``), compared without regard to case; globs are allowed. A name that nobody knows gets the default level of the
-configuration. Levels: 0 is never limited, so only what must never wait is there.
+A category gives a priority level where no rule and no override does. Names are as ``qos.policy.applications`` writes
+them (no ``.exe``), compared without regard to case; globs are allowed. A name that nobody knows gets the default level
+of the configuration. Levels: 0 is never limited, so only what must never wait is there.
 """
 
 from fnmatch import fnmatchcase

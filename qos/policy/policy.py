@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
-from enforcer.classification import CATEGORY_LEVELS, category_of
-from enforcer.parcel import DIRECTIONS
-from enforcer.schedule import LocalTime, Schedule, parse_schedule
-from qos.config import AppRule, Config
-from qos.errors import ConfigError
-from qos.units import format_bps
+from qos.contract.config import AppRule, Config
+from qos.contract.direction import DIRECTIONS
+from qos.contract.errors import ConfigError
+from qos.contract.units import format_bps
+from qos.policy.classification import CATEGORY_LEVELS, category_of
+from qos.policy.schedule import LocalTime, Schedule, parse_schedule
 
 Source = Literal["override", "rule", "classification", "default"]
 UNKNOWN: Final = "unknown"

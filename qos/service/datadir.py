@@ -11,8 +11,8 @@ from typing import Final
 
 import platformdirs
 
-from qos.config import Config
-from qos.errors import ConfigError
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError
 
 STORE_NAME: Final = "autoqos.db"
 SYSTEM_DIR: Final = Path("/var/lib/autoqos")

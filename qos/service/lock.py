@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from qos.errors import ConfigError
+from qos.contract.errors import ConfigError
 
 if sys.platform == "win32":
     from qos.service.lock_windows import try_lock

@@ -8,8 +8,8 @@ force within two.
 from dataclasses import dataclass
 from pathlib import Path
 
-from qos.config import Config, load_config
-from qos.errors import ConfigError
+from qos.contract.config import Config, load_config
+from qos.contract.errors import ConfigError
 
 _Signature = tuple[int, int, int] | None
 

@@ -23,10 +23,10 @@ from influxdb_client.rest import ApiException
 from pydantic import SecretStr, ValidationError
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from qos import clock
-from qos.config import Config, InfluxConfig
-from qos.errors import ConfigError, StoreUnavailable
-from qos.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge, outcome_of
+from qos.contract.config import Config, InfluxConfig
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge, outcome_of
+from qos.system import clock
 
 _LEVEL: Final = 1
 

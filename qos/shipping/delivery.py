@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from qos.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge
+from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge
 
 _GIVE_UP_AFTER: Final = 8
 

@@ -6,7 +6,7 @@ InfluxDB 2.x has no other way to downsample on the server. A field keeps its nam
 last hours, and a nightly run the last days, because an outage may deliver a day's points at once. Same series and time
 replace the row, so this repeats nothing.
 
-``python -m qos.downsampling`` writes ``stack/tasks``; a test holds the two together.
+``python -m qos.shipping.downsampling`` writes ``stack/tasks``; a test holds the two together.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qos.points import SPECS, Rollup
+from qos.contract.points import SPECS, Rollup
 
 BUCKETS: Final = {"autoqos": "30d", "autoqos/5m": "180d", "autoqos/1h": "730d"}
 """Every bucket with its retention."""
@@ -44,7 +44,7 @@ def flux(task: Task) -> str:
     """The task's script."""
     parts = [
         f"// {task.target}: windows of {task.window} from {task.source}, the last {task.covers} again on every run.",
-        "// Written by `python -m qos.downsampling`; do not edit.",
+        "// Written by `python -m qos.shipping.downsampling`; do not edit.",
         'import "date"',
         "",
         f'option task = {{name: "{task.name}", {task.schedule}}}',
@@ -84,4 +84,4 @@ def write(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    write(Path(__file__).parent.parent / "stack" / "tasks")
+    write(Path(__file__).parents[2] / "stack" / "tasks")

@@ -12,18 +12,18 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
-from qos import clock
-from qos.clock import NS_PER_S
-from qos.config import Config, InfluxConfig, load_secrets
-from qos.errors import ConfigError, StoreUnavailable
-from qos.outbox import Pace
-from qos.points import Agent
-from qos.rejected import RejectedFile
+from qos.contract.config import Config, InfluxConfig, load_secrets
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.contract.points import Agent
 from qos.service import STORE_NAME, ConfigWatcher, Heartbeat, SelfUsage
-from qos.shipper import Shipper, Status
-from qos.store.journal import Batch
-from qos.store.shipping import Shipping
-from qos.store.sqlite import SqliteStore
+from qos.shipping.schedule import Pace
+from qos.shipping.set_aside import RejectedFile
+from qos.shipping.shipper import Shipper, Status
+from qos.store.sqlite.journal import Batch
+from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.store import SqliteStore
+from qos.system import clock
+from qos.system.clock import NS_PER_S
 
 CURSOR: Final = "influxdb"
 PART: Final = "shipper"
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
     """Ship until ``stop``. Raises ConfigError when ``influxdb:`` or the token is missing. Returns the exit status."""
-    from qos.influx import influx_settings
+    from qos.shipping.client import influx_settings
 
     watcher = ConfigWatcher(config_path)
     first = True
@@ -60,7 +60,7 @@ def _session(
     watcher: ConfigWatcher,
 ) -> Config:
     """Ship with these settings until they change or ``stop``. Returns the settings to go on with."""
-    from qos.influx import InfluxClient
+    from qos.shipping.client import InfluxClient
 
     token = load_secrets(config_path).influx_token
     client = InfluxClient(settings, token)

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from qos.clock import NS_PER_S
-from qos.outcomes import Denied, Retry
+from qos.shipping.outcomes import Denied, Retry
+from qos.system.clock import NS_PER_S
 
 Positions = Mapping[str, int]
 Lane = Literal["live", "backlog"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from qos.delivery import Rejected
+from qos.shipping.delivery import Rejected
 
 NAME: Final = "outbox-rejected.lp"
 LARGEST_BYTES: Final = 4 * 2**20

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from qos.clock import NS_PER_S, SYSTEM, Clock
-from qos.delivery import Delivery, Rejected
-from qos.outbox import Lane, Ledger, Pace, Positions, Wait
-from qos.outcomes import Denied, Outcome, Retry
-from qos.store.shipping import Lines
+from qos.shipping.delivery import Delivery, Rejected
+from qos.shipping.outcomes import Denied, Outcome, Retry
+from qos.shipping.schedule import Lane, Ledger, Pace, Positions, Wait
+from qos.store.sqlite.line_protocol import Lines
+from qos.system.clock import NS_PER_S, SYSTEM, Clock
 
 _TRUST_NS: Final = 60 * NS_PER_S
 _log = logging.getLogger(__name__)

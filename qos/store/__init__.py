@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from qos.points import Point
+from qos.contract.points import Point
 
 Columns = dict[str, list[Any]]
 """Equal-length columns: ``time_ns`` (int, UTC), then the tags asked for (str), then the fields (int, float, str, None).
@@ -12,7 +12,7 @@ Rows are ordered by time, then by tags. No match gives the same keys with empty 
 """
 
 Aggregate = Literal["auto", "sum", "mean", "min", "max", "last", "count"]
-"""``auto`` is each field's own rollup (``qos.points.FieldSpec.rollup``)."""
+"""``auto`` is each field's own rollup (``qos.contract.points.FieldSpec.rollup``)."""
 
 
 class Reader(Protocol):

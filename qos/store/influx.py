@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from qos.config import InfluxConfig
-from qos.errors import StoreRejected
-from qos.influx import InfluxClient, Series, raised
-from qos.outcomes import BadLines, Ok, TooLarge
-from qos.points import FieldSpec, Point, Spec, to_line
+from qos.contract.config import InfluxConfig
+from qos.contract.errors import StoreRejected
+from qos.contract.points import FieldSpec, Point, Spec, to_line
+from qos.shipping.client import InfluxClient, Series, raised
+from qos.shipping.outcomes import BadLines, Ok, TooLarge
 from qos.store import Aggregate, Columns
-from qos.store.selection import Selection, select
+from qos.store.read_request import Selection, select
 
 _LARGEST_WRITE: Final = 5_000
 _GUARD: Final = "_n"

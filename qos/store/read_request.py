@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from qos.points import SPECS, FieldSpec, Spec
+from qos.contract.points import SPECS, FieldSpec, Spec
 from qos.store import Aggregate
 
 TIME_MAX_NS: Final = 9_200_000_000_000_000_000

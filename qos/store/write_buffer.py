@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from qos.errors import StoreRejected, StoreUnavailable
-from qos.points import Point
+from qos.contract.errors import StoreRejected, StoreUnavailable
+from qos.contract.points import Point
 
 _AT_ONCE: Final = 5_000
 

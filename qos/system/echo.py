@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, cast
 import ping3
 import ping3.errors
 
-from qos import clock
+from qos.system import clock
 
 Reason = Literal["", "timeout", "unreachable", "no permission", "no such name", "error"]
 

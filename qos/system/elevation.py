@@ -3,8 +3,8 @@
 import sys
 
 if sys.platform == "win32":
-    from qos.elevation_windows import elevated, how_to
+    from qos.system.elevation_windows import elevated, how_to
 else:
-    from qos.elevation_linux import elevated, how_to
+    from qos.system.elevation_linux import elevated, how_to
 
 __all__ = ["elevated", "how_to"]

@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from qos.apps import COMM_LENGTH, DELETED, OURSELVES, Family, Identity, Process, app_name, root_of
+from qos.policy.applications import COMM_LENGTH, DELETED, OURSELVES, Family, Identity, Process, app_name, root_of
 from qos.service.stop import SUPERVISED
 
 if sys.platform == "linux":
-    from qos.processes_linux import Source as SystemSource
+    from qos.system.processes_linux import Source as SystemSource
 elif sys.platform == "win32":
-    from qos.processes_windows import Source as SystemSource
+    from qos.system.processes_windows import Source as SystemSource
 else:
-    from qos.processes_psutil import Source as SystemSource
+    from qos.system.processes_psutil import Source as SystemSource
 
 KEEP_GONE_NS: Final = 10 * 10**9
 """How long the identity of a process that is gone is kept: its last bytes arrive after it."""

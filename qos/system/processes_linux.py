@@ -9,8 +9,8 @@ import os
 import sys
 from dataclasses import dataclass
 
-from qos import clock
-from qos.apps import COMM_LENGTH, Family, Process, is_interpreter, script_name
+from qos.policy.applications import COMM_LENGTH, Family, Process, is_interpreter, script_name
+from qos.system import clock
 
 assert sys.platform != "win32"
 

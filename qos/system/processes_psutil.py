@@ -8,7 +8,7 @@ from typing import Final
 
 import psutil
 
-from qos.apps import Family, Process, is_interpreter, script_name
+from qos.policy.applications import Family, Process, is_interpreter, script_name
 
 _NS: Final = 10**9
 _GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess, OSError)

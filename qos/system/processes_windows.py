@@ -12,8 +12,8 @@ from typing import Final
 
 import psutil
 
-from qos import processes_psutil
-from qos.apps import Family, Process, executable_name
+from qos.policy.applications import Family, Process, executable_name
+from qos.system import processes_psutil
 
 assert sys.platform == "win32"
 

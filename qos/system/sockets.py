@@ -1,17 +1,17 @@
 """The system's socket table: which process holds which local port now. One file per system, chosen once.
 
-Read it after the event handles are open, so that nothing falls between (``qos.flows``).
+Read it after the event handles are open, so that nothing falls between (``qos.packets.flows``).
 """
 
 import sys
 
-from qos.flows import SocketRow
+from qos.packets.flows import SocketRow
 
 if sys.platform == "win32":
-    from qos.sockets_windows import blind_to, heirs, sockets
+    from qos.system.sockets_windows import blind_to, heirs, sockets
 elif sys.platform == "linux":
-    from qos.sockets_linux import blind_to, heirs, sockets
+    from qos.system.sockets_linux import blind_to, heirs, sockets
 else:
-    from qos.sockets_psutil import blind_to, heirs, sockets
+    from qos.system.sockets_psutil import blind_to, heirs, sockets
 
 __all__ = ["SocketRow", "blind_to", "heirs", "sockets"]

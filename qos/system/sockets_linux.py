@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from qos.elevation_linux import elevated
-from qos.flows import SocketRow, address_of
+from qos.packets.flows import SocketRow, address_of
+from qos.system.elevation_linux import elevated
 
 assert sys.platform != "win32"
 

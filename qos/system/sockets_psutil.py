@@ -4,7 +4,7 @@ import socket
 
 import psutil
 
-from qos.flows import SocketRow, address_of
+from qos.packets.flows import SocketRow, address_of
 
 
 def sockets() -> list[SocketRow]:

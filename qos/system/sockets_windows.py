@@ -8,7 +8,7 @@ import ctypes
 import struct
 from typing import Any, Final
 
-from qos.flows import SocketRow, address_of
+from qos.packets.flows import SocketRow, address_of
 
 _native: Any = ctypes
 """The names in ctypes that only exist on Windows; typed loosely so that this file is checked on Linux too."""

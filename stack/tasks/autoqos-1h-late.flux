@@ -1,5 +1,5 @@
 // autoqos/1h: windows of 1h from autoqos/5m, the last 4d again on every run.
-// Written by `python -m qos.downsampling`; do not edit.
+// Written by `python -m qos.shipping.downsampling`; do not edit.
 import "date"
 
 option task = {name: "autoqos-1h-late", cron: "50 3 * * *"}

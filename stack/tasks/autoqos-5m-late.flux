@@ -1,5 +1,5 @@
 // autoqos/5m: windows of 5m from autoqos, the last 3d again on every run.
-// Written by `python -m qos.downsampling`; do not edit.
+// Written by `python -m qos.shipping.downsampling`; do not edit.
 import "date"
 
 option task = {name: "autoqos-5m-late", cron: "20 3 * * *"}

@@ -121,7 +121,7 @@ class Session:
         held = {case: self.talk("host", self.argv(case.name, "hold", *_what(case))) for case in _in("before")}
         driver = self.talk(
             "host",
-            [sys.executable, "-m", "tests.collector.capture_driver", self._backend, str(POLL_S)],
+            [sys.executable, "-m", "tests.collector.capture.capture_driver", self._backend, str(POLL_S)],
             {**os.environ, "PYTHONPATH": str(ROOT)},
         )
         runner = self.talk("host", self.argv("launcher", "run"))

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from qos.errors import ConfigError, StoreUnavailable
-from qos.store.sqlite import SqliteStore
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.store.sqlite.store import SqliteStore
 from tests.lab import PEER4, PEER6, Lab
 from tests.require import cgroup2, linux_root, program
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from collector.backend import Opened
+from collector.accounting.tick_schedule import Schedule
 from collector.capture import CaptureUnavailable
-from collector.counters import Counters
-from collector.host import HostMeter
-from collector.interfaces import Interface
+from collector.capture.runner import Opened
+from collector.interfaces.counters import Counters
+from collector.interfaces.ledger import HostMeter
+from collector.interfaces.selection import Interface
 from collector.loop import Loop, own_probes
-from collector.probe import Outcome, Prober
-from collector.schedule import Schedule
-from qos.config import Config, load_config, parse_config
-from qos.echo import Echo
-from qos.errors import ConfigError, StoreUnavailable
-from qos.points import Event, Point
-from qos.processes import Processes
+from collector.probes.prober import Outcome, Prober
+from qos.contract.config import Config, load_config, parse_config
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.contract.points import Event, Point
 from qos.service import ConfigWatcher
-from tests.collector.fake_capture import FakeCapture, delta
+from qos.system.echo import Echo
+from qos.system.processes import Processes
+from tests.collector.capture.fake_capture import FakeCapture, delta
 from tests.fakes import FakeClock, MemoryStore
 
 S = 10**9

@@ -2,14 +2,14 @@ import subprocess
 import sys
 
 from collector.resources import LINGER_NS, NEW_PER_TICK, SCAN_NS, ResourceMeter
-from qos.apps import Family, Process
-from qos.processes import Processes
+from qos.policy.applications import Family, Process
+from qos.system.processes import Processes
 
 S = 10**9
 
 
 class FakeSystem:
-    """``qos.processes.Source``: processes with CPU and memory that the test sets; counts what is asked."""
+    """``qos.system.processes.Source``: processes with CPU and memory that the test sets; counts what is asked."""
 
     family: Family = "linux"
 

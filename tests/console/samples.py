@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qos.points import AppResources, AppTraffic, HostTraffic, Point, Probe, ProcessTraffic
-from qos.store.sqlite import SqliteStore
+from qos.contract.points import AppResources, AppTraffic, HostTraffic, Point, Probe, ProcessTraffic
+from qos.store.sqlite.store import SqliteStore
 
 S = 10**9
 APPS: Mapping[str, tuple[int, bool]] = {"firefox": (4_000, False), "steam": (9_000, False), "sshd": (100, True)}

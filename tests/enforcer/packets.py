@@ -3,7 +3,7 @@
 import struct
 from ipaddress import ip_address
 
-from qos.divert import RawPacket
+from qos.packets.divert import RawPacket
 
 ACK, SYN, FIN, RST, PSH = 0x10, 0x02, 0x01, 0x04, 0x08
 HOST = {4: "10.0.0.1", 6: "fd00::1"}

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from qos.divert import Drained, RawPacket
+from qos.packets.divert import Drained, RawPacket
 
 
 class FakeReceiver:

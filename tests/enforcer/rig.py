@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from qos.store.sqlite import SqliteStore
+from qos.store.sqlite.store import SqliteStore
 from tests.lab import PEER4, PEER6, Lab
 from tests.require import cgroup2, linux_root, program
 

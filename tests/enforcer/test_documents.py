@@ -2,9 +2,9 @@
 
 import pytest
 
-from enforcer.desired import FRESH_NS, live_from, next_expiry_ns, overrides_from, own_pids_from, paused_from
-from enforcer.plan import Usage
-from enforcer.policy import Override
+from enforcer.allocation.planner import Usage
+from enforcer.documents import FRESH_NS, live_from, next_expiry_ns, overrides_from, own_pids_from, paused_from
+from qos.policy.policy import Override
 
 S = 10**9
 

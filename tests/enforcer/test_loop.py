@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from enforcer.codel import LINUX
+from enforcer.datapath.session import Tools
 from enforcer.loop import Loop
-from enforcer.session import Tools
-from qos.apps import Process
-from qos.clock import SYSTEM, wall_ns
-from qos.config import load_config
-from qos.divert import Drained, FlowEvent
-from qos.flows import SocketRow
-from qos.points import AppLimit, Event
-from qos.processes import Processes
+from enforcer.qdisc.codel import LINUX
+from qos.contract.config import load_config
+from qos.contract.points import AppLimit, Event
+from qos.packets.divert import Drained, FlowEvent
+from qos.packets.flows import SocketRow
+from qos.policy.applications import Process
 from qos.service import ConfigWatcher
+from qos.system.clock import SYSTEM, wall_ns
+from qos.system.processes import Processes
 from tests.enforcer.ports import FakePort, until
 from tests.fakes import MemoryStore
 
@@ -238,7 +238,7 @@ def test_level_0_is_never_held_even_with_a_limit(make: Any) -> None:
 
 
 def test_a_store_that_cannot_be_written_leaves_the_limits_in_force(make: Any) -> None:
-    from qos.errors import StoreUnavailable
+    from qos.contract.errors import StoreUnavailable
 
     bench = make()
     bench.limit(down_bps=1_000_000)

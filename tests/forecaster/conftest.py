@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from forecaster.trainer import Trainer, unavailable
+from forecaster.training.trainer import Trainer, unavailable
 from tests.require import missing
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from forecaster.frames import Floats, Frame
-from qos.points import AppTraffic, HostTraffic, Point, Probe
+from forecaster.data.frames import Floats, Frame
+from qos.contract.points import AppTraffic, HostTraffic, Point, Probe
 
 HOUR_NS = 3600 * 10**9
 START_NS = 1_700_006_400 * 10**9

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from qos import points as p
+from qos.contract import points as p
 
 S = 10**9
 HOSTS = ("desk", "attic pc")

@@ -10,7 +10,7 @@ import yaml
 
 from grafana.generate.render import ROOT
 from grafana.generate.rules import ALERTS
-from qos import points as p
+from qos.contract import points as p
 from tests.grafana.sse import firing
 from tests.servers import InfluxQL, influxql
 

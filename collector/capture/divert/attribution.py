@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from collector.capture import Delta, Owner
-from collector.capture.tally import Counted, Table
-from qos.flows import FlowTable
+from collector.capture.divert.flow_counts import Counted, Table
+from qos.packets.flows import FlowTable
 
 PARK_NS: Final = 3 * 10**9
 GIVEN_UP_NS: Final = 60 * 10**9

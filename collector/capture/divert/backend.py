@@ -19,16 +19,17 @@ from time import sleep, thread_time_ns
 from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Sample
-from collector.capture.attribution import Attribution
-from collector.capture.tally import Counted, Tally
-from qos import clock, divert
-from qos.flows import FlowTable
-from qos.sockets import heirs, sockets
+from collector.capture.divert.attribution import Attribution
+from collector.capture.divert.flow_counts import Counted, Tally
+from qos.packets import divert
+from qos.packets.flows import FlowTable
+from qos.system import clock
+from qos.system.sockets import heirs, sockets
 
 if sys.platform == "linux":
-    from collector.capture.programs_linux import Programs
+    from collector.capture.divert.executables_linux import Programs
 else:
-    from collector.capture.programs_psutil import Programs
+    from collector.capture.divert.executables_psutil import Programs
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,10 @@
 import sys
 from typing import Final
 
-from collector.capture import Owner, births_linux, procfs
-from qos import clock
+from collector.capture import Owner
+from collector.capture.divert import process_events_linux as births_linux
+from collector.capture.sockets import procfs
+from qos.system import clock
 
 assert sys.platform == "linux"
 

@@ -5,7 +5,7 @@ from typing import Final
 import psutil
 
 from collector.capture import Owner
-from qos import clock
+from qos.system import clock
 
 _REMEMBERED: Final = 8192
 _FRESH_NS: Final = 1_000_000_000

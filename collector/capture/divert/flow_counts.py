@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
-from qos.divert.address import ADDRESS_BYTES, FLAGS_AT, SniffedBatch, gso_size
-from qos.packet import TCP, UDP, Headers, parse, wire_bytes, wire_packets
+from qos.packets.divert.address import ADDRESS_BYTES, FLAGS_AT, SniffedBatch, gso_size
+from qos.packets.packet import TCP, UDP, Headers, parse, wire_bytes, wire_packets
 
 _V4: Final = struct.Struct(">2xH2xHxB2x12s")
 _V6: Final = struct.Struct(">4xHBx36s")

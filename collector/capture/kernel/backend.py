@@ -1,6 +1,6 @@
 """The ``kernel`` backend: per-socket counters kept by small eBPF programs, read once a tick.
 
-The programs count at the cgroup v2 root of this machine (``bpf_programs``, ``bpf_counting``); here they are read, and
+The programs count at the cgroup v2 root of this machine (``programs``, ``counting``); here they are read, and
 what they counted is put on owners (``custody``, ``procfs``). The cost is per socket and tick, not per packet. Whole
 packets are counted, so the numbers are those of the wire, exact to the byte, but for what no socket ever sees:
 packets forwarded, refused, or sent by the kernel itself - among them the last acknowledgements of a connection whose
@@ -19,10 +19,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from collector.capture import CaptureUnavailable, Delta, Owner, Sample, bpf_counting, inet_diag, newcomers, procfs
-from collector.capture.bpf_layout import CLOSED, CLOSED_AT, COUNTS, FLOW_BYTES, Flow, Origin
-from collector.capture.custody import Creator, Custody
-from qos import clock
+from collector.capture import CaptureUnavailable, Delta, Owner, Sample
+from collector.capture.kernel import counting as counting_programs
+from collector.capture.kernel import executables as newcomers
+from collector.capture.kernel.layout import CLOSED, CLOSED_AT, COUNTS, FLOW_BYTES, Flow, Origin
+from collector.capture.sockets import inet_diag, procfs
+from collector.capture.sockets.owners import Creator, Custody
+from qos.system import clock
 
 assert sys.platform == "linux"
 
@@ -60,12 +63,12 @@ class KernelCapture:
         interfaces: Sequence[str] | None = None,
         *,
         everywhere: bool = False,
-        max_flows: int = bpf_counting.MAX_FLOWS,
+        max_flows: int = counting_programs.MAX_FLOWS,
         filter_packets: bool = True,
     ) -> None:
         self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
         self._everywhere, self._filter_packets, self._max_flows = everywhere, filter_packets, max_flows
-        self._counting: bpf_counting.Counting | None = None
+        self._counting: counting_programs.Counting | None = None
         self._newcomers: newcomers.Newcomers | None = None
         self._flows: dict[int, _Seen] = {}
         self._tallies: dict[str, tuple[int, int]] = {}
@@ -78,7 +81,7 @@ class KernelCapture:
             raise RuntimeError("started twice")
         self._programs = procfs.Programs(clock.boot_ns())
         self._tallies, self._said = {}, set()
-        counting = bpf_counting.Counting(
+        counting = counting_programs.Counting(
             everywhere=self._everywhere,
             by_interface=self._globs is not None,
             max_flows=self._max_flows,
@@ -98,7 +101,7 @@ class KernelCapture:
             self.stop()
             raise
 
-    def _prove(self, counting: bpf_counting.Counting) -> None:
+    def _prove(self, counting: counting_programs.Counting) -> None:
         """A socket made now must have been noted, by this very process."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             raw = counting.origins.get(probe.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8))
@@ -190,7 +193,7 @@ class KernelCapture:
         if unknown:
             self._search(unknown)
 
-    def _ours(self, counting: bpf_counting.Counting, found: list[tuple[int, Flow]]) -> list[tuple[int, Flow]]:
+    def _ours(self, counting: counting_programs.Counting, found: list[tuple[int, Flow]]) -> list[tuple[int, Flow]]:
         """Of sockets that nobody noted, those of this network namespace: in its list, or closed here since."""
         listed = _inodes_by_cookie()
         ours = []
@@ -237,7 +240,7 @@ class KernelCapture:
             return Owner(creator.pid, 0, creator.comm)
         return self._programs.owner(creator)
 
-    def _forget(self, counting: bpf_counting.Counting, over: list[int]) -> None:
+    def _forget(self, counting: counting_programs.Counting, over: list[int]) -> None:
         if not over:
             return
         keys = [cookie.to_bytes(8, "little") for cookie in over]
@@ -247,7 +250,7 @@ class KernelCapture:
         for cookie in over:
             del self._flows[cookie]
 
-    def _lost(self, counting: bpf_counting.Counting) -> int:
+    def _lost(self, counting: counting_programs.Counting) -> int:
         tallies, before = counting.tallies(), self._tallies
         self._tallies = tallies
         if tallies["elsewhere"][0]:
@@ -257,7 +260,7 @@ class KernelCapture:
             self._note(f"more than {self._max_flows} sockets at once: some packets could not be counted")
         return lost
 
-    def _choose_interfaces(self, counting: bpf_counting.Counting) -> None:
+    def _choose_interfaces(self, counting: counting_programs.Counting) -> None:
         if counting.interfaces is None or self._globs is None:
             return
         for index, name in socket.if_nameindex():
@@ -287,7 +290,7 @@ class KernelCapture:
         self._flows.clear()
 
 
-def _entries(counting: bpf_counting.Counting) -> Iterator[tuple[int, bytes]]:
+def _entries(counting: counting_programs.Counting) -> Iterator[tuple[int, bytes]]:
     for keys, values, count in counting.flows.chunks():
         for at, cookie in enumerate(struct.unpack(f"<{count}Q", keys)):
             yield cookie, values[at * FLOW_BYTES : (at + 1) * FLOW_BYTES]

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from collector.capture import CaptureUnavailable, bpf_programs, bpf_system
-from collector.capture.bpf_layout import COOKIE_BYTES, FLOW_BYTES, ORIGIN_BYTES, STAT_BYTES, STATS, Maps
+from collector.capture import CaptureUnavailable
+from collector.capture.kernel import bpf_system, programs
+from collector.capture.kernel.layout import COOKIE_BYTES, FLOW_BYTES, ORIGIN_BYTES, STAT_BYTES, STATS, Maps
 
 assert sys.platform == "linux"
 
@@ -75,16 +76,16 @@ class Counting:
         packets = self.namespace if filter_packets else None
         self.filtered = packets is not None
         # Creation first: from then on a socket that counts has an origin, or it is older and in the sock_diag list.
-        create = self._load(sock, bpf_system.SOCK_CREATE, bpf_programs.note_creation(maps, self.namespace), "create")
-        release = self._load(sock, bpf_system.SOCK_RELEASE, bpf_programs.note_release(maps, self.namespace), "release")
+        create = self._load(sock, bpf_system.SOCK_CREATE, programs.note_creation(maps, self.namespace), "create")
+        release = self._load(sock, bpf_system.SOCK_RELEASE, programs.note_release(maps, self.namespace), "release")
         try:
-            received = self._load(skb, bpf_system.INGRESS, bpf_programs.count_packets("rx", maps, packets), "rx")
+            received = self._load(skb, bpf_system.INGRESS, programs.count_packets("rx", maps, packets), "rx")
         except OSError as error:
             if error.errno != errno.EINVAL or packets is None:
                 raise
             packets, self.filtered = None, False  # before Linux 6.15 a packet program cannot ask for the namespace
-            received = self._load(skb, bpf_system.INGRESS, bpf_programs.count_packets("rx", maps, None), "rx")
-        sent = self._load(skb, bpf_system.EGRESS, bpf_programs.count_packets("tx", maps, packets), "tx")
+            received = self._load(skb, bpf_system.INGRESS, programs.count_packets("rx", maps, None), "rx")
+        sent = self._load(skb, bpf_system.EGRESS, programs.count_packets("tx", maps, packets), "tx")
         cgroup = os.open(cgroup2_root(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._held.callback(os.close, cgroup)
         for program, attach in (
@@ -101,7 +102,7 @@ class Counting:
         return fd
 
     def tallies(self) -> dict[str, tuple[int, int]]:
-        """Packets and bytes so far that went to no flow, by reason (``bpf_programs.STATS``)."""
+        """Packets and bytes so far that went to no flow, by reason (``programs.STATS``)."""
         found = {}
         for at, name in enumerate(STATS):
             packets, size = _STAT.unpack(self.stats.get(struct.pack("<I", at)) or bytes(STAT_BYTES))

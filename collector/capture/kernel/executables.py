@@ -8,8 +8,9 @@ import select
 import sys
 import threading
 
-from collector.capture import bpf_system, procfs
-from collector.capture.bpf_layout import EVENT
+from collector.capture.kernel import bpf_system
+from collector.capture.kernel.layout import EVENT
+from collector.capture.sockets import procfs
 
 assert sys.platform == "linux"
 

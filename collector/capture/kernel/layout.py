@@ -4,11 +4,13 @@ The programs (``bpf_programs``) write it, the ``kernel`` backend reads it. Littl
 that runs this is.
 """
 
-import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal, Self
+
+AF_INET: Final = 2
+"""Linux's number, as the programs store it."""
 
 Direction = Literal["rx", "tx"]
 
@@ -84,7 +86,7 @@ class Flow:
     @property
     def local_address(self) -> IPv4Address | IPv6Address:
         """The address that the socket was bound to at its first packet; unspecified for a wildcard."""
-        return IPv4Address(self.local[:4]) if self.family == socket.AF_INET else IPv6Address(self.local)
+        return IPv4Address(self.local[:4]) if self.family == AF_INET else IPv6Address(self.local)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ packet's own headers. Loopback (interface 1 in every namespace) and other networ
 Sources: kernel Documentation/bpf, docs.ebpf.io (CGROUP_SKB, CGROUP_SOCK), ``linux/bpf.h`` (offsets of the contexts).
 """
 
-from collector.capture.bpf_assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
-from collector.capture.bpf_layout import (
+from collector.capture.kernel.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
+from collector.capture.kernel.layout import (
     CLOSED,
     CLOSED_AT,
     CLOSED_ELSEWHERE,

@@ -11,9 +11,10 @@ import socket
 import sys
 from typing import Final
 
-from collector.capture import CaptureUnavailable, Delta, Owner, Sample, inet_diag, procfs
-from collector.capture.custody import Creator
-from qos import clock
+from collector.capture import CaptureUnavailable, Delta, Owner, Sample
+from collector.capture.sockets import inet_diag, procfs
+from collector.capture.sockets.owners import Creator
+from qos.system import clock
 
 assert sys.platform == "linux"
 

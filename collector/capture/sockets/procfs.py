@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from collector.capture import Owner
-from collector.capture.custody import Creator
-from qos import processes_linux
+from collector.capture.sockets.owners import Creator
+from qos.system import processes_linux
 
 assert sys.platform == "linux"
 

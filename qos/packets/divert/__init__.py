@@ -18,16 +18,16 @@ Importing this package loads neither pydivert nor a driver; opening a handle doe
 
 import sys
 
-from qos.divert.address import FlowEvent, FlowKind, RawPacket, SniffedBatch
-from qos.divert.errors import Drained, PyDivertMissing
-from qos.divert.filters import PortFilter, port_filter, sniff_filter, wide_filter
+from qos.packets.divert.address import FlowEvent, FlowKind, RawPacket, SniffedBatch
+from qos.packets.divert.errors import Drained, PyDivertMissing
+from qos.packets.divert.filters import PortFilter, port_filter, sniff_filter, wide_filter
 
 if sys.platform == "win32":
-    from qos.divert.handles_windows import Diverter, FlowEvents, Injector, Sniffer, unregister
-    from qos.divert.library_windows import available, check_filter
+    from qos.packets.divert.handles_windows import Diverter, FlowEvents, Injector, Sniffer, unregister
+    from qos.packets.divert.library_windows import available, check_filter
 else:
-    from qos.divert.handles_linux import Diverter, FlowEvents, Injector, Sniffer
-    from qos.divert.library_linux import available, check_filter, unregister
+    from qos.packets.divert.handles_linux import Diverter, FlowEvents, Injector, Sniffer
+    from qos.packets.divert.library_linux import available, check_filter, unregister
 
 SNIFF_PRIORITY = 1000
 """Above every diverter: the sniffer sees each packet once, before shaping."""

@@ -39,7 +39,7 @@ class Ticks:
     offset_ns: int = 0
 
     def to_ns(self, ticks: int) -> int:
-        """The time stamp in nanoseconds of ``qos.clock.monotonic_ns``."""
+        """The time stamp in nanoseconds of ``qos.system.clock.monotonic_ns``."""
         return ticks * 1_000_000_000 // self.per_second + self.offset_ns
 
 
@@ -56,7 +56,7 @@ class RawPacket:
     iface: int
     """Interface index."""
     timestamp_ns: int
-    """Monotonic nanoseconds of capture, on the clock of ``qos.clock.monotonic_ns``."""
+    """Monotonic nanoseconds of capture, on the clock of ``qos.system.clock.monotonic_ns``."""
 
     @property
     def gso_size(self) -> int:
@@ -92,7 +92,7 @@ class FlowEvent:
     endpoint: int
     """The system's number for the socket; the same in all of its events."""
     timestamp_ns: int
-    """Monotonic nanoseconds, on the clock of ``qos.clock.monotonic_ns``."""
+    """Monotonic nanoseconds, on the clock of ``qos.system.clock.monotonic_ns``."""
 
 
 def read_packet(data: bytes, address: bytes, clock: Ticks = NANOSECONDS) -> RawPacket:

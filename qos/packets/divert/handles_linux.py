@@ -13,9 +13,9 @@ from ctypes import byref, c_char, c_char_p, c_uint32, c_uint64, c_void_p
 from time import sleep
 from typing import Any, Final
 
-from qos.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, SniffedBatch, read_flow, read_packet
-from qos.divert.errors import Drained
-from qos.divert.library_linux import LAYERS, OpenOptions, check_filter, library
+from qos.packets.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, SniffedBatch, read_flow, read_packet
+from qos.packets.divert.errors import Drained
+from qos.packets.divert.library_linux import LAYERS, OpenOptions, check_filter, library
 
 _SNIFF, _RECV_ONLY, _FRAGMENTS = 0x01, 0x04, 0x20
 _QUEUE_LENGTH, _QUEUE_TIME, _QUEUE_SIZE = 0, 1, 2

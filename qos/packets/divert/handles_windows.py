@@ -14,9 +14,9 @@ from ctypes import c_char
 from time import sleep
 from typing import Any, Final
 
-from qos.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, SniffedBatch, read_flow, read_packet, split
-from qos.divert.errors import Drained
-from qos.divert.library_windows import Library, library
+from qos.packets.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, SniffedBatch, read_flow, read_packet, split
+from qos.packets.divert.errors import Drained
+from qos.packets.divert.library_windows import Library, library
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from qos.divert.errors import PyDivertMissing
-from qos.elevation import elevated, how_to
+from qos.packets.divert.errors import PyDivertMissing
+from qos.system.elevation import elevated, how_to
 
 LAYERS: Final = {"network": 0, "flow": 2, "socket": 3}
 

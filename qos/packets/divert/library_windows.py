@@ -13,10 +13,10 @@ from functools import cache
 from time import perf_counter_ns
 from typing import Any, Final, Protocol
 
-from qos.clock import monotonic_ns
-from qos.divert.address import Ticks
-from qos.divert.errors import PyDivertMissing
-from qos.elevation import elevated, how_to
+from qos.packets.divert.address import Ticks
+from qos.packets.divert.errors import PyDivertMissing
+from qos.system.clock import monotonic_ns
+from qos.system.elevation import elevated, how_to
 
 _native: Any = ctypes
 """The names in ctypes that only exist on Windows; typed loosely so that this file is checked on Linux too."""

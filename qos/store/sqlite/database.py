@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from qos.errors import StoreRejected
-from qos.store import opening, recovery
+from qos.contract.errors import StoreRejected
+from qos.store.sqlite import opening, recovery
 
 _POLITE_MS: Final = 100
 _IDLE_READERS: Final = 4

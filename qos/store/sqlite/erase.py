@@ -2,8 +2,8 @@
 
 import sqlite3
 
-from qos.points import Spec
-from qos.store.schema import LEVELS
+from qos.contract.points import Spec
+from qos.store.sqlite.schema import LEVELS
 
 
 def erase(db: sqlite3.Connection, spec: Spec) -> int:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from qos.points import SPECS, TYPES, Point, Spec
-from qos.store import schema
-from qos.store.series import Tags, all_series
+from qos.contract.points import SPECS, TYPES, Point, Spec
+from qos.store.sqlite import schema
+from qos.store.sqlite.series import Tags, all_series
 
 _COUNT_EXACTLY: Final = 50_000
 

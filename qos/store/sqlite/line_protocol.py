@@ -1,8 +1,8 @@
 """Rows between two journal positions as line protocol, for the shipper: no point is built on the way.
 
 A busy host's day has millions of rows, and making a checked ``Point`` of each costs six times what writing its line
-does. The lines equal ``qos.points.to_line`` of the same rows (a test holds them together). Opens the file for reading
-only; the durable cursor is the store's (``SqliteStore.acknowledge``).
+does. The lines equal ``qos.contract.points.to_line`` of the same rows (a test holds them together). Opens the file for
+reading only; the durable cursor is the store's (``SqliteStore.acknowledge``).
 """
 
 import sqlite3
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from qos.points import SPECS, FieldSpec, Spec, escape_tag, escape_text
-from qos.store import schema
-from qos.store.database import Database
-from qos.store.series import Tags, all_series
+from qos.contract.points import SPECS, FieldSpec, Spec, escape_tag, escape_text
+from qos.store.sqlite import schema
+from qos.store.sqlite.database import Database
+from qos.store.sqlite.series import Tags, all_series
 
 _SHIPPED: Final = tuple(spec for spec in SPECS.values() if not spec.local)
 

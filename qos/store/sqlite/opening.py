@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from qos.errors import ConfigError, StoreUnavailable
-from qos.store import recovery, schema
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.store.sqlite import recovery, schema
 
 BUSY_MS: Final = 10_000
 _WAL_LIMIT_BYTES: Final = 16 * 2**20

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qos import clock
-from qos.errors import ConfigError, StoreUnavailable
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.system import clock
 
 Identity = tuple[int, int]
 

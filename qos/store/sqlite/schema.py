@@ -1,4 +1,4 @@
-"""The tables of the embedded store, generated from ``qos.points.SPECS``, and how older files become newer ones.
+"""The tables of the embedded store, generated from the points' ``SPECS``, and how older files become newer ones.
 
 Per measurement:
 
@@ -19,8 +19,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from qos.points import SPECS, FieldSpec, Spec
-from qos.store.plan import MINUTE_NS
+from qos.contract.points import SPECS, FieldSpec, Spec
+from qos.store.sqlite.reading.read_plan import MINUTE_NS
 
 APPLICATION_ID: Final = 0x51_6F_53_31
 """The four letters QoS1 in the file's header."""

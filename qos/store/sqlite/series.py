@@ -6,7 +6,7 @@ The cache may know more than the file after a rolled-back write, so new numbers 
 import sqlite3
 from collections.abc import Iterable
 
-from qos.points import Spec
+from qos.contract.points import Spec
 
 Tags = tuple[str, ...]
 

@@ -13,18 +13,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from qos import clock
-from qos.config import Retention
-from qos.errors import StoreRejected
-from qos.points import SPECS, TYPES, Event, Point
-from qos.store import Aggregate, Columns, journal, query, rollup, state
-from qos.store.database import Database
-from qos.store.erase import erase
-from qos.store.journal import Backlog, Batch
-from qos.store.plan import MINUTE_NS
-from qos.store.selection import TIME_MAX_NS, select
-from qos.store.series import SeriesCache
-from qos.store.upkeep import Upkeep
+from qos.contract.config import Retention
+from qos.contract.errors import StoreRejected
+from qos.contract.points import SPECS, TYPES, Event, Point
+from qos.store import Aggregate, Columns
+from qos.store.read_request import TIME_MAX_NS, select
+from qos.store.sqlite import documents as state
+from qos.store.sqlite import journal
+from qos.store.sqlite.database import Database
+from qos.store.sqlite.erase import erase
+from qos.store.sqlite.journal import Backlog, Batch
+from qos.store.sqlite.reading import query
+from qos.store.sqlite.reading.read_plan import MINUTE_NS
+from qos.store.sqlite.series import SeriesCache
+from qos.store.sqlite.upkeep import rollup
+from qos.store.sqlite.upkeep.housekeeping import Upkeep
+from qos.system import clock
 
 __all__ = ["Backlog", "Batch", "SqliteStore"]
 

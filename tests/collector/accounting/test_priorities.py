@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from collector.priorities import STALE_NS, decided, priority
-from qos.apps import Identity
-from qos.config import AppRule, Config
+from collector.accounting.priorities import STALE_NS, decided, priority
+from qos.contract.config import AppRule, Config
+from qos.policy.applications import Identity
 
 S = 10**9
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.remainder import Remainder, shares
+from collector.accounting.remainder import Remainder, shares
 
 S = 10**9
 

@@ -3,14 +3,14 @@ from typing import TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.accounting.live_document import MAX_SHOWN, live_document
+from collector.accounting.tick import MAX_PROCESSES, Ledger
 from collector.capture import Delta, Owner
-from collector.counters import Counters
-from collector.host import InterfaceDelta
-from collector.live import MAX_SHOWN, live_document
-from collector.tick import MAX_PROCESSES, Ledger
-from qos.apps import OTHER, Identity
-from qos.points import AppTraffic, HostTraffic, Point, ProcessTraffic
-from tests.collector.fake_capture import delta
+from collector.interfaces.counters import Counters
+from collector.interfaces.ledger import InterfaceDelta
+from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
+from qos.policy.applications import OTHER, Identity
+from tests.collector.capture.fake_capture import delta
 
 S = 10**9
 NOW = 1_700_000_000 * S

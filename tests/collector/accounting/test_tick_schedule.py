@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.schedule import GAP_NS, Schedule
+from collector.accounting.tick_schedule import GAP_NS, Schedule
 
 S = 10**9
 HOUR = 3600 * S

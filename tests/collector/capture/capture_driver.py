@@ -1,7 +1,7 @@
 """Runs one capture backend inside a namespace: polls it like a tick, and answers every line on standard input with what
 each application moved so far, as JSON: ``{"apps": {name: [rx, tx]}, "nobody": [rx, tx], "lost": n, "notes": [...]}``.
 
-    python -m tests.collector.capture_driver kernel|divert|sockdiag INTERVAL_S
+    python -m tests.collector.capture.capture_driver kernel|divert|sockdiag INTERVAL_S
 """
 
 import json
@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from qos.config import parse_config
+from qos.contract.config import parse_config
 
 
 def main(backend: str, interval_s: float) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from collector.capture.choose import BACKENDS, choose
-from qos.config import parse_config
-from qos.errors import ConfigError
+from qos.contract.config import parse_config
+from qos.contract.errors import ConfigError
 from tests import require
-from tests.collector.fake_capture import FakeCapture
+from tests.collector.capture.fake_capture import FakeCapture
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,9 +81,10 @@ def test_without_root_it_is_sock_diag_and_both_refusals_name_the_privilege() -> 
     require.linux_root()  # to become nobody, one must be somebody
     text = (
         "import os\n"
-        "import collector.capture.divert, collector.capture.kernel, collector.capture.sockdiag\n"
+        "import collector.capture.divert.backend, collector.capture.kernel.backend\n"
+        "import collector.capture.sockdiag.backend\n"
         "from collector.capture.choose import choose\n"
-        "from qos.config import parse_config\n"
+        "from qos.contract.config import parse_config\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "c, why = choose(parse_config('')); print(c.name); print(why); c.stop()\n"
     )

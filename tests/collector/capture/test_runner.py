@@ -3,10 +3,10 @@ from itertools import pairwise
 
 import pytest
 
-from collector.backend import FIRST_RETRY_NS, LAST_RETRY_NS, Backend, Happened, Opened
 from collector.capture import CaptureUnavailable
-from qos.errors import ConfigError
-from tests.collector.fake_capture import FakeCapture, delta
+from collector.capture.runner import FIRST_RETRY_NS, LAST_RETRY_NS, Backend, Happened, Opened
+from qos.contract.errors import ConfigError
+from tests.collector.capture.fake_capture import FakeCapture, delta
 
 S = 10**9
 

@@ -3,7 +3,7 @@ from dataclasses import astuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.counters import WRAP_32, WRAP_64, Counters, at_ip_layer, difference
+from collector.interfaces.counters import WRAP_32, WRAP_64, Counters, at_ip_layer, difference
 
 S = 10**9
 counts = st.integers(0, 2**40)

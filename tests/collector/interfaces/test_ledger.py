@@ -1,8 +1,8 @@
 import pytest
 
-from collector.counters import Counters
-from collector.host import HostMeter
-from collector.interfaces import Interface, Nature
+from collector.interfaces.counters import Counters
+from collector.interfaces.ledger import HostMeter
+from collector.interfaces.selection import Interface, Nature
 
 S = 10**9
 

@@ -12,8 +12,8 @@ from tests.require import linux_root, program
 if sys.platform != "linux":
     pytest.skip("rtnetlink is Linux's", allow_module_level=True)
 
-from collector.counters import Counters
-from collector.interfaces_linux import parse_links, read_interfaces
+from collector.interfaces.counters import Counters
+from collector.interfaces.listing_linux import parse_links, read_interfaces
 
 
 def attribute(kind: int, data: bytes) -> bytes:
@@ -72,8 +72,8 @@ def test_this_machines_interfaces_agree_with_proc() -> None:
 def test_kinds_and_counters_of_real_interfaces() -> None:
     linux_root()
     code = (
-        "from collector.interfaces_linux import read_interfaces\n"
-        "from collector.interfaces import select\n"
+        "from collector.interfaces.listing_linux import read_interfaces\n"
+        "from collector.interfaces.selection import select\n"
         "all = read_interfaces()\n"
         "print(sorted((i.name, i.nature, i.header_bytes) for i in all))\n"
         "print(sorted(i.name for i in select(all, ['*'])))"

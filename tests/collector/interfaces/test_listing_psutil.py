@@ -1,4 +1,4 @@
-from collector.interfaces_psutil import read_interfaces
+from collector.interfaces.listing_psutil import read_interfaces
 
 
 def test_psutils_interfaces_have_natures_and_counters() -> None:

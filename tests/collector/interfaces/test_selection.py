@@ -1,7 +1,7 @@
 import pytest
 
-from collector.counters import NOTHING
-from collector.interfaces import Interface, Nature, header_of, nature_by_name, nature_linux, select
+from collector.interfaces.counters import NOTHING
+from collector.interfaces.selection import Interface, Nature, header_of, nature_by_name, nature_linux, select
 
 ETHER, LOOPBACK, NONE = 1, 772, 0xFFFE
 

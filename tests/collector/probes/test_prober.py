@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from collector.probe import MAX_IN_FLIGHT, MIN_INTERVAL_NS, Outcome, Prober
-from qos.echo import Echo, echo, is_address
+from collector.probes.prober import MAX_IN_FLIGHT, MIN_INTERVAL_NS, Outcome, Prober
+from qos.system.echo import Echo, echo, is_address
 
 MS = 10**6
 S = 10**9

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.probe_stats import TargetStats
+from collector.probes.statistics import TargetStats
 
 MS = 10**6
 S = 10**9

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from console.commands import app
-from qos.errors import ConfigError
-from qos.store.sqlite import SqliteStore
+from console.commands.app import app
+from qos.contract.errors import ConfigError
+from qos.store.sqlite.store import SqliteStore
 from tests.console.samples import S, fill, live_document
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

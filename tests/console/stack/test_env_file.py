@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from qos.config import load_secrets
-from qos.errors import ConfigError
-from qos.stack import KEYS, example, init
+from console.stack.env_file import KEYS, example, init
+from qos.contract.config import load_secrets
+from qos.contract.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SECRETS = {key.name for key in KEYS if key.make}
 
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console import overrides
-from console.overrides import Override
+from console.steering import overrides
+from console.steering.overrides import Override
 from tests.fakes import MemoryStore
 
 _S = 10**9

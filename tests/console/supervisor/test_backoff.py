@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.backoff import Backoff
+from console.supervisor.backoff import Backoff
 
 _S = 10**9
 

@@ -14,16 +14,16 @@ from typing import Any
 import psutil
 import pytest
 
-from console.child import command, stop_children
-from console.keeper import Keeper
-from console.parts import installed, wanted
-from console.supervisor import Supervisor
-from qos.config import Config, parse_config
-from qos.errors import ConfigError, StoreUnavailable
+from console.supervisor.child import command, stop_children
+from console.supervisor.parts import installed, wanted
+from console.supervisor.restarts import Keeper
+from console.supervisor.supervisor import Supervisor
+from qos.contract.config import Config, parse_config
+from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.service import SUPERVISED
-from qos.store.sqlite import SqliteStore
+from qos.store.sqlite.store import SqliteStore
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 _SETTINGS = "collector: {capture: psutil, targets: []}\nforecast: {enabled: false}\n"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as Linux sends them")
@@ -97,7 +97,8 @@ def test_ctrl_c_stops_everything_cleanly_and_says_so_in_the_store(home: Path) ->
 
 
 def test_a_second_ctrl_c_does_not_wait_for_a_child_that_hangs(home: Path) -> None:
-    patient = "import sys, console.supervisor as s\ns.GRACE_S = 100\nfrom console.cli import main\nmain(sys.argv[1:])"
+    patient = "import sys, console.supervisor.supervisor as s\ns.GRACE_S = 100\n"
+    patient += "from console.cli import main\nmain(sys.argv[1:])"
     with up(home, "-c", patient) as process:
         os.kill(state(home, "part:collector")["pid"], signal.SIGSTOP)
         process.send_signal(signal.SIGINT)

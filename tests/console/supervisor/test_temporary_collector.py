@@ -10,15 +10,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from console.borrowed import borrowed_collector
-from console.context import Context, open_context
-from console.feed import Feed
-from qos.config import Config
-from qos.errors import ConfigError
+from console.commands.context import Context, open_context
+from console.supervisor.temporary_collector import borrowed_collector
+from console.tui.feed import Feed
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError
 from qos.service import instance_lock
 from tests.console.samples import S, fill, live_document
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

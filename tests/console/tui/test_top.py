@@ -9,13 +9,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from console.context import Context
-from console.feed import Feed
-from console.live import By
-from console.top import TopApp
-from console.top_screens import HelpScreen, LimitScreen
-from qos.config import Config
-from qos.store.sqlite import SqliteStore
+from console.commands.context import Context
+from console.tui.feed import Feed
+from console.tui.top import TopApp
+from console.tui.top_screens import HelpScreen, LimitScreen
+from console.views.live import By
+from qos.contract.config import Config
+from qos.store.sqlite.store import SqliteStore
 from tests.console.samples import S, live_document
 
 

@@ -1,9 +1,9 @@
-from console import overrides
-from console.enforcement import known_apps, read_enforcement
-from console.enforcement_table import document, explain, narrow, render
-from console.overrides import Override
-from console.verdict import decide
-from qos.config import Config, parse_config
+from console.steering import overrides
+from console.steering.overrides import Override
+from console.views.enforcement import known_apps, read_enforcement
+from console.views.enforcement_table import document, explain, narrow, render
+from console.views.policy_preview import decide
+from qos.contract.config import Config, parse_config
 from tests.console.samples import S, live_document
 from tests.fakes import MemoryStore
 

@@ -1,5 +1,5 @@
-from console.period import usage
-from qos.points import HostTraffic
+from console.views.period import usage
+from qos.contract.points import HostTraffic
 from tests.console.samples import S, points
 from tests.fakes import MemoryStore
 

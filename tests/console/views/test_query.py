@@ -1,7 +1,7 @@
 import pytest
 
-from console.query import parse_where, query, rows, to_csv
-from qos.errors import ConfigError
+from console.views.query import parse_where, query, rows, to_csv
+from qos.contract.errors import ConfigError
 from qos.store import Columns
 from tests.console.samples import S, points
 from tests.fakes import MemoryStore

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from console.commands import app
+from console.commands.app import app
 from tests.console.samples import fill, points
 from tests.servers import InfluxQL, influxql_server  # noqa: F401 - a fixture
 

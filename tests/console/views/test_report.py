@@ -1,9 +1,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.report import MOST, compare, step_ns, window_of
-from qos.config import parse_config
-from qos.points import AppTraffic
+from console.views.report import MOST, compare, step_ns, window_of
+from qos.contract.config import parse_config
+from qos.contract.points import AppTraffic
 from tests.console.samples import S, points
 from tests.fakes import MemoryStore
 

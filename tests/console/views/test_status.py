@@ -2,12 +2,12 @@ import os
 import time
 from pathlib import Path
 
-from console.context import Context
-from console.status import Status, read_status
-from console.status_table import lines
-from qos.config import Config, parse_config
-from qos.points import Agent
-from qos.store.sqlite import SqliteStore
+from console.commands.context import Context
+from console.views.status import Status, read_status
+from console.views.status_table import lines
+from qos.contract.config import Config, parse_config
+from qos.contract.points import Agent
+from qos.store.sqlite.store import SqliteStore
 from tests.console.samples import S, fill, live_document
 
 

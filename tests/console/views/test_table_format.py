@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console import views
-from console.live import Live, parse_live
-from console.output import plain
-from console.status_line import status_lines
+from console.supervisor.status_line import status_lines
+from console.views import table_format as views
+from console.views.live import Live, parse_live
+from console.views.output import plain
 from tests.console.samples import S, live_document
 
 NOW = 1_800_000_000 * S

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.moments import parse_moment_ns, parse_span_ns, rfc3339, rough_span
-from qos.errors import ConfigError
+from console.views.times import parse_moment_ns, parse_span_ns, rfc3339, rough_span
+from qos.contract.errors import ConfigError
 
 _S = 10**9
 

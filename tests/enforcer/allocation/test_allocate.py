@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.allocate import STARVATION_FLOOR_BPS, UNBOUNDED_BPS, Claim, Share, allocate, fill
+from enforcer.allocation.allocate import STARVATION_FLOOR_BPS, UNBOUNDED_BPS, Claim, Share, allocate, fill
 
 M = 1_000_000
 LEVELS = {0: Share(100), 1: Share(50), 2: Share(30), 3: Share(20), 4: Share(10), 5: Share(5)}

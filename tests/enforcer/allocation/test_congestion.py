@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from enforcer.control import MIN_BUDGET_BPS, THRESHOLD_NS, Echo, Load, State, step
+from enforcer.allocation.congestion import MIN_BUDGET_BPS, THRESHOLD_NS, Echo, Load, State, step
 
 MS = 10**6
 S = 10**9

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.diversion import BUSY_NS, LINGER_NS, QUIET_PPS, SWAP_NS, WIDE_NS, Diversion, Target, Transport
+from enforcer.allocation.filters import BUSY_NS, LINGER_NS, QUIET_PPS, SWAP_NS, WIDE_NS, Diversion, Target, Transport
 
 S = 10**9
 WIDE = Target(wide=True)

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from enforcer.lanes import Tally
-from enforcer.meter import Meter
-from enforcer.parcel import Counts, Direction
-from enforcer.plan import AppPlan, Planner, Seen, Settings, Usage
-from enforcer.policy import Decision
-from enforcer.records import Records, limits_document
-from qos.config import parse_config
-from qos.points import AppLimit, Event
+from enforcer.allocation.meter import Meter
+from enforcer.allocation.planner import AppPlan, Planner, Seen, Settings, Usage
+from enforcer.qdisc.classifier import Tally
+from enforcer.qdisc.queued_packet import Counts
+from enforcer.reports import Records, limits_document
+from qos.contract.config import parse_config
+from qos.contract.direction import Direction
+from qos.contract.points import AppLimit, Event
+from qos.policy.policy import Decision
 
 S = 10**9
 M = 1_000_000

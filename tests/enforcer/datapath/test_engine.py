@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from enforcer.engine import Engine
-from enforcer.lanes import Lanes, Rates
-from qos.clock import SYSTEM, monotonic_ns
-from qos.divert import RawPacket
-from qos.packet import TCP
+from enforcer.datapath.engine import Engine
+from enforcer.qdisc.classifier import Lanes, Rates
+from qos.packets.divert import RawPacket
+from qos.packets.packet import TCP
+from qos.system.clock import SYSTEM, monotonic_ns
 from tests.enforcer.packets import raw, tcp
 from tests.enforcer.ports import FakePort, until
 

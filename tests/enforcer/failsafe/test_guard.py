@@ -14,9 +14,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 if sys.platform != "win32":
-    from enforcer.guard import BEAT, BYE
-    from enforcer.guard_linux import watch
-    from enforcer.leftovers_linux import Classifier, parse, programs_held
+    from enforcer.failsafe.guard import BEAT, BYE
+    from enforcer.failsafe.guard_linux import watch
+    from enforcer.failsafe.leftovers_linux import Classifier, parse, programs_held
 
 LISTING = """[{"protocol":"all","pref":29501,"kind":"bpf","chain":0},
 {"protocol":"all","pref":29501,"kind":"bpf","chain":0,"options":{"handle":"0x1","bpf_name":"tc_divert_ingre:[1029]",
@@ -39,11 +39,11 @@ def test_a_silent_owner_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); r, w = os.pipe(); pid = os.fork()\n"
         "if pid: os.close(r); os.write(w, b'.'); os.wait()\n"
-        "from enforcer.guard_linux import watch\n"
+        "from enforcer.failsafe.guard_linux import watch\n"
         "os.close(w); open(sys.argv[2], 'w').write(watch(os.fdopen(r, 'rb'), os.getppid()))"
     )
     said = tmp_path / "said"
-    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[2]), str(said)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[3]), str(said)], timeout=60)
     assert done.returncode == -signal.SIGKILL
     end = time.monotonic() + 10
     while not (said.exists() and said.read_text(encoding="ascii")):

@@ -1,7 +1,7 @@
 """Lanes: the right packets through the right shaper, everybody else's straight back."""
 
-from enforcer.lanes import MAX_HELD_BYTES, Lanes, Rates
-from qos.packet import TCP, UDP, parse
+from enforcer.qdisc.classifier import MAX_HELD_BYTES, Lanes, Rates
+from qos.packets.packet import TCP, UDP, parse
 from tests.enforcer.packets import FIN, raw, tcp, udp
 
 S = 10**9

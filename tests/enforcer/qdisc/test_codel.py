@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from enforcer.codel import LINUX, WINDOWS, Aim, Codel, aim_for
+from enforcer.qdisc.codel import LINUX, WINDOWS, Aim, Codel, aim_for
 
 MS = 1_000_000
 

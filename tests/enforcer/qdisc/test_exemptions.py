@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enforcer.exempt import kind_of, parcel_of
-from enforcer.mark import with_ce
-from enforcer.parcel import Kind
-from qos.packet import parse
+from enforcer.qdisc.ecn import with_ce
+from enforcer.qdisc.exemptions import kind_of, parcel_of
+from enforcer.qdisc.queued_packet import Kind
+from qos.packets.packet import parse
 from tests.enforcer.packets import ACK, FIN, PSH, RST, SYN, checksum, ip, tcp, udp
 
 

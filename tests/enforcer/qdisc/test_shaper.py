@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.bucket import burst_bytes
-from enforcer.parcel import Kind, Parcel
-from enforcer.shaper import TICK_NS, Shaper, limit_bytes
+from enforcer.qdisc.queued_packet import Kind, Parcel
+from enforcer.qdisc.shaper import TICK_NS, Shaper, limit_bytes
+from enforcer.qdisc.token_bucket import burst_bytes
 
 S = 10**9
 MS = 10**6

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.bucket import Bucket, burst_bytes
+from enforcer.qdisc.token_bucket import Bucket, burst_bytes
 
 S = 10**9
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qos.clock import wall_ns
-from qos.store.sqlite import SqliteStore
+from qos.store.sqlite.store import SqliteStore
+from qos.system.clock import wall_ns
 from tests.forecaster.samples import HOUR_NS, seasonal, traffic
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 S = 10**9
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.csvfile import read_csv
-from qos.errors import ConfigError
+from forecaster.data.csvfile import read_csv
+from qos.contract.errors import ConfigError
 
 S = 10**9
 T0 = 1_700_006_400

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.frames import deltas, forward_fill, gaps, regular
+from forecaster.data.frames import deltas, forward_fill, gaps, regular
 
 S = 10**9
 

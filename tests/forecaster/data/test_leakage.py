@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from forecaster.backtest import Evaluation, evaluate
-from forecaster.models import candidates
-from forecaster.plan import plan
-from forecaster.trainer import Trainer
-from qos.clock import SYSTEM
+from forecaster.evaluation.backtest import Evaluation, evaluate
+from forecaster.evaluation.task import plan
+from forecaster.models.candidates import candidates
+from forecaster.training.trainer import Trainer
+from qos.system.clock import SYSTEM
 from tests.forecaster.samples import frame_of, seasonal
 
 SIMPLE = ("naive", "seasonal_naive", "ets", "ridge")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from forecaster.series import HostFrames, Series, choose_grid, default_series, hosts
-from qos.points import HostTraffic
+from forecaster.data.series import HostFrames, Series, choose_grid, default_series, hosts
+from qos.contract.points import HostTraffic
 from tests.fakes import MemoryStore
 from tests.forecaster.samples import START_NS, traffic
 

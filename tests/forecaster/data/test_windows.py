@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.windows import (
+from forecaster.data.windows import (
     DAY_NS,
     Task,
     calendar,

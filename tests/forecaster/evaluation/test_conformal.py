@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster import conformal
-from forecaster.baselines import point
-from forecaster.conformal import Shifts, walk
+from forecaster.evaluation import conformal
+from forecaster.evaluation.conformal import Shifts, walk
+from forecaster.models.baselines import point
 
 
 def coverage(actual: np.ndarray, banded: np.ndarray, first: int) -> float:

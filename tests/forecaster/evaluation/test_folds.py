@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.folds import TooShortError, minimum_rows, scored, walk_forward
-from forecaster.windows import Task
+from forecaster.data.windows import Task
+from forecaster.evaluation.folds import TooShortError, minimum_rows, scored, walk_forward
 
 
 def task(horizon: int = 12, sequence: int = 48) -> Task:

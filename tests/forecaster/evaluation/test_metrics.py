@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from forecaster.metrics import block_bootstrap, mean_change, origin_errors, pinball, score
+from forecaster.evaluation.metrics import block_bootstrap, mean_change, origin_errors, pinball, score
 
 RNG = np.random.default_rng(3)
 

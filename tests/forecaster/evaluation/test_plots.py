@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.backtest import Evaluation, evaluate
-from forecaster.frames import Frame
-from forecaster.lstm import Lstm
-from forecaster.models import candidates
-from forecaster.plan import plan
-from forecaster.plots import draw_all, draw_targets
-from qos.clock import SYSTEM
+from forecaster.data.frames import Frame
+from forecaster.evaluation.backtest import Evaluation, evaluate
+from forecaster.evaluation.plots import draw_all, draw_targets
+from forecaster.evaluation.task import plan
+from forecaster.models.candidates import candidates
+from forecaster.models.lstm import Lstm
+from qos.system.clock import SYSTEM
 from tests.forecaster.samples import frame_of, seasonal
 
 

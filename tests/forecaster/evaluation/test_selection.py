@@ -2,7 +2,7 @@
 
 import pytest
 
-from forecaster.selection import Standing, choose
+from forecaster.evaluation.selection import Standing, choose
 
 
 def standing(mae: float, loss: float | None = None, folds: tuple[float, ...] = (), upper: float = 0.99) -> Standing:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from forecaster.baselines import Naive, SeasonalNaive, fit_seasonal_naive
-from forecaster.ets import _estimate, fit_ets
-from forecaster.ridge import Features, cross_fitted, fit_ridge, refit
-from forecaster.windows import Task, paths, usable_origins
+from forecaster.data.windows import Task, paths, usable_origins
+from forecaster.models.baselines import Naive, SeasonalNaive, fit_seasonal_naive
+from forecaster.models.ets import _estimate, fit_ets
+from forecaster.models.ridge import Features, cross_fitted, fit_ridge, refit
 from tests.forecaster.samples import HOUR_NS, frame_of, seasonal
 
 TASK = Task(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from forecaster import show
-from forecaster.artifact import load, path_of
-from forecaster.realised import PREFIX
-from forecaster.round import Round, refresh, run_round
-from forecaster.trainer import Trainer
-from qos.config import Config, InfluxConfig, parse_config
-from qos.errors import StoreUnavailable
-from qos.points import Event, Forecast, ForecastScore, HostTraffic
+from forecaster.evaluation.realised import PREFIX
+from forecaster.models.artifact import load, path_of
+from forecaster.serving import show
+from forecaster.serving.round import Round, refresh, run_round
+from forecaster.training.trainer import Trainer
+from qos.contract.config import Config, InfluxConfig, parse_config
+from qos.contract.errors import StoreUnavailable
+from qos.contract.points import Event, Forecast, ForecastScore, HostTraffic
 from qos.store import Store
 from qos.store.influx import InfluxStore
-from qos.store.sqlite import SqliteStore
+from qos.store.sqlite.store import SqliteStore
 from tests.fakes import FakeClock, MemoryStore
 from tests.forecaster.samples import seasonal, traffic
 from tests.servers import InfluxQL, influxql_server  # noqa: F401 - a fixture

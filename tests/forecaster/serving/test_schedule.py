@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from forecaster import schedule
-from forecaster.health import problem
-from forecaster.schedule import HEARTBEAT, Job, next_job, run
-from qos.config import parse_config
-from qos.store.sqlite import SqliteStore
+from forecaster.serving import schedule
+from forecaster.serving.health import problem
+from forecaster.serving.schedule import HEARTBEAT, Job, next_job, run
+from qos.contract.config import parse_config
+from qos.store.sqlite.store import SqliteStore
 
 S = 10**9
 HOUR = 3600 * S

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.artifact import Served, load, path_of, save
-from forecaster.baselines import Fitted, Naive, SeasonalNaive
-from forecaster.conformal import Shifts
-from forecaster.ets import fit_ets
-from forecaster.hybrid import Hybrid, Scaling
-from forecaster.lstm import Lstm
-from forecaster.ridge import fit_ridge
-from forecaster.serve import NoForecastError, predict
-from forecaster.windows import Task
+from forecaster.data.windows import Task
+from forecaster.evaluation.conformal import Shifts
+from forecaster.models.artifact import Served, load, path_of, save
+from forecaster.models.baselines import Fitted, Naive, SeasonalNaive
+from forecaster.models.ets import fit_ets
+from forecaster.models.hybrid import Hybrid, Scaling
+from forecaster.models.lstm import Lstm
+from forecaster.models.ridge import fit_ridge
+from forecaster.serving.serve import NoForecastError, predict
 from tests.forecaster.samples import HOUR_NS, frame_of, seasonal
 
 TASK = Task(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))

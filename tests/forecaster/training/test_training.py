@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.cells import dense, lstm, plain, residual
-from forecaster.hybrid import fit_hybrid
-from forecaster.lstm import fit_lstm
-from forecaster.trainer import Trainer, TrainingError, unavailable
-from forecaster.windows import Task, paths
+from forecaster.data.windows import Task, paths
+from forecaster.models.hybrid import fit_hybrid
+from forecaster.models.lstm import fit_lstm
+from forecaster.models.recurrent_cells import dense, lstm, plain, residual
+from forecaster.training.trainer import Trainer, TrainingError, unavailable
 from tests.forecaster.samples import HOUR_NS, frame_of, seasonal
 from tests.require import missing
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TASK = Task(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))
 
 COMPARE = """
 import json, sys
 import numpy as np
-from forecaster import keras_train as k
+from forecaster.training import keras_process as k
 rng = np.random.default_rng(0)
 folder, found = sys.argv[1], {}
 x, s = rng.normal(size=(64, 48, 2)).astype("f4"), rng.normal(size=(64, 9)).astype("f4")
@@ -172,7 +172,7 @@ def test_serving_loads_no_tensorflow() -> None:
     assert not loaded & {"tensorflow", "keras", "statsforecast", "pandas", "matplotlib.pyplot"}
 
 
-@pytest.mark.parametrize("module", ["forecaster.cli", "forecaster.schedule"])
+@pytest.mark.parametrize("module", ["forecaster.cli.commands", "forecaster.serving.schedule"])
 def test_the_command_line_and_the_schedule_import_nothing_heavy(module: str) -> None:
     code = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)

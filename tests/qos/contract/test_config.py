@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.config import Config, find_config, load_config, load_secrets, parse_config
-from qos.errors import ConfigError
+from qos.contract.config import Config, find_config, load_config, load_secrets, parse_config
+from qos.contract.errors import ConfigError
 
 BAD = sorted((Path(__file__).parent / "configs" / "bad").glob("*.yaml"))
 

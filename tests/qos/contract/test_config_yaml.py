@@ -6,9 +6,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from qos.config import AppRule, Config, InfluxConfig, load_config, parse_config
+from qos.contract.config import AppRule, Config, InfluxConfig, load_config, parse_config
 
-SHIPPED = Path(__file__).parents[2] / "config.yaml"
+SHIPPED = Path(__file__).parents[3] / "config.yaml"
 
 
 def test_shipped_file_states_the_defaults() -> None:

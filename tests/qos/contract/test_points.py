@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.points import SPECS, TYPES, AppTraffic, Point, Probe, from_row, spec_of, to_line
+from qos.contract.points import SPECS, TYPES, AppTraffic, Point, Probe, from_row, spec_of, to_line
 from tests.qos.store.strategies import points
 
 INT64 = st.integers(-(2**63), 2**63 - 1)

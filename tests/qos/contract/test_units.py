@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.units import (
+from qos.contract.units import (
     format_bps,
     format_bytes,
     format_duration,

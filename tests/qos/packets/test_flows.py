@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.divert.address import FlowEvent
-from qos.flows import KEEP_CLOSED_NS, MAX_TOMBSTONES, FlowTable, Holder, Key, SocketRow, address_of
+from qos.packets.divert.address import FlowEvent
+from qos.packets.flows import KEEP_CLOSED_NS, MAX_TOMBSTONES, FlowTable, Holder, Key, SocketRow, address_of
 
 A, ANY4, ANY6 = bytes([10, 0, 0, 1]), bytes(4), bytes(16)
 PEER, OTHER = bytes([10, 0, 0, 9]), bytes([10, 0, 0, 8])

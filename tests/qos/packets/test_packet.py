@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.packet import ACK, FIN, SYN, TCP, UDP, Headers, parse, wire_bytes, wire_packets
+from qos.packets.packet import ACK, FIN, SYN, TCP, UDP, Headers, parse, wire_bytes, wire_packets
 
 A4, B4 = socket.inet_aton("10.0.0.1"), socket.inet_aton("203.0.113.9")
 A6, B6 = socket.inet_pton(socket.AF_INET6, "fd00::1"), socket.inet_pton(socket.AF_INET6, "2001:db8::9")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.apps import (
+from qos.policy.applications import (
     KERNEL,
     OTHER,
     UNKNOWN,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from enforcer.classification import CATEGORY_LEVELS, category_of
-from enforcer.policy import Identity, Override, Policy, matches, override_from
-from enforcer.schedule import LocalTime
-from qos.config import parse_config
-from qos.errors import ConfigError
+from qos.contract.config import parse_config
+from qos.contract.errors import ConfigError
+from qos.policy.classification import CATEGORY_LEVELS, category_of
+from qos.policy.policy import Identity, Override, Policy, matches, override_from
+from qos.policy.schedule import LocalTime
 
 MONDAY_NOON = LocalTime(0, 12 * 60)
 SUNDAY_NIGHT = LocalTime(6, 23 * 60)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from qos.config import Config
-from qos.errors import ConfigError
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError
 from qos.service import data_dir, make_data_dir, store_path
 
 

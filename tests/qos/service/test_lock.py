@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qos.errors import ConfigError
+from qos.contract.errors import ConfigError
 from qos.service import instance_lock
 
 _HOLDER = """

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.delivery import Delivery
-from qos.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge
+from qos.shipping.delivery import Delivery
+from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge
 
 Server = Callable[[Sequence[str]], Outcome]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from qos.config import InfluxConfig
-from qos.downsampling import BUCKETS, TASKS, flux
-from qos.points import SPECS, Probe
+from qos.contract.config import InfluxConfig
+from qos.contract.points import SPECS, Probe
+from qos.shipping.downsampling import BUCKETS, TASKS, flux
 from qos.store.influx import InfluxStore
 from tests.require import missing, program
 from tests.servers import call
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "stack" / "tasks"
 
 CHECK = """
@@ -95,7 +95,7 @@ def test_a_real_server_computes_what_the_embedded_store_would() -> None:
             InfluxStore.open(config, SecretStr(token)) as source,
             InfluxStore.open(config.model_copy(update={"bucket": coarse}), SecretStr(token)) as target,
         ):
-            from qos import clock
+            from qos.system import clock
 
             newest = clock.wall_ns() // (300 * 10**9) * 300 * 10**9
             source.write(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qos.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge, outcome_of
+from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge, outcome_of
 
 NOW_S = 1_795_000_000.0
 

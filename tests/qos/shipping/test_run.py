@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from qos.config import Config, parse_config
-from qos.errors import ConfigError
-from qos.outbox_run import run
-from qos.points import Point, Probe
-from qos.store.sqlite import SqliteStore
+from qos.contract.config import Config, parse_config
+from qos.contract.errors import ConfigError
+from qos.contract.points import Point, Probe
+from qos.shipping.run import run
+from qos.store.sqlite.store import SqliteStore
 from tests.scripted_http import Answer, ScriptedServer, scripted_server
 from tests.servers import Server, exported, victoria_server  # noqa: F401 - a fixture
 
@@ -46,12 +46,12 @@ def shipper_process(folder: Path, text: str) -> Iterator["subprocess.Popen[bytes
     (folder / "config.yaml").write_text(text)
     (folder / ".env").write_text("INFLUX_TOKEN=any\n")
     program = (
-        "import sys, threading; from pathlib import Path; from qos.config import load_config;"
-        "from qos.outbox_run import run; from qos.service import stop_on_signals;"
+        "import sys, threading; from pathlib import Path; from qos.contract.config import load_config;"
+        "from qos.shipping.run import run; from qos.service import stop_on_signals;"
         "stop = threading.Event(); stop_on_signals(stop); folder = Path(sys.argv[1]); path = folder / 'config.yaml';"
         "sys.exit(run(load_config(path), path, folder, stop))"
     )
-    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], cwd=Path(__file__).parents[2])
+    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], cwd=Path(__file__).parents[3])
     try:
         yield process
     finally:

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.clock import NS_PER_S
-from qos.outbox import LIVE_EVERY_NS, REWIND_EVERY_NS, SETTLE_NS, Lane, Ledger, Pace, Turn, Wait
-from qos.outcomes import Denied, Retry
+from qos.shipping.outcomes import Denied, Retry
+from qos.shipping.schedule import LIVE_EVERY_NS, REWIND_EVERY_NS, SETTLE_NS, Lane, Ledger, Pace, Turn, Wait
+from qos.system.clock import NS_PER_S
 
 
 def test_the_live_lane_comes_first_and_then_every_second() -> None:

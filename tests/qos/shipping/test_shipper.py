@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from qos.clock import NS_PER_S
-from qos.config import InfluxConfig
-from qos.delivery import Rejected
-from qos.influx import InfluxClient
-from qos.outbox import Pace
-from qos.points import Probe, to_line
-from qos.rejected import RejectedFile
-from qos.shipper import Shipper
-from qos.store.journal import Batch
-from qos.store.shipping import Shipping
-from qos.store.sqlite import SqliteStore
+from qos.contract.config import InfluxConfig
+from qos.contract.points import Probe, to_line
+from qos.shipping.client import InfluxClient
+from qos.shipping.delivery import Rejected
+from qos.shipping.schedule import Pace
+from qos.shipping.set_aside import RejectedFile
+from qos.shipping.shipper import Shipper
+from qos.store.sqlite.journal import Batch
+from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.store import SqliteStore
+from qos.system.clock import NS_PER_S
 from tests.fakes import FakeClock
 from tests.scripted_http import HANG, RESET, Answer, ScriptedServer, scripted_server
 
@@ -153,7 +153,7 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(rig: Rig) -> None:
 def test_a_refusal_is_said_loudly_once_and_tried_slowly(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.write(10)
     rig.server.rule = lambda _lines: Answer(401, '{"message":"unauthorized access"}')
-    with caplog.at_level(logging.INFO, logger="qos.shipper"):
+    with caplog.at_level(logging.INFO, logger="qos.shipping.shipper"):
         rig.run_for(600)
         assert 8 <= len(rig.server.requests) <= 24
         assert [r.levelname for r in caplog.records] == ["ERROR"]

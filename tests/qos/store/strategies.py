@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from qos.points import SPECS, TYPES, Point
+from qos.contract.points import SPECS, TYPES, Point
 from qos.store import Columns
 
 S = 10**9

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from qos.config import InfluxConfig
-from qos.errors import ConfigError, StoreRejected, StoreUnavailable
-from qos.points import AppTraffic, Forecast, Point, Probe, ProcessTraffic, spec_of
+from qos.contract.config import InfluxConfig
+from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
+from qos.contract.points import AppTraffic, Forecast, Point, Probe, ProcessTraffic, spec_of
 from qos.store.influx import InfluxStore
-from qos.store.sqlite import SqliteStore
+from qos.store.sqlite.store import SqliteStore
+from tests.qos.store.sqlite.reading.test_query import NAMES, TIMES, selections
 from tests.qos.store.strategies import START, S, points, same
-from tests.qos.store.test_query import NAMES, TIMES, selections
 from tests.servers import InfluxQL, free_port, influxql_server  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.server

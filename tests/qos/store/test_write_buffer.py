@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.errors import StoreRejected, StoreUnavailable
-from qos.points import Event
-from qos.store.buffer import BufferedWriter
+from qos.contract.errors import StoreRejected, StoreUnavailable
+from qos.contract.points import Event
+from qos.store.write_buffer import BufferedWriter
 from tests.fakes import MemoryStore
 
 S = 10**9

@@ -5,7 +5,7 @@ import time
 import ping3
 import pytest
 
-from qos.echo import echo, echo_bytes, is_address, resolve
+from qos.system.echo import echo, echo_bytes, is_address, resolve
 from tests.require import linux_root, program
 
 MS = 10**6
@@ -34,9 +34,8 @@ def test_a_wall_clock_that_jumps_does_not_matter_to_a_probe() -> None:
 
 def test_an_address_without_a_route_is_unreachable() -> None:
     linux_root()
-    code = (
-        "from qos.echo import echo; print(echo('203.0.113.7', 10**8, 1).reason, echo('2001:db8::7', 10**8, 1).reason)"
-    )
+    code = "from qos.system.echo import echo as e\n"
+    code += "print(e('203.0.113.7', 10**8, 1).reason, e('2001:db8::7', 10**8, 1).reason)"
     done = subprocess.run(
         [program("unshare"), "--net", sys.executable, "-c", code],
         capture_output=True,
@@ -49,7 +48,7 @@ def test_an_address_without_a_route_is_unreachable() -> None:
 
 def test_without_the_right_to_ping_the_reason_says_so_and_with_it_no_root_is_needed() -> None:
     linux_root()
-    code = "from qos.echo import echo; print([echo(a, 10**9, 1).reason for a in ('127.0.0.1', '::1')])"
+    code = "from qos.system.echo import echo as e\nprint([echo(a, 10**9, 1).reason for a in ('127.0.0.1', '::1')])"
     user = f'{program("setpriv")} --reuid 65534 --regid 65534 --clear-groups {sys.executable} -c "{code}"'
 
     def ask(allowed: str) -> str:
@@ -66,7 +65,8 @@ def test_without_the_right_to_ping_the_reason_says_so_and_with_it_no_root_is_nee
 def test_no_answer_within_the_timeout_is_a_timeout() -> None:
     linux_root()
     # A cable with nobody at its end; the neighbour is fixed, so that nothing is called unreachable.
-    code = "from qos.echo import echo; print(echo('203.0.113.7', 2 * 10**8, 1).reason)"
+    code = "from qos.system.echo import echo as e\n"
+    code += "print(e('203.0.113.7', 2 * 10**8, 1).reason)"
     script = (
         "ip link add d0 type veth peer name d1 && ip addr add 203.0.113.1/24 dev d0"
         " && ip link set d0 up && ip link set d1 up"

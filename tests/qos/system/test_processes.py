@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from qos.apps import OURSELVES, Family, Process
-from qos.processes import KEEP_GONE_NS, KEEP_NS, Processes
+from qos.policy.applications import OURSELVES, Family, Process
+from qos.system.processes import KEEP_GONE_NS, KEEP_NS, Processes
 from tests.require import missing, program
 
 S = 10**9
 
 
 class FakeSource:
-    """``qos.processes.Source`` over a table; counts how often a process is read whole."""
+    """``qos.system.processes.Source`` over a table; counts how often a process is read whole."""
 
     family: Family = "linux"
 

@@ -2,8 +2,8 @@ import os
 import subprocess
 import sys
 
-from qos.processes import Processes
-from qos.processes_psutil import Source
+from qos.system.processes import Processes
+from qos.system.processes_psutil import Source
 
 S = 10**9
 NOBODY = 2**22 + 5

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from qos import elevation
-from qos.flows import SocketRow
-from qos.sockets import blind_to, heirs, sockets
-from qos.sockets_windows import parse
+from qos.packets.flows import SocketRow
+from qos.system import elevation
+from qos.system.sockets import blind_to, heirs, sockets
+from qos.system.sockets_windows import parse
 
 LOCAL6 = socket.inet_pton(socket.AF_INET6, "fe80::1")
 LISTEN, ESTABLISHED, TIME_WAIT = 2, 5, 11
@@ -73,7 +73,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the Linux socket tab
 
 @linux
 def test_linux_answers_are_read_message_by_message() -> None:
-    from qos.sockets_linux import parse as parse_linux
+    from qos.system.sockets_linux import parse as parse_linux
 
     body = struct.pack(
         "=BBBB2s2s16s16sI2IIIIII",

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qos.points import FieldSpec, Spec
-from qos.store.plan import Plan
-from qos.store.selection import Selection
-from qos.store.series import Tags
+from qos.contract.points import FieldSpec, Spec
+from qos.store.read_request import Selection
+from qos.store.sqlite.reading.read_plan import Plan
+from qos.store.sqlite.series import Tags
 
 _NEEDS: Final = {"sum": ("sum",), "mean": ("sum", "n"), "min": ("min",), "max": ("max",), "count": ("n",), "last": ()}
 

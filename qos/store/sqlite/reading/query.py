@@ -3,11 +3,12 @@
 import sqlite3
 from typing import Any
 
-from qos.store import Columns, aggregate
-from qos.store.plan import plan_windows
-from qos.store.rollup import standing
-from qos.store.selection import Selection
-from qos.store.series import all_series
+from qos.store import Columns
+from qos.store.read_request import Selection
+from qos.store.sqlite.reading import aggregate
+from qos.store.sqlite.reading.read_plan import plan_windows
+from qos.store.sqlite.series import all_series
+from qos.store.sqlite.upkeep.rollup import standing
 
 
 def read(db: sqlite3.Connection, selection: Selection) -> Columns:

@@ -7,11 +7,11 @@ call; reads are exact at any point of it.
 from collections.abc import Callable
 from typing import Final
 
-from qos.config import Retention
-from qos.points import SPECS
-from qos.store import retention, rollup
-from qos.store.database import Database
-from qos.store.plan import HOUR_NS, MINUTE_NS
+from qos.contract.config import Retention
+from qos.contract.points import SPECS
+from qos.store.sqlite.database import Database
+from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS
+from qos.store.sqlite.upkeep import retention, rollup
 
 _PAGES_AT_ONCE: Final = 500
 _SLACK_BYTES: Final = 32 * 2**20

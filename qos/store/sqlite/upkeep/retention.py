@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from qos.config import Retention
-from qos.points import SPECS, Spec
-from qos.store import journal
-from qos.store.plan import HOUR_NS, MINUTE_NS
-from qos.store.rollup import WIDTHS_NS
-from qos.store.schema import LEVELS
+from qos.contract.config import Retention
+from qos.contract.points import SPECS, Spec
+from qos.store.sqlite import journal
+from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS
+from qos.store.sqlite.schema import LEVELS
+from qos.store.sqlite.upkeep.rollup import WIDTHS_NS
 
 _LOCAL_RAW_NS: Final = HOUR_NS
 _LOCAL_ROLLUP_NS: Final = 48 * HOUR_NS

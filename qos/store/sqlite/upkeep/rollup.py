@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from qos.points import Spec
-from qos.store import journal
-from qos.store.aggregate import Row, Source, latest_rows, widening
-from qos.store.plan import HOUR_NS, MINUTE_NS, Plan, Span, Spans, Standing
-from qos.store.schema import LEVELS, rollup_columns
+from qos.contract.points import Spec
+from qos.store.sqlite import journal
+from qos.store.sqlite.reading.aggregate import Row, Source, latest_rows, widening
+from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS, Plan, Span, Spans, Standing
+from qos.store.sqlite.schema import LEVELS, rollup_columns
 
 WIDTHS_NS: Final = {1: MINUTE_NS, 2: HOUR_NS}
 _WINDOWS_AT_ONCE: Final = {1: 15, 2: 4}

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.capture import Delta, Owner
-from collector.capture.attribution import PARK_NS, Attribution
-from collector.capture.tally import Counted
-from qos.divert.address import FlowEvent
-from qos.flows import FlowTable
-from qos.packet import TCP
+from collector.capture.divert.attribution import PARK_NS, Attribution
+from collector.capture.divert.flow_counts import Counted
+from qos.packets.divert.address import FlowEvent
+from qos.packets.flows import FlowTable
+from qos.packets.packet import TCP
 
 HERE, THERE = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
 S = 10**9

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from collector.capture import CaptureUnavailable, Delta
-from collector.capture.divert import DivertCapture
+from collector.capture.divert.backend import DivertCapture
 from tests import require
 from tests.lab import HOST4, PEER4, PEER6, Lab
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.capture.tally import Tally
-from qos.divert.address import ADDRESS_BYTES, SniffedBatch
-from qos.packet import TCP, UDP, wire_bytes, wire_packets
+from collector.capture.divert.flow_counts import Tally
+from qos.packets.divert.address import ADDRESS_BYTES, SniffedBatch
+from qos.packets.packet import TCP, UDP, wire_bytes, wire_packets
 
 HERE4, THERE4 = socket.inet_aton("10.0.0.1"), socket.inet_aton("10.0.0.2")
 HERE6, THERE6 = socket.inet_pton(socket.AF_INET6, "fd00::1"), socket.inet_pton(socket.AF_INET6, "fd00::2")

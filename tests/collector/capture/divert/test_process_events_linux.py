@@ -12,7 +12,7 @@ from tests import require
 if sys.platform != "linux":
     pytest.skip("the proc connector is Linux's", allow_module_level=True)
 
-from collector.capture.births_linux import Births, parse
+from collector.capture.divert.process_events_linux import Births, parse
 
 
 def message(what: int, *words: int) -> bytes:

@@ -20,12 +20,13 @@ from tests import require
 if sys.platform != "linux":
     pytest.skip("eBPF is Linux", allow_module_level=True)
 
-from collector.capture import Delta, bpf_system
-from collector.capture.kernel import KernelCapture
+from collector.capture import Delta
+from collector.capture.kernel import bpf_system
+from collector.capture.kernel.backend import KernelCapture
 from tests.lab import HOST4, HOST6, PEER4, PEER6, Lab
 
 pytestmark = pytest.mark.packets
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 HEADERS = 28
 """IPv4 and UDP."""
 
@@ -285,9 +286,8 @@ def test_it_starts_again_after_a_stop_and_refuses_what_makes_no_sense(lab: Lab) 
 
 
 def test_a_killed_process_leaves_no_program_attached(lab: Lab) -> None:
-    text = (
-        "from collector.capture.kernel import KernelCapture as K; k = K(); k.start(); print('on', flush=True); input()"
-    )
+    text = "from collector.capture.kernel.backend import KernelCapture as K\n"
+    text += "k = K(); k.start(); print('on', flush=True); input()"
     pipe = subprocess.PIPE
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     program = lab.start("host", sys.executable, "-c", text, stdin=pipe, stdout=pipe, env=env)
@@ -327,7 +327,7 @@ def test_in_a_pid_namespace_of_its_own_it_says_that_names_are_short_and_pids_the
     require.program("unshare")
     text = (
         "import os, socket, sys\n"
-        "from collector.capture.kernel import KernelCapture\n"
+        "from collector.capture.kernel.backend import KernelCapture\n"
         "k = KernelCapture(); k.start()\n"
         "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(bytes(100), (sys.argv[1], 9))\n"
         "r = k.poll()\n"
@@ -351,7 +351,7 @@ def test_without_privilege_it_says_what_to_do() -> None:
     text = (
         "import os\n"
         "from collector.capture import CaptureUnavailable\n"
-        "from collector.capture.kernel import KernelCapture\n"
+        "from collector.capture.kernel.backend import KernelCapture\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try:\n    KernelCapture().start()\n"
         "except CaptureUnavailable as error:\n    print(error)\n"
@@ -365,7 +365,7 @@ def test_no_cgroup_hierarchy_is_said_in_one_line(lab: Lab) -> None:
     # `ip netns exec` alone shows a /sys without any cgroup mount; /proc/self/mountinfo tells.
     text = (
         "from collector.capture import CaptureUnavailable\n"
-        "from collector.capture.kernel import KernelCapture\n"
+        "from collector.capture.kernel.backend import KernelCapture\n"
         "try:\n    KernelCapture().start()\n"
         "except CaptureUnavailable as error:\n    print(error)\n"
     )

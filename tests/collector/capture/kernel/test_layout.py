@@ -3,7 +3,7 @@
 import struct
 from ipaddress import IPv4Address, IPv6Address
 
-from collector.capture.bpf_layout import CLOSED, EVENT, FLOW_BYTES, ORIGIN_BYTES, Flow, Origin
+from collector.capture.kernel.layout import CLOSED, EVENT, FLOW_BYTES, ORIGIN_BYTES, Flow, Origin
 
 
 def test_a_flow_is_read_with_its_ports_in_host_order() -> None:

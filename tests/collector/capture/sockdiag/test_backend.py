@@ -18,12 +18,12 @@ from tests import require
 if sys.platform != "linux":
     pytest.skip("sock_diag is Linux", allow_module_level=True)
 
-from collector.capture import inet_diag
-from collector.capture.inet_diag import Entry, TcpCounts
-from collector.capture.sockdiag import SockdiagCapture, wire_counts
+from collector.capture.sockdiag.backend import SockdiagCapture, wire_counts
+from collector.capture.sockets import inet_diag
+from collector.capture.sockets.inet_diag import Entry, TcpCounts
 from tests.lab import PEER4, PEER6, Lab
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_tcp_of_new_and_older_connections_is_that_of_the_wire(
 def test_without_privilege_it_counts_its_own_processes_and_leaves_the_rest_unnamed(lab: Lab) -> None:
     text = (
         "import os, socket, time, sys\n"
-        "from collector.capture.sockdiag import SockdiagCapture\n"
+        "from collector.capture.sockdiag.backend import SockdiagCapture\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "c = SockdiagCapture(); c.start()\n"
         "s = socket.socket(); s.connect((sys.argv[1], int(sys.argv[2])))\n"

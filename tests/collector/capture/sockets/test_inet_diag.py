@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 if sys.platform != "linux":
     pytest.skip("sock_diag is Linux", allow_module_level=True)
 
-from collector.capture import inet_diag
-from collector.capture.inet_diag import Entry, parse_entry
+from collector.capture.sockets import inet_diag
+from collector.capture.sockets.inet_diag import Entry, parse_entry
 
 
 def message(*, info: bytes = b"", family: int = socket.AF_INET, state: int = 1) -> memoryview:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.capture.custody import Creator, Custody
+from collector.capture.sockets.owners import Creator, Custody
 
 V4, V6 = 2, 10
 ANY = bytes(16)

@@ -13,10 +13,10 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("/proc is Linux", allow_module_level=True)
 
-from collector.capture import procfs
-from collector.capture.custody import Creator
-from collector.capture.procfs import Programs
-from qos import clock
+from collector.capture.sockets import procfs
+from collector.capture.sockets.owners import Creator
+from collector.capture.sockets.procfs import Programs
+from qos.system import clock
 
 
 def since_boot_ns() -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.divert.address import ADDRESS_BYTES, FlowEvent, Ticks, gso_size, read_flow, read_packet, split
+from qos.packets.divert.address import ADDRESS_BYTES, FlowEvent, Ticks, gso_size, read_flow, read_packet, split
 
 V4_LOCAL, V4_REMOTE = (0x0A000001, 0xFFFF, 0, 0), (0xCB007109, 0xFFFF, 0, 0)
 V6_LOCAL, V6_REMOTE = (1, 0, 0, 0xFD000000), (9, 0, 0, 0x20010DB8)

@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from qos import clock, divert
-from qos.divert.address import split
-from qos.packet import parse
+from qos.packets import divert
+from qos.packets.divert.address import split
+from qos.packets.packet import parse
+from qos.system import clock
 from tests import require
 from tests.lab import HOST4, HOST6, PEER4, PEER6, Lab
 
@@ -322,7 +323,7 @@ def test_what_a_killed_process_left_behind_is_removed(lab: Lab, tmp_path: Path) 
     require.program("tc")
     script = tmp_path / "leftovers.py"
     script.write_text(LEFTOVERS, encoding="utf-8")
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[4])
     done = lab.run("host", sys.executable, str(script), lab.interface(), env={**os.environ, "PYTHONPATH": root})
     opened, killed, cleaned = json.loads(done.stdout)
     assert opened > 0
@@ -337,7 +338,7 @@ def test_without_root_it_says_what_to_type() -> None:
         return
     program = "import os; from qos import divert; os.setuid(65534); print(divert.available())"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[4], check=True
     )
     assert done.stdout.startswith("not root: type: sudo ")
     assert divert.available() is None or "\n" not in str(divert.available())

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos import divert
-from qos.divert.filters import LINUX_EXACT, MAX_TESTS, NEVER, PortFilter, cost, merge, port_filter, wide_filter
+from qos.packets import divert
+from qos.packets.divert.filters import LINUX_EXACT, MAX_TESTS, NEVER, PortFilter, cost, merge, port_filter, wide_filter
 from tests.require import missing
 
 PORTS = st.sets(st.integers(1, 65535), min_size=1, max_size=400) | st.builds(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from qos.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, Ticks
-from qos.divert.errors import Drained
-from qos.divert.handles_windows import Diverter, FlowEvents, Injector, Sniffer
+from qos.packets.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, Ticks
+from qos.packets.divert.errors import Drained
+from qos.packets.divert.handles_windows import Diverter, FlowEvents, Injector, Sniffer
 
 NO_DATA, ACCESS_DENIED, SERVICE_DISABLED, HOST_UNREACHABLE = 232, 5, 1058, 1232
 

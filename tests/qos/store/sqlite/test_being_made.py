@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from qos.errors import ConfigError, StoreUnavailable
-from qos.store.sqlite import SqliteStore
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qos.config import Retention
-from qos.points import SPECS, AppTraffic, Point, Probe, ProcessTraffic
-from qos.store.journal import Backlog, Batch
-from qos.store.sqlite import SqliteStore
+from qos.contract.config import Retention
+from qos.contract.points import SPECS, AppTraffic, Point, Probe, ProcessTraffic
+from qos.store.sqlite.journal import Backlog, Batch
+from qos.store.sqlite.store import SqliteStore
 from tests.fakes import MemoryStore
 from tests.qos.store.strategies import HOUR, START, S, points
 

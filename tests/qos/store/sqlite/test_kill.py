@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qos.config import Retention
-from qos.points import AppTraffic, Point
-from qos.store.sqlite import SqliteStore
+from qos.contract.config import Retention
+from qos.contract.points import AppTraffic, Point
+from qos.store.sqlite.store import SqliteStore
 
 KILLS = 50
 APPS = 20
@@ -55,7 +55,7 @@ def write_until_killed(path: str, run: str, acknowledged: Any) -> None:
 
 def test_fifty_kills_under_load_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     if METHOD == "forkserver":
-        CONTEXT.set_forkserver_preload(["tests.qos.store.test_kill", "qos.store.sqlite"])
+        CONTEXT.set_forkserver_preload(["tests.qos.store.sqlite.test_kill", "qos.store.sqlite.store"])
     path = tmp_path / "autoqos.db"
     chance = random.Random(20251121)
     bystander = None

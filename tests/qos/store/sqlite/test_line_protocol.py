@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qos.points import SPECS, Point, to_line
-from qos.store.journal import Batch
-from qos.store.shipping import Shipping
-from qos.store.sqlite import SqliteStore
+from qos.contract.points import SPECS, Point, to_line
+from qos.store.sqlite.journal import Batch
+from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.store import SqliteStore
 from tests.qos.store.strategies import START, S, points
 
 SHIPPED = tuple(name for name, spec in SPECS.items() if not spec.local)
@@ -64,7 +64,7 @@ def test_reading_on_and_on_gives_every_line_once(batches: list[list[Point]], lim
 
 
 def agent(at: int, rows: int = 0) -> Point:
-    from qos.points import Agent
+    from qos.contract.points import Agent
 
     return Agent(
         time_ns=START + at * S, host="h", part="p", cpu_percent=1.0, rss_bytes=1, points_written=1, points_dropped=0,

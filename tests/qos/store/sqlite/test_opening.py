@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from qos.errors import ConfigError
-from qos.points import SPECS, AppTraffic
-from qos.store import schema
-from qos.store.sqlite import SqliteStore
+from qos.contract.errors import ConfigError
+from qos.contract.points import SPECS, AppTraffic
+from qos.store.sqlite import schema
+from qos.store.sqlite.store import SqliteStore
 from tests import require
 
 RECORDED = Path(__file__).with_name("recorded")
@@ -216,7 +216,7 @@ def open_folder() -> Iterator[Path]:
 def test_another_user_reads_what_root_writes_at_rest_and_under_way(open_folder: Path) -> None:
     path = open_folder / "autoqos.db"
     script = (
-        "import sys; from pathlib import Path; from qos.store.sqlite import SqliteStore\n"
+        "import sys; from pathlib import Path; from qos.store.sqlite.store import SqliteStore\n"
         "store = SqliteStore(Path(sys.argv[1]), read_only=True)\n"
         "for _ in sys.stdin: print(len(store.read('app_traffic')['app']), store.data_version(), flush=True)\n"
     )
@@ -226,7 +226,7 @@ def test_another_user_reads_what_root_writes_at_rest_and_under_way(open_folder: 
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
-        env={"PYTHONPATH": str(Path(__file__).parents[3]), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONPATH": str(Path(__file__).parents[4]), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"},
     )
 
     def seen_by_nobody() -> list[int]:

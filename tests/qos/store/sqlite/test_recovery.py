@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from qos.errors import ConfigError, StoreUnavailable
-from qos.points import AppTraffic
-from qos.store.buffer import BufferedWriter
-from qos.store.sqlite import SqliteStore
+from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.contract.points import AppTraffic
+from qos.store.sqlite.store import SqliteStore
+from qos.store.write_buffer import BufferedWriter
 from tests import require
 
 START = 1_763_690_400 * 10**9

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.errors import StoreRejected
-from qos.points import TYPES, AppTraffic, Point, Probe
-from qos.store.selection import TIME_MAX_NS
-from qos.store.sqlite import SqliteStore
+from qos.contract.errors import StoreRejected
+from qos.contract.points import TYPES, AppTraffic, Point, Probe
+from qos.store.read_request import TIME_MAX_NS
+from qos.store.sqlite.store import SqliteStore
 from tests.fakes import MemoryStore
 from tests.qos.store.strategies import HOUR, START, S, points, same
 

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qos.points import SPECS
-from qos.store.sqlite import SqliteStore
+from qos.contract.points import SPECS
+from qos.store.sqlite.store import SqliteStore
 from tests.fakes import MemoryStore
 from tests.qos.store.strategies import DAY, HOUR, START, S, points, same
 

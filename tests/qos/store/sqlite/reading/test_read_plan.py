@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.store.plan import HOUR_NS, MINUTE_NS, Plan, Spans, Standing, plan_windows
+from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS, Plan, Spans, Standing, plan_windows
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=8).map(Spans.of)
 

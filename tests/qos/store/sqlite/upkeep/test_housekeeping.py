@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qos.config import Retention
-from qos.points import SPECS, AppTraffic, Event, Forecast, Point, ProcessTraffic
-from qos.store.retention import ages, expire
-from qos.store.sqlite import SqliteStore
+from qos.contract.config import Retention
+from qos.contract.points import SPECS, AppTraffic, Event, Forecast, Point, ProcessTraffic
+from qos.store.sqlite.store import SqliteStore
+from qos.store.sqlite.upkeep.retention import ages, expire
 from tests.fakes import MemoryStore
 from tests.qos.store.strategies import DAY, HOUR, START, S, points, same
 

@@ -1,0 +1,1 @@
+"""The commands of ``autoqos``, one module a subject; heavy libraries are imported when a command runs."""

@@ -1,0 +1,1 @@
+"""Parts as processes: started, watched, started again, asked to stop. No packet work and no measurement here."""

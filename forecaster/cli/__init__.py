@@ -1,0 +1,1 @@
+"""``autoqos forecast`` and ``autoqos backtest``: what a person types. Nothing heavy is imported until it runs."""

@@ -1,0 +1,1 @@
+"""The models: history in, quantile paths out. No store, file, clock, thread or process; training is handed in."""

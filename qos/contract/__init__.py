@@ -1,0 +1,1 @@
+"""What all parts agree on: points, configuration, units, errors. Pure but for reading ``config.yaml`` and ``.env``."""

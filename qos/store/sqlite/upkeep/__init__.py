@@ -1,0 +1,1 @@
+"""The minute's housekeeping: folding into rollups, retention by age and by size."""

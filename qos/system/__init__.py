@@ -1,0 +1,1 @@
+"""The operating system: clock, ICMP echo, processes, socket tables, privileges. One file per system, chosen once."""
