@@ -284,6 +284,45 @@ class Link(Point):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEstimate(Point):
+    """What the line was learned to carry in one direction; written on change and once a minute (docs/decisions/0053)."""
+
+    MEASUREMENT: ClassVar[str] = "link_estimate"
+
+    host: str = _tag()
+    direction: str = _tag()
+    capacity_bps: int = _num("bps", "last")
+    budget_bps: int | None = _num("bps", "last", None)
+    confidence: float = _num("ratio", "last")
+    age_s: float = _num("s", "last")
+    state: str = _num("text", "last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LagIncident(Point):
+    """One episode of lag and who made it; ``time_ns`` is its onset, so a later verdict replaces the row (0052).
+
+    ``cause``: ``application``, ``unnamed``, ``others``, ``provider``, ``local_network``, ``target``, ``own_limit`` or
+    ``unknown``. Causes are fields, not tags: the verdict on a running incident may change, and its row with it.
+    """
+
+    MEASUREMENT: ClassVar[str] = "lag_incident"
+
+    host: str = _tag()
+    duration_s: float = _num("s", "sum")
+    extra_ms: float = _num("ms", "max")
+    loss_ratio: float = _num("ratio", "max")
+    cause: str = _num("text", "last")
+    app: str | None = _num("text", "last", None)
+    direction: str | None = _num("text", "last", None)
+    share_ratio: float | None = _num("ratio", "max", None)
+    confidence: float = _num("ratio", "last")
+    running: int = _num("bool", "last")
+    suffered: str | None = _num("text", "last", None)
+    evidence: str = _num("text", "last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessTraffic(Point):
     """Per-process bytes for ``top`` and ``usage --by pid``. Stays on this machine, with a short retention."""
 
@@ -341,6 +380,8 @@ TYPES: Final[Mapping[str, type[Point]]] = MappingProxyType(
             Agent,
             Event,
             Link,
+            LinkEstimate,
+            LagIncident,
             ProcessTraffic,
         )
     }
