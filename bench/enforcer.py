@@ -27,7 +27,7 @@ from tests.lab import HOST4, PEER4, Lab
 
 DELAY = """
 import heapq, sys, threading, time
-from qos.divert import Diverter, Drained, Injector
+from qos.packets.divert import Diverter, Drained, Injector
 injector = Injector(priority=399)
 diverter = Diverter("outbound and !loopback and tcp", priority=400)
 heap, lock, wake, number = [], threading.Lock(), threading.Event(), 0

@@ -272,8 +272,9 @@ SERVE = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from forecaster import artifact, serve
-from forecaster.frames import Frame
+from forecaster.models import artifact
+from forecaster.serving import serve
+from forecaster.data.frames import Frame
 times, models = {}, {}
 for path in sorted(Path(sys.argv[1]).glob("*.npz")):
     model = artifact.load(path)

@@ -106,7 +106,7 @@ def test_interfaces_that_appear_and_vanish_while_it_measures_lose_no_byte() -> N
     linux_root()
     code = """
 import socket, subprocess, time
-from collector.host import HostMeter
+from collector.interfaces.ledger import HostMeter
 def ip(*arguments):
     subprocess.run(["ip", *arguments], check=True)
 def look():

@@ -164,7 +164,9 @@ def test_what_cannot_be_trained_says_why(values: np.ndarray, words: str) -> None
 
 
 def test_serving_loads_no_tensorflow() -> None:
-    names = ", ".join(f"forecaster.{name}" for name in ("serve", "artifact", "round", "plots"))
+    names = (
+        "forecaster.serving.serve, forecaster.models.artifact, forecaster.serving.round, forecaster.evaluation.plots"
+    )
     code = f"import sys, json, {names}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     loaded = set(json.loads(done.stdout))

@@ -48,7 +48,7 @@ def test_an_address_without_a_route_is_unreachable() -> None:
 
 def test_without_the_right_to_ping_the_reason_says_so_and_with_it_no_root_is_needed() -> None:
     linux_root()
-    code = "from qos.system.echo import echo as e\nprint([echo(a, 10**9, 1).reason for a in ('127.0.0.1', '::1')])"
+    code = "from qos.system.echo import echo as e\nprint([e(a, 10**9, 1).reason for a in ('127.0.0.1', '::1')])"
     user = f'{program("setpriv")} --reuid 65534 --regid 65534 --clear-groups {sys.executable} -c "{code}"'
 
     def ask(allowed: str) -> str:

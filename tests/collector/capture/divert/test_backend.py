@@ -217,7 +217,8 @@ def test_without_root_it_cannot_run_and_says_what_to_type() -> None:
         return
     program = """
 import os
-from collector.capture.divert import CaptureUnavailable, DivertCapture
+from collector.capture import CaptureUnavailable
+from collector.capture.divert.backend import DivertCapture
 os.setuid(65534)
 try:
     DivertCapture().start()

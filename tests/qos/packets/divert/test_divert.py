@@ -293,7 +293,7 @@ def drained(events: divert.FlowEvents) -> None:
 
 LEFTOVERS = """
 import json, subprocess, sys, time
-from qos import divert
+from qos.packets import divert
 
 
 def filters():
@@ -336,7 +336,7 @@ def test_without_root_it_says_what_to_type() -> None:
     if os.geteuid() != 0:
         assert "sudo" in (divert.available() or "")
         return
-    program = "import os; from qos import divert; os.setuid(65534); print(divert.available())"
+    program = "import os; from qos.packets import divert; os.setuid(65534); print(divert.available())"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[4], check=True
     )
