@@ -285,7 +285,7 @@ class Link(Point):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkEstimate(Point):
-    """What the line was learned to carry in one direction; written on change and once a minute (docs/decisions/0053)."""
+    """What the line was learned to carry in one direction: on change and once a minute (docs/decisions/0053)."""
 
     MEASUREMENT: ClassVar[str] = "link_estimate"
 
