@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from enforcer.qdisc.queued_packet import Parcel
+from enforcer.qdisc.queued_packet import QueuedPacket
 from enforcer.qdisc.shaper import Shaper
 from tests.enforcer.datapath.test_packets import LONG, SERVER, SHORT, classifiers, in_force, python_home
 from tests.enforcer.rig import MBIT, Rig, goodput_bps, per_second_bps, required, result_of
@@ -85,7 +85,7 @@ def core(_: float) -> dict[str, Any]:
         start = time.process_time()
         for i in range(count):
             now = i * gap
-            shaper.submit(now, Parcel((6, i % 8), 1500, now))
+            shaper.submit(now, QueuedPacket((6, i % 8), 1500, now))
             shaper.release(now)
         result[f"us_per_packet_at_{rate // MBIT}_mbit"] = round((time.process_time() - start) * 1e6 / count, 2)
     return result

@@ -5,22 +5,32 @@ Echoes go out ten times a second and target; the answers wait here until the loo
 
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from enforcer.allocation.congestion import Echo
+from qos.system import echo as icmp
 from qos.system.clock import NS_PER_MS, Clock
-from qos.system.echo import echo, resolve
 
 PERIOD_S: Final = 0.1
 TIMEOUT_NS: Final = 800 * NS_PER_MS
 MAX_KEPT: Final = 512
+RESOLVE_S: Final = 5.0
+"""How long after a name could not be resolved it is asked again."""
 
 
 class Probes:
     """Starts and stops with ``run``; ``take`` gives what was answered since the last time."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        resolve: Callable[[str], Sequence[str]] = icmp.resolve,
+        echo: Callable[[str, int, int], icmp.Echo] = icmp.echo,
+        resolve_s: float = RESOLVE_S,
+    ) -> None:
+        self._clock, self._resolve, self._echo, self._resolve_s = clock, resolve, echo, resolve_s
         self._stop: threading.Event | None = None
         self._threads: list[threading.Thread] = []
         self._targets: tuple[str, ...] = ()
@@ -53,10 +63,13 @@ class Probes:
         self._targets = ()
 
     def _probe(self, target: str, stop: threading.Event) -> None:
-        addresses = resolve(target)
+        addresses = self._resolve(target)
         number = 0
-        while addresses and not stop.wait(PERIOD_S):
+        while not stop.wait(PERIOD_S if addresses else self._resolve_s):
+            if not addresses:
+                addresses = self._resolve(target)
+                continue
             number += 1
-            answer = echo(addresses[0], TIMEOUT_NS, number)
+            answer = self._echo(addresses[0], TIMEOUT_NS, number)
             if not stop.is_set():
                 self._echoes.append(Echo(target, self._clock.monotonic_ns(), answer.rtt_ns))

@@ -1,4 +1,4 @@
-"""The loop: what is wanted, what is going on, what follows. It ties the pure parts to the store and to a session.
+"""The loop: what is wanted, what is going on, what follows. It ties the pure parts to the store and to a datapath.
 
 Ten times a second while somebody is limited, five times otherwise, it looks whether anybody wrote (one PRAGMA); only
 then is anything read or decided again. With nobody to limit nothing is open. Whatever goes wrong with the packets ends
@@ -14,21 +14,24 @@ from typing import Any, Final, Protocol
 from enforcer.allocation.meter import Meter
 from enforcer.allocation.planner import AppPlan, Planner, Seen, Settings
 from enforcer.congestion_control import Steering
-from enforcer.datapath.session import Session, Tools
+from enforcer.datapath.interface import Datapath, DatapathFactory
 from enforcer.inputs import Documents, Outlook
-from enforcer.qdisc.classifier import Rates, Tally
+from enforcer.qdisc.classifier import ClassStats, Rates
 from enforcer.reports import PART, Records, limits_document
 from qos.contract.config import Config
 from qos.contract.direction import Direction
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Agent, Point
 from qos.service import ConfigWatcher, Heartbeat, SelfUsage
-from qos.system.clock import NS_PER_MS, NS_PER_S
+from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
+from qos.system.processes import Processes
 
 _log: Final = logging.getLogger(__name__)
 
 ACTIVE_S: Final = 0.1
 IDLE_S: Final = 0.2
+PAUSE_S: Final = 0.05
+"""Between two rounds at least, however many flows come."""
 SHOW_NS: Final = 1 * NS_PER_S
 SHOW_IDLE_NS: Final = 5 * NS_PER_S
 CLOSE_NS: Final = 2 * NS_PER_S
@@ -51,16 +54,26 @@ class LoopStore(Documents, Protocol):
 class Loop:
     """See the module."""
 
-    def __init__(self, config: Config, store: LoopStore, tools: Tools, watcher: ConfigWatcher) -> None:
-        self._store, self._tools, self._clock = store, tools, tools.clock
-        self._outlook = Outlook(config, store, tools.processes, watcher)
+    def __init__(
+        self,
+        config: Config,
+        store: LoopStore,
+        datapath: DatapathFactory,
+        watcher: ConfigWatcher,
+        *,
+        clock: Clock,
+        processes: Processes,
+    ) -> None:
+        """Raises ConfigError. ``processes`` is used by this thread and, where they share it, the datapath's."""
+        self._store, self._factory, self._clock = store, datapath, clock
+        self._outlook = Outlook(config, store, processes, watcher)
         self._planner = Planner(Settings(config.link, config.levels))
         self._meter = Meter()
-        self._steering = Steering(tools.clock)
+        self._steering = Steering(clock)
         self._records = Records(config.host_tag, config.interval)
         self._heartbeat = Heartbeat(store, PART)
         self._own_usage = SelfUsage()
-        self._session: Session | None = None
+        self._datapath: Datapath | None = None
         self._hold_until_ns = 0
         self._why_held = ""
         self._idle_since_ns: int | None = None
@@ -75,10 +88,10 @@ class Loop:
         try:
             while not stop.is_set():
                 self.round()
-                if self._session is None:
+                if self._datapath is None:
                     stop.wait(IDLE_S)
-                else:
-                    self._session.wait(ACTIVE_S)
+                elif not stop.wait(PAUSE_S):
+                    self._datapath.wait(ACTIVE_S - PAUSE_S)
         finally:
             self.close()
 
@@ -95,19 +108,19 @@ class Loop:
         now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         outlook = self._outlook
         changed = outlook.look(now_ns, wall_ns)
-        quiet = self._session is None and not outlook.news and now_ns >= self._hold_until_ns
+        quiet = self._datapath is None and not outlook.news and now_ns >= self._hold_until_ns
         if quiet and not changed and now_ns - self._round_ns < NS_PER_S:
             self._beat(lambda: self._heartbeat.beat(wall_ns, *self._state))
             return
         self._round_ns = now_ns
         if outlook.reconfigured:
             self._reconfigure()
-        session = self._healthy(now_ns, wall_ns)
-        tallies = session.tally() if session is not None else {}
+        datapath = self._healthy(now_ns, wall_ns)
+        tallies = datapath.stats() if datapath is not None else {}
         outlook.decide(
             wall_ns,
-            session.present if session is not None else frozenset(),
-            session.identities if session is not None else {},
+            datapath.present if datapath is not None else frozenset(),
+            datapath.identities if datapath is not None else {},
         )
         live = outlook.live
         usage = self._meter.usage(now_ns, tallies, live.usage if live else {})
@@ -122,13 +135,13 @@ class Loop:
                 usage,
                 {"down": live.unattributed_down_bps, "up": live.unattributed_up_bps} if live else {},
                 self._steering.budgets,
-                session.present if session is not None else frozenset(),
+                datapath.present if datapath is not None else frozenset(),
             )
         )
         state, reason = self._wanted_state(now_ns)
         if state == "ready":
             state, reason = self._enforce(now_ns, wall_ns, plans)
-        elif self._session is not None:
+        elif self._datapath is not None:
             self._close(state)
         self._record(now_ns, wall_ns, (state, reason), plans, tallies)
 
@@ -137,22 +150,22 @@ class Loop:
         config = self._outlook.config
         self._planner.settings = Settings(config.link, config.levels)
         self._hold_until_ns = 0
-        if self._session is not None:
-            self._session.set_max_packet_rate(config.enforcer.max_packet_rate)
+        if self._datapath is not None:
+            self._datapath.set_max_packet_rate(config.enforcer.max_packet_rate)
 
-    def _healthy(self, now_ns: int, wall_ns: int) -> Session | None:
-        """The session, if it is open and all is well with it."""
-        session = self._session
-        if session is None:
+    def _healthy(self, now_ns: int, wall_ns: int) -> Datapath | None:
+        """The datapath, if it is open and all is well with it."""
+        datapath = self._datapath
+        if datapath is None:
             return None
-        why = session.failed
+        why = datapath.failed
         if why is None:
             try:
-                session.look(self._outlook.own)
+                datapath.refresh(self._outlook.own)
             except OSError as error:
                 why = f"the socket table cannot be read: {error}"
         if why is None:
-            return session
+            return datapath
         self._let_go(now_ns, wall_ns, why)
         return None
 
@@ -175,7 +188,7 @@ class Loop:
         if rates or self._outlook.policy.names_limits:
             self._idle_since_ns = None
             return self._apply(now_ns, wall_ns, rates)
-        if self._session is not None:
+        if self._datapath is not None:
             since = self._idle_since_ns = self._idle_since_ns or now_ns
             if now_ns - since < CLOSE_NS:
                 return self._apply(now_ns, wall_ns, rates)
@@ -184,23 +197,23 @@ class Loop:
 
     def _apply(self, now_ns: int, wall_ns: int, rates: Mapping[str, Rates]) -> tuple[str, str]:
         try:
-            if self._session is None:
-                if why := self._tools.available():
+            if self._datapath is None:
+                if why := self._factory.available():
                     self._hold_off(now_ns, wall_ns, f"packets cannot be diverted here: {why}", RETRY_NS)
                     return "holding_off", self._why_held
                 settings, own = self._outlook.config.enforcer, self._outlook.own
-                self._session = Session(
-                    self._tools, max_packet_rate=settings.max_packet_rate, hold_off_ns=settings.hold_off, own=own
+                self._datapath = self._factory.open(
+                    max_packet_rate=settings.max_packet_rate, hold_off_ns=settings.hold_off, own=own
                 )
-                self._session.look(own)
-            self._session.apply(rates)
+                self._datapath.refresh(own)
+            self._datapath.set_rates(rates)
         except (OSError, ValueError) as error:
             self._let_go(now_ns, wall_ns, f"a handle could not be opened: {error}")
             return "holding_off", self._why_held
-        for note in self._session.take_notes():
+        for note in self._datapath.take_notes():
             self._event(wall_ns, "note", "engine", note)
         if not rates:
-            return "idle", "nobody is limited now"
+            return "enforcing", "nobody is limited now"
         return "enforcing", f"{len(rates)} application{'s' if len(rates) != 1 else ''} limited"
 
     def _let_go(self, now_ns: int, wall_ns: int, why: str) -> None:
@@ -215,16 +228,16 @@ class Loop:
         self._why_held = why
 
     def _close(self, why: str) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.close(why)
+        datapath, self._datapath = self._datapath, None
+        if datapath is not None:
+            datapath.close(why)
             self._idle_since_ns = None
             self._tidy()
 
     def _tidy(self) -> None:
-        if self._tools.available() is None:
+        if self._factory.available() is None:
             try:
-                self._tools.tidy()
+                self._factory.tidy()
             except OSError as error:
                 _log.warning("leftovers could not be removed: %s", error)
 
@@ -239,7 +252,7 @@ class Loop:
         wall_ns: int,
         state: tuple[str, str],
         plans: Mapping[str, AppPlan],
-        tallies: Mapping[str, Mapping[Direction, Tally]],
+        tallies: Mapping[str, Mapping[Direction, ClassStats]],
     ) -> None:
         for news in self._outlook.news:
             self._event(wall_ns, *news)
@@ -254,7 +267,7 @@ class Loop:
         points += self._records.would(wall_ns, plans if state[0] == "dry_run" else {})
         self._pending.clear()
         interval = max(self._outlook.config.interval, NS_PER_S)
-        if now_ns - self._agent_ns >= (interval if self._session is not None else max(interval, AGENT_IDLE_NS)):
+        if now_ns - self._agent_ns >= (interval if self._datapath is not None else max(interval, AGENT_IDLE_NS)):
             self._agent_ns = now_ns
             points.append(self._agent(now_ns, wall_ns, len(points)))
         shown = (state, {app: (plan.decision, plan.down_bps, plan.up_bps) for app, plan in plans.items()})
@@ -284,9 +297,9 @@ class Loop:
         )
 
     def _document(
-        self, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, Tally]]
+        self, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, ClassStats]]
     ) -> dict[str, Any]:
-        engine: dict[str, Any] = self._session.describe() if self._session is not None else {"handles": 0}
+        engine: dict[str, Any] = self._datapath.describe() if self._datapath is not None else {"handles": 0}
         if self._outlook.config.enforcer.auto:
             engine["auto"] = self._steering.describe()
         state, reason = self._state

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from enforcer.allocation.planner import AppPlan
-from enforcer.qdisc.classifier import Tally
+from enforcer.qdisc.classifier import ClassStats
 from enforcer.qdisc.queued_packet import Counts
 from qos.contract.direction import Direction
 from qos.contract.points import AppLimit, Event, Point
@@ -45,7 +45,7 @@ class Records:
         return Event(time_ns=now_ns, host=self._host, part=PART, kind=kind, subject=subject, message=message)
 
     def points(
-        self, now_ns: int, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, Tally]]
+        self, now_ns: int, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, ClassStats]]
     ) -> list[Point]:
         """The rows due now (UTC). ``plans`` of the limited are those in force."""
         rows: list[Point] = []
@@ -71,7 +71,7 @@ class Records:
         """Every limit ends now: paused, failed or stopped."""
         return [self._end(now_ns, app) for app in list(self._last)]
 
-    def _row(self, now_ns: int, app: str, plan: AppPlan, sides: Mapping[Direction, Tally]) -> list[Point]:
+    def _row(self, now_ns: int, app: str, plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> list[Point]:
         why = "; ".join(_binding(plan)) or "limited"
         kind = _kind(plan)
         last = self._last.get(app)
@@ -143,7 +143,7 @@ def limits_document(
     *,
     reason: str,
     plans: Mapping[str, AppPlan],
-    tallies: Mapping[str, Mapping[Direction, Tally]],
+    tallies: Mapping[str, Mapping[Direction, ClassStats]],
     engine: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The ``limits`` document (UTC). Packet counts are totals since the application's lane was made."""
@@ -157,7 +157,7 @@ def limits_document(
     }
 
 
-def _app(plan: AppPlan, sides: Mapping[Direction, Tally]) -> dict[str, Any]:
+def _app(plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> dict[str, Any]:
     counts = [tally.counts for tally in sides.values()] or [Counts()]
     return {
         "category": plan.decision.category,

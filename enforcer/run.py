@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from enforcer.datapath.port import DivertPort
-from enforcer.datapath.session import Tools
+from enforcer.datapath.session import DivertDatapath, Tools
+from enforcer.locked_processes import LockedProcesses
 from enforcer.loop import Loop
 from enforcer.qdisc.codel import LINUX, WINDOWS
 from qos.contract.config import Config
@@ -16,7 +17,6 @@ from qos.packets.divert.filters import LINUX_EXACT, MAX_TESTS
 from qos.service import ConfigWatcher, store_path
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
-from qos.system.processes import Processes
 
 _log: Final = logging.getLogger(__name__)
 
@@ -27,17 +27,19 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
     if store is None:
         return 0
     with store:
-        Loop(config, store, machine(config), ConfigWatcher(config_path)).run(stop)
+        processes = LockedProcesses(config.collector.name_by_script)
+        datapath = DivertDatapath(machine(processes))
+        Loop(config, store, datapath, ConfigWatcher(config_path), clock=clock.SYSTEM, processes=processes).run(stop)
     return 0
 
 
-def machine(config: Config) -> Tools:
+def machine(processes: LockedProcesses) -> Tools:
     """The real port, clock and processes of this machine."""
     windows = sys.platform == "win32"
     return Tools(
         port=DivertPort(),
         clock=clock.SYSTEM,
-        processes=Processes(config.collector.name_by_script),
+        processes=processes,
         platform=WINDOWS if windows else LINUX,
         max_ports=MAX_TESTS if windows else LINUX_EXACT,
     )

@@ -10,7 +10,7 @@ also wide while nobody else uses it much (``QUIET_PPS``): a new connection of a 
 its first packet. As soon as others become busy the filter shrinks to ports (docs/decisions/0023).
 
 Pure: ports and times in, targets out. It opens nothing and knows no filter language. A port that belongs to a limited
-and to another application is nobody's: shared ports are never throttled (facts/windivert.md §4.2).
+and to another application is nobody's: shared ports are never throttled: a browser's helpers share 5353.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Target:
 
 
 @dataclass(slots=True)
-class _Lane:
+class _FilterState:
     target: Target | None = None
     swapped_ns: int = -SWAP_NS
     wide_until_ns: int = 0
@@ -66,19 +66,19 @@ class Diversion:
     def __init__(self, max_ports: int) -> None:
         """``max_ports`` is what one filter can name exactly (240 on Windows, 32 on Linux)."""
         self._max_ports = max_ports
-        self._lanes: dict[Transport, _Lane] = {name: _Lane() for name in TRANSPORTS}
+        self._states: dict[Transport, _FilterState] = {name: _FilterState() for name in TRANSPORTS}
         self._narrow_until_ns = 0
 
     def target(self, protocol: Transport) -> Target | None:
         """What the protocol's filter lets through now; None: no handle."""
-        return self._lanes[protocol].target
+        return self._states[protocol].target
 
     def forbid_wide(self, now_ns: int, hold_off_ns: int) -> None:
         """Too many packets: no wide filter for a while. Short connections then escape their first moments."""
         self._narrow_until_ns = now_ns + hold_off_ns
-        for lane in self._lanes.values():
-            lane.wide_until_ns = 0
-            lane.swapped_ns = -SWAP_NS
+        for state in self._states.values():
+            state.wide_until_ns = 0
+            state.swapped_ns = -SWAP_NS
 
     def update(
         self,
@@ -93,80 +93,80 @@ class Diversion:
         """
         changes: dict[Transport, Target | None] = {}
         self._watch_others(now_ns, foreign_pps)
-        for protocol, lane in self._lanes.items():
+        for protocol, state in self._states.items():
             ports: dict[str, set[int]] = {}
             for (transport, port), apps in owners.items():
                 if transport == protocol and apps and apps <= limited:
                     for app in apps:
                         ports.setdefault(app, set()).add(port)
-            want = self._want(now_ns, protocol, lane, limited, ports)
-            if want != lane.target and self._due(now_ns, lane, want):
-                lane.target, lane.swapped_ns = want, now_ns
+            want = self._want(now_ns, protocol, state, limited, ports)
+            if want != state.target and self._due(now_ns, state, want):
+                state.target, state.swapped_ns = want, now_ns
                 changes[protocol] = want
         return changes
 
     def _watch_others(self, now_ns: int, foreign_pps: int) -> None:
-        lane = self._lanes["tcp"]
-        if lane.target is None or not lane.target.wide:
+        state = self._states["tcp"]
+        if state.target is None or not state.target.wide:
             return
         if foreign_pps > QUIET_PPS:
-            if now_ns - lane.swapped_ns > 60 * _S:
-                lane.busy_for_ns = BUSY_NS
-            lane.ready_from_ns = now_ns + lane.busy_for_ns
-            lane.busy_for_ns = min(BUSY_MAX_NS, 2 * lane.busy_for_ns)
-            if now_ns >= lane.wide_until_ns:
-                lane.swapped_ns = -SWAP_NS  # nobody else is to notice: at once
+            if now_ns - state.swapped_ns > 60 * _S:
+                state.busy_for_ns = BUSY_NS
+            state.ready_from_ns = now_ns + state.busy_for_ns
+            state.busy_for_ns = min(BUSY_MAX_NS, 2 * state.busy_for_ns)
+            if now_ns >= state.wide_until_ns:
+                state.swapped_ns = -SWAP_NS  # nobody else is to notice: at once
 
     def _want(
         self,
         now_ns: int,
         protocol: Transport,
-        lane: _Lane,
+        state: _FilterState,
         limited: frozenset[str],
         ports: Mapping[str, set[int]],
     ) -> Target | None:
-        for app in list(lane.seen):
+        for app in list(state.seen):
             if app not in limited:
-                del lane.seen[app]
-                lane.news.pop(app, None)
+                del state.seen[app]
+                state.news.pop(app, None)
         if not limited:
-            lane.wide_until_ns, lane.empty_since_ns = 0, None
+            state.wide_until_ns, state.empty_since_ns = 0, None
             return None
         for app, now in ports.items():
-            self._churn(now_ns, lane, app, frozenset(now))
+            self._churn(now_ns, state, app, frozenset(now))
         everything = frozenset(port for found in ports.values() for port in found)
         may_widen = now_ns >= self._narrow_until_ns
-        if may_widen and (now_ns < lane.wide_until_ns or len(everything) > self._max_ports):
-            lane.empty_since_ns = None
+        if may_widen and (now_ns < state.wide_until_ns or len(everything) > self._max_ports):
+            state.empty_since_ns = None
             return Target(wide=True)
-        if may_widen and protocol == "tcp" and now_ns >= lane.ready_from_ns:
+        if may_widen and protocol == "tcp" and now_ns >= state.ready_from_ns:
             return Target(wide=True)
         if everything:
-            lane.empty_since_ns = None
+            state.empty_since_ns = None
             return Target(ports=everything)
-        if lane.target is None:
+        if state.target is None:
             return None
-        if lane.empty_since_ns is None:
-            lane.empty_since_ns = now_ns
-        return lane.target if now_ns - lane.empty_since_ns < LINGER_NS else None
+        if state.empty_since_ns is None:
+            state.empty_since_ns = now_ns
+        return state.target if now_ns - state.empty_since_ns < LINGER_NS else None
 
-    def _churn(self, now_ns: int, lane: _Lane, app: str, now: frozenset[int]) -> None:
-        before = lane.seen.get(app)
-        lane.seen[app] = now
+    def _churn(self, now_ns: int, state: _FilterState, app: str, now: frozenset[int]) -> None:
+        before = state.seen.get(app)
+        state.seen[app] = now
         if before is None:
             return  # the flows that it had when the limit came are no churn
         fresh = len(now - before)
-        recent = [then for then in lane.news.get(app, ()) if now_ns - then < CHURN_NS] + [now_ns] * fresh
-        lane.news[app] = recent
+        recent = [then for then in state.news.get(app, ()) if now_ns - then < CHURN_NS] + [now_ns] * fresh
+        state.news[app] = recent
         if fresh and len(recent) >= CHURN_PORTS:
-            if 0 < lane.wide_until_ns <= now_ns:
-                lane.wide_for_ns = min(WIDE_MAX_NS, 2 * lane.wide_for_ns)
-            lane.wide_until_ns = now_ns + lane.wide_for_ns
+            if 0 < state.wide_until_ns <= now_ns:
+                state.wide_for_ns = min(WIDE_MAX_NS, 2 * state.wide_for_ns)
+            state.wide_until_ns = now_ns + state.wide_for_ns
 
-    def _due(self, now_ns: int, lane: _Lane, want: Target | None) -> bool:
-        if now_ns - lane.swapped_ns < SWAP_NS:
+    def _due(self, now_ns: int, state: _FilterState, want: Target | None) -> bool:
+        if now_ns - state.swapped_ns < SWAP_NS:
             return False
-        held = lane.target
+        held = state.target
         if want is None or held is None or want.wide or held.wide:
             return True
         if want.ports - held.ports:

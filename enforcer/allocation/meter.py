@@ -1,6 +1,6 @@
-"""How fast each application goes through its lanes, over the last half second. Pure: tallies in, usage out.
+"""How fast each application goes through its classes, over the last half second. Pure: tallies in, usage out.
 
-Where a direction has no lane, the collector's figure stands in. A lane that is younger than the window has not seen
+Where a direction has no class, the collector's figure stands in. A class that is younger than the window has not seen
 enough: the larger of both figures counts.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from enforcer.allocation.planner import Usage
-from enforcer.qdisc.classifier import Tally
+from enforcer.qdisc.classifier import ClassStats
 from qos.contract.direction import DIRECTIONS, Direction
 from qos.system.clock import NS_PER_MS, NS_PER_S
 
@@ -27,15 +27,15 @@ class _Mark:
 
 
 class Meter:
-    """Rates of all lanes."""
+    """Rates of all classes."""
 
     def __init__(self) -> None:
         self._marks: dict[tuple[str, Direction], deque[_Mark]] = {}
 
     def usage(
-        self, now_ns: int, tallies: Mapping[str, Mapping[Direction, Tally]], live: Mapping[str, Usage]
+        self, now_ns: int, tallies: Mapping[str, Mapping[Direction, ClassStats]], live: Mapping[str, Usage]
     ) -> dict[str, Usage]:
-        """What everybody moves now: those with lanes as measured here, the others as the collector says."""
+        """What everybody moves now: those with classes as measured here, the others as the collector says."""
         keys = {(app, direction) for app, sides in tallies.items() for direction in sides}
         for gone in self._marks.keys() - keys:
             del self._marks[gone]
@@ -52,7 +52,7 @@ class Meter:
             result[app] = Usage(moved["down"], moved["up"], waits["down"], waits["up"])
         return result
 
-    def _look(self, now_ns: int, key: tuple[str, Direction], tally: Tally, elsewhere: int) -> tuple[int, bool]:
+    def _look(self, now_ns: int, key: tuple[str, Direction], tally: ClassStats, elsewhere: int) -> tuple[int, bool]:
         counts = tally.counts
         marks = self._marks.setdefault(key, deque())
         marks.append(_Mark(now_ns, counts.released_bytes + counts.dropped_bytes, counts.delayed))
@@ -66,8 +66,8 @@ class Meter:
         return bps, _held_back(tally, bps, delayed=marks[-1].delayed > first.delayed)
 
 
-def _held_back(tally: Tally, bps: int, *, delayed: bool) -> bool:
-    """Whether the lane is what keeps the application from more: it uses most of the rate, or a queue stands.
+def _held_back(tally: ClassStats, bps: int, *, delayed: bool) -> bool:
+    """Whether the class is what keeps the application from more: it uses most of the rate, or a queue stands.
 
     A packet or two that waited a moment say nothing: a call far below its rate must not look as if it wanted the
     whole link, or the others would be held for nobody.

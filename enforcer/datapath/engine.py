@@ -1,27 +1,28 @@
-"""The engine: threads and handles around the lanes. It moves packets; it decides nothing about applications.
+"""The engine: threads and handles around the classifier. It moves packets; it decides nothing about applications.
 
 One pump thread per open filter takes packets and sends on at once what may pass; one pacer sends the rest when its time
 has come; one watch makes sure that both live. Taking, releasing and sending happen under one lock (the gate), so that
-the order in which the lanes give packets out is the order in which they are sent.
+the order in which the classifier give packets out is the order in which they are sent.
 
 It fails open. A stalled pump, packets that grew old in the system's queue, too many packets, a queue that overflowed,
 an exception, a process that was suspended: everything that waits is sent, the handles are closed, and ``failed`` says
 why. An engine that failed is not used again; whoever runs it makes a new one after a hold-off.
 
-A filter is swapped without losing or reordering a packet (facts/windivert.md §4.4): the new handle is opened at the
-same priority, the old one stops receiving and is emptied, and only then is the new one's queue read.
+A filter is swapped without losing or reordering a packet: the new handle is opened at the same
+priority, the old one stops receiving and is emptied, and only then is the new one's queue read.
 """
 
 import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from enforcer.datapath.port import PacketPort, Receiver, Sender
-from enforcer.datapath.timers import Pace
-from enforcer.qdisc.classifier import Lanes, Rates, Tally
+from enforcer.datapath.timers import WakeableTimer
+from enforcer.qdisc.classifier import Classifier, ClassStats, Rates
 from qos.contract.direction import Direction
 from qos.packets.divert import Drained, RawPacket
 from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
@@ -36,9 +37,13 @@ STALL_NS: Final = 1 * NS_PER_S
 OVERFLOWS: Final = 5
 """Looks in a row at which the system's queue had overflowed: one burst is no overload."""
 SUSPENDED_NS: Final = 1_500 * NS_PER_MS
-_JOIN_S: Final = 0.5
+STOP_NS: Final = 700 * NS_PER_MS
+"""Letting go takes at most so long, however stuck a pump is: less than the guard's patience (1.2 s)."""
+REFUSED_PACKETS: Final = 20
+REFUSED_PERCENT: Final = 5
+"""So many packets a second, and so large a part of all, that the system refuses to take back end it."""
 _SWITCH_S: Final = 0.0005
-"""The interpreter's switch interval while packets pass (facts/windivert.md §2: a third more throughput)."""
+"""The interpreter's switch interval while packets pass (measured: a third more throughput)."""
 
 
 @dataclass(slots=True)
@@ -57,6 +62,14 @@ class _Pump:
     overflows: int = 0
 
 
+class _Totals(NamedTuple):
+    time_ns: int
+    seen: int
+    foreign: int
+    sent: int
+    refused: int
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How the engine does: packets a second lately, the worst age at which packets were taken, open filters."""
@@ -67,6 +80,8 @@ class Health:
     handles: int
     swaps: int
     lost: int
+    refused: int = 0
+    """Packets that the system did not take back: they are gone. Since the start."""
 
 
 class Engine:
@@ -79,22 +94,24 @@ class Engine:
     def __init__(
         self,
         port: PacketPort,
-        lanes: Lanes,
+        classifier: Classifier,
         clock: Clock,
         *,
-        max_packet_rate: int,
+        max_packet_rate: int | None,
         too_many: Callable[[int], bool] = lambda _rate: False,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.failed: str | None = None
-        self._port, self._lanes, self._clock = port, lanes, clock
+        self._port, self._classifier, self._clock = port, classifier, clock
         self.max_packet_rate, self._too_many, self._beat = max_packet_rate, too_many, beat
         self._gate = threading.Lock()
         self._handles = threading.RLock()
         self._pumps: dict[str, _Pump] = {}
         self._sender: Sender | None = None
-        self._pace = Pace()
+        self._timer = WakeableTimer()
         self._due_ns: int | None = None
+        self._sent = self._refused = 0
+        self._deadline_ns: int | None = None
         self._closing = threading.Event()
         self._released = False
         self._threads: list[threading.Thread] = []
@@ -109,7 +126,7 @@ class Engine:
         self._sender = self._port.sender()
         self._old_switch_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
-        for name, work in (("pacer", self._paces), ("watch", self._watches)):
+        for name, work in (("pacer", self._release_loop), ("watch", self._watch_loop)):
             thread = threading.Thread(target=self._guard, args=(name, work), name=f"enforcer-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -121,25 +138,25 @@ class Engine:
                 return
             now_ns = self._clock.monotonic_ns()
             if owners is not None:
-                self._lanes.set_owners(now_ns, owners)
-            self._send(self._lanes.set_rates(now_ns, rates))
+                self._classifier.set_owners(now_ns, owners)
+            self._send(self._classifier.set_rates(now_ns, rates))
             self._rearm(now_ns)
 
     def adopt(self, protocol: int, port: int, app: str) -> None:
         """A new flow's port, as soon as it is known."""
         with self._gate:
             if not self._released:
-                self._lanes.adopt(self._clock.monotonic_ns(), protocol, port, app)
+                self._classifier.adopt(self._clock.monotonic_ns(), protocol, port, app)
 
-    def tally(self) -> dict[str, dict[Direction, Tally]]:
+    def stats(self) -> dict[str, dict[Direction, ClassStats]]:
         """How every lane does."""
         with self._gate:
-            return self._lanes.tally(self._clock.monotonic_ns())
+            return self._classifier.stats(self._clock.monotonic_ns())
 
     @property
     def foreign(self) -> int:
         """Packets so far of nobody who is limited: they were sent on at once."""
-        return self._lanes.foreign
+        return self._classifier.foreign
 
     @property
     def health(self) -> Health:
@@ -176,11 +193,11 @@ class Engine:
         """Send everything that waits and close every handle. Safe to call twice, and after a failure."""
         self._closing.set()
         self._release(reason)
-        self._pace.wake()
+        self._timer.wake()
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(_JOIN_S)
-        self._pace.close()
+                thread.join(self._patience_s())
+        self._timer.close()
         if self._old_switch_s is not None:
             sys.setswitchinterval(self._old_switch_s)
             self._old_switch_s = None
@@ -198,12 +215,12 @@ class Engine:
     def _launch(self, pump: _Pump) -> None:
         name = f"{pump.protocol} pump"
         pump.thread = threading.Thread(
-            target=self._guard, args=(name, lambda: self._pumps_on(pump)), name=f"enforcer-{name}", daemon=True
+            target=self._guard, args=(name, lambda: self._pump_loop(pump)), name=f"enforcer-{name}", daemon=True
         )
         pump.thread.start()
 
-    def _pumps_on(self, pump: _Pump) -> None:
-        clock, receiver, lanes, gate = self._clock, pump.receiver, self._lanes, self._gate
+    def _pump_loop(self, pump: _Pump) -> None:
+        clock, receiver, classifier, gate = self._clock, pump.receiver, self._classifier, self._gate
         while True:
             try:
                 batch = receiver.recv(None)
@@ -215,7 +232,7 @@ class Engine:
             pump.busy_since_ns = now_ns
             self._age(pump, now_ns, now_ns - batch[0].timestamp_ns)
             with gate:
-                self._send(lanes.take(now_ns, batch))
+                self._send(classifier.take(now_ns, batch))
                 self._rearm(now_ns)
             pump.busy_since_ns = None
 
@@ -230,28 +247,30 @@ class Engine:
 
     def _send(self, packets: list[RawPacket]) -> None:
         if packets and self._sender is not None:
-            self._sender.send(packets)
+            taken = self._sender.send(packets)
+            self._sent += taken
+            self._refused += max(0, len(packets) - taken)
 
     def _rearm(self, now_ns: int) -> None:
         """Tell the pacer when something is due; it is woken only for a time before its own."""
-        due_ns = self._lanes.next_at(now_ns)
+        due_ns = self._classifier.next_at(now_ns)
         held = self._due_ns
         if due_ns is not None and (held is None or due_ns + QUANTUM_NS < held):
             self._due_ns = due_ns
-            self._pace.wake()
+            self._timer.wake()
 
-    def _paces(self) -> None:
+    def _release_loop(self) -> None:
         while not self._closing.is_set():
             with self._gate:
                 now_ns = self._clock.monotonic_ns()
-                self._send(self._lanes.release(now_ns))
-                due_ns = self._lanes.next_at(now_ns)
+                self._send(self._classifier.release(now_ns))
+                due_ns = self._classifier.next_at(now_ns)
                 self._due_ns = due_ns = None if due_ns is None else max(due_ns, now_ns + QUANTUM_NS)
-            self._pace.wait(None if due_ns is None else (due_ns - now_ns) / NS_PER_S)
+            self._timer.wait(None if due_ns is None else (due_ns - now_ns) / NS_PER_S)
 
-    def _watches(self) -> None:
+    def _watch_loop(self) -> None:
         then_ns = self._clock.monotonic_ns()
-        before: list[tuple[int, int, int]] = [(then_ns, self._lanes.seen, self._lanes.foreign)]
+        before: deque[_Totals] = deque([self._totals(then_ns)])
         while not self._closing.wait(WATCH_S):
             self._beat()
             now_ns = self._clock.monotonic_ns()
@@ -259,20 +278,28 @@ class Engine:
                 self._fail(f"was suspended for {(now_ns - then_ns) / NS_PER_S:.1f} s")
                 return
             then_ns = now_ns
-            before.append((now_ns, self._lanes.seen, self._lanes.foreign))
-            while now_ns - before[0][0] > NS_PER_S:
-                before.pop(0)
-            span_ns = max(now_ns - before[0][0], 1)
-            rate = (before[-1][1] - before[0][1]) * NS_PER_S // span_ns
-            foreign = (before[-1][2] - before[0][2]) * NS_PER_S // span_ns
-            if rate > self.max_packet_rate and span_ns > NS_PER_S // 2:
-                before = before[-1:]
+            before.append(self._totals(now_ns))
+            while now_ns - before[0].time_ns > NS_PER_S:
+                before.popleft()
+            first, last = before[0], before[-1]
+            span_ns = max(now_ns - first.time_ns, 1)
+            rate = (last.seen - first.seen) * NS_PER_S // span_ns
+            foreign = (last.foreign - first.foreign) * NS_PER_S // span_ns
+            sent, refused = last.sent - first.sent, last.refused - first.refused
+            if refused >= REFUSED_PACKETS and refused * 100 > (sent + refused) * REFUSED_PERCENT:
+                self._fail(f"the system refused to take back {refused} of {sent + refused} packets in the last second")
+                return
+            if self.max_packet_rate is not None and rate > self.max_packet_rate and span_ns > NS_PER_S // 2:
+                before = deque([last])
                 if not self._too_many(rate):
                     self._fail(f"too many packets: {rate} a second, max_packet_rate is {self.max_packet_rate}")
                     return
             if trouble := self._trouble(now_ns, rate, foreign):
                 self._fail(trouble)
                 return
+
+    def _totals(self, now_ns: int) -> _Totals:
+        return _Totals(now_ns, self._classifier.seen, self._classifier.foreign, self._sent, self._refused)
 
     def _trouble(self, now_ns: int, rate: int, foreign: int) -> str | None:
         pumps = list(self._pumps.values())
@@ -290,7 +317,7 @@ class Engine:
                 return f"the system's {pump.protocol} queue overflows: {now_lost} packets passed by or were lost"
             lost += now_lost
         oldest = max((pump.oldest_ns for pump in pumps), default=0)
-        self._health = Health(rate, foreign, oldest, len(pumps), self._swaps, lost)
+        self._health = Health(rate, foreign, oldest, len(pumps), self._swaps, lost, self._refused)
         for pump in pumps:
             pump.oldest_ns = 0
         return None
@@ -301,19 +328,25 @@ class Engine:
         if self.failed is None and not self._closing.is_set():
             self.failed = reason
             self._closing.set()
-            self._pace.wake()
+            self._timer.wake()
             self._release(reason)
+
+    def _patience_s(self) -> float:
+        """How long to wait for a thread or the gate: half a second, all waits of a stop together ``STOP_NS``."""
+        if self._deadline_ns is None:
+            return 0.5
+        return max(0.0, min(NS_PER_S // 2, self._deadline_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
     def _retire(self, pump: _Pump) -> None:
         """End a filter: its pump (or we, when the pump is dead) passes on what is queued, then the handle is closed."""
         pump.receiver.shutdown_recv()
         if pump.thread is not None and pump.thread is not threading.current_thread():
-            pump.thread.join(_JOIN_S)
+            pump.thread.join(self._patience_s())
         if pump.thread is None or not pump.thread.is_alive() or pump.thread is threading.current_thread():
             left = pump.receiver.drain()
-            if left and self._gate.acquire(timeout=_JOIN_S):
+            if left and self._gate.acquire(timeout=self._patience_s()):
                 try:
-                    self._send(self._lanes.take(self._clock.monotonic_ns(), left))
+                    self._send(self._classifier.take(self._clock.monotonic_ns(), left))
                 finally:
                     self._gate.release()
         pump.receiver.close()
@@ -323,14 +356,16 @@ class Engine:
         with self._handles:
             if self._released:
                 return
+            self._beat()
+            self._deadline_ns = self._clock.monotonic_ns() + STOP_NS
             pumps, self._pumps = list(self._pumps.values()), {}
             for pump in pumps:
                 pump.receiver.shutdown_recv()
-            free = self._gate.acquire(timeout=_JOIN_S)
+            free = self._gate.acquire(timeout=self._patience_s())
             self._released = True
             try:
                 if free:
-                    self._send(self._lanes.drain())
+                    self._send(self._classifier.drain())
             finally:
                 if free:
                     self._gate.release()

@@ -1,4 +1,4 @@
-"""Attribution: which application is behind which local port, now. Events first, then the socket table, merged.
+"""Flow owners: which application is behind which local port, now. Events first, then the socket table, merged.
 
 A thread reads flow events as they come and tells the engine about new flows at once; the rest is asked for by ticks. It
 owns the flow table and the identities of processes; it knows no limits and no packets. Our own processes are nobody:
@@ -39,15 +39,16 @@ class Events(Protocol):
         """Safe to call twice."""
 
 
-class Attribution:
-    """See the module. ``on_flow(protocol number, port, app)`` is called from the events' thread."""
+class FlowOwners:
+    """See the module. ``on_flow(protocol number, port, app)`` is called from the events' thread, for every new flow;
+    True when the loop has to look at once (``changed`` is set then)."""
 
     def __init__(
         self,
         processes: Processes,
         clock: Clock,
         *,
-        on_flow: Callable[[int, int, str], None],
+        on_flow: Callable[[int, int, str], bool],
         sockets: Callable[[], Sequence[SocketRow]],
         events: Callable[[], Events] = FlowEvents,
     ) -> None:
@@ -63,7 +64,7 @@ class Attribution:
         self._own: frozenset[int] = frozenset()
         self._identities: dict[str, Identity] = {}
         self.changed = threading.Event()
-        """Set when a flow came or went."""
+        """Set when a flow came that the loop has to know of at once."""
         self.failed: str | None = None
 
     def start(self) -> None:
@@ -152,7 +153,8 @@ class Attribution:
                     holder = self._table.owner(key)
                     if holder is not None and not holder.shared and not holder.closed:
                         came.append((event.protocol, event.local_port, self._app(holder.pid, now_ns)))
+        news = False
         for protocol, port, app in came:
-            self._on_flow(protocol, port, app)
-        if batch:
+            news = self._on_flow(protocol, port, app) or news
+        if news:
             self.changed.set()

@@ -1,4 +1,4 @@
-"""A session: everything that is open while somebody is limited. Engine, attribution and diversion together.
+"""A session: the ``Datapath`` that diverts packets through this process. Engine, flow owners and filters together.
 
 It opens handles when the first limit comes, keeps filters, owners and rates in step, and closes everything when the
 last limit goes. It decides no limit. After a failure it is thrown away; ``failed`` says why.
@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 
 from enforcer.allocation.filters import TRANSPORTS, Diversion, Target, Transport
 from enforcer.datapath.engine import Engine, Health
-from enforcer.datapath.flow_owners import NUMBERS, Attribution, Events
+from enforcer.datapath.flow_owners import NUMBERS, Events, FlowOwners
 from enforcer.datapath.port import PacketPort
 from enforcer.failsafe import leftovers_linux
 from enforcer.failsafe.guard import Guard
-from enforcer.qdisc.classifier import Lanes, Rates, Tally
+from enforcer.qdisc.classifier import Classifier, ClassStats, Rates
 from enforcer.qdisc.codel import Aim
 from qos.contract.direction import Direction
 from qos.packets.divert import FlowEvents, available, port_filter, unregister, wide_filter
@@ -31,7 +31,7 @@ MAX_FOREIGN: Final = 4_096
 """A filter of ranges that lets through more ports of others than this is made wide instead."""
 
 
-class Watched(Protocol):
+class LivenessGuard(Protocol):
     """Who is told that we live."""
 
     def beat(self) -> None:
@@ -59,21 +59,41 @@ class Tools:
     max_ports: int
     events: Callable[[], Events] = FlowEvents
     sockets: Callable[[], Sequence[SocketRow]] = sockets
-    guard: Callable[[], Watched] = Guard
+    guard: Callable[[], LivenessGuard] = Guard
     available: Callable[[], str | None] = available
     """Why packets cannot be diverted here, or None."""
     tidy: Callable[[], None] = tidy
     interfaces: Callable[[], Sequence[tuple[int, str]]] = socket.if_nameindex
 
 
+@dataclass(frozen=True, slots=True)
+class DivertDatapath:
+    """The factory of sessions: packets pass through this process (``Datapath`` by diverting them)."""
+
+    tools: Tools
+
+    def available(self) -> str | None:
+        """Why packets cannot be diverted here, or None."""
+        return self.tools.available()
+
+    def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> "Session":
+        """An open session. Raises OSError, ValueError."""
+        return Session(self.tools, max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
+
+    def tidy(self) -> None:
+        """Take away what a process that died left behind."""
+        self.tools.tidy()
+
+
 class Session:
     """See the module. Raises OSError, ValueError when opened."""
 
-    def __init__(self, tools: Tools, *, max_packet_rate: int, hold_off_ns: int, own: frozenset[int]) -> None:
+    def __init__(self, tools: Tools, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> None:
         self._tools, self._hold_off_ns = tools, hold_off_ns
         self._diversion = Diversion(tools.max_ports)
         self._crowded: int | None = None
         self._limited: frozenset[str] = frozenset()
+        self._known: frozenset[str] = frozenset()
         self._owners: dict[tuple[Transport, int], frozenset[str]] = {}
         self._interfaces: frozenset[tuple[int, str]] = frozenset()
         self._looked_ns = 0
@@ -82,20 +102,20 @@ class Session:
         self._guard = tools.guard()
         self._engine = Engine(
             tools.port,
-            Lanes(tools.platform),
+            Classifier(tools.platform),
             tools.clock,
             max_packet_rate=max_packet_rate,
             too_many=self._too_many,
             beat=self._guard.beat,
         )
-        self._attribution = Attribution(
+        self._flow_owners = FlowOwners(
             tools.processes, tools.clock, on_flow=self._flow, sockets=tools.sockets, events=tools.events
         )
-        self._attribution.set_own(own)
+        self._flow_owners.set_own(own)
         try:
-            self._attribution.start()
+            self._flow_owners.start()
             self._engine.start()
-            self._attribution.settle()
+            self._flow_owners.settle()
         except BaseException:
             self.close("could not be opened")
             raise
@@ -118,36 +138,37 @@ class Session:
     @property
     def identities(self) -> Mapping[str, Identity]:
         """What is known of them."""
-        return self._attribution.identities()
+        return self._flow_owners.identities()
 
     def take_notes(self) -> list[str]:
         """What happened since the last call that somebody should know."""
         notes, self._notes = self._notes, []
-        if self._attribution.failed is not None:
-            notes.append(self._attribution.failed)
-            self._attribution.failed = None
+        if self._flow_owners.failed is not None:
+            notes.append(self._flow_owners.failed)
+            self._flow_owners.failed = None
         return notes
 
-    def set_max_packet_rate(self, rate: int) -> None:
-        """Another bound on packets a second, from now on."""
+    def set_max_packet_rate(self, rate: int | None) -> None:
+        """Another bound on packets a second, from now on; None: what this machine can do."""
         self._engine.max_packet_rate = rate
 
     def wait(self, seconds: float) -> None:
-        """Return after ``seconds``, or as soon as flows came or went."""
-        self._attribution.changed.wait(seconds)
+        """Return after ``seconds``, or as soon as a flow came that changes what is to be done."""
+        self._flow_owners.changed.wait(seconds)
 
-    def look(self, own: frozenset[int]) -> None:
+    def refresh(self, own: frozenset[int]) -> None:
         """See who has which ports now."""
-        self._attribution.set_own(own)
-        self._attribution.changed.clear()
-        self._attribution.refresh()
-        self._owners = self._attribution.owners()
+        self._flow_owners.set_own(own)
+        self._flow_owners.changed.clear()
+        self._flow_owners.refresh()
+        self._owners = self._flow_owners.owners()
+        self._known |= self.present
 
-    def tally(self) -> dict[str, dict[Direction, Tally]]:
+    def stats(self) -> dict[str, dict[Direction, ClassStats]]:
         """How every lane does."""
-        return self._engine.tally()
+        return self._engine.stats()
 
-    def apply(self, rates: Mapping[str, Rates]) -> None:
+    def set_rates(self, rates: Mapping[str, Rates]) -> None:
         """Hold these applications to these rates, and divert what that needs. Raises OSError, ValueError."""
         now_ns = self._tools.clock.monotonic_ns()
         self._limited = frozenset(rates)
@@ -197,9 +218,14 @@ class Session:
             self._engine.reopen()
         self._interfaces = found
 
-    def _flow(self, protocol: int, port: int, app: str) -> None:
+    def _flow(self, protocol: int, port: int, app: str) -> bool:
+        """A new flow; whether the loop must look at once: for an application not seen before, or a filter of ports."""
         if app in self._limited:
             self._engine.adopt(protocol, port, app)
+            name = NUMBERS.get(protocol)
+            target = self._diversion.target(name) if name is not None else None
+            return target is None or not target.wide
+        return app not in self._known
 
     def _too_many(self, rate: int) -> bool:
         """From the engine's watch: where a filter is wide, narrow it before giving up."""
@@ -223,11 +249,12 @@ class Session:
             "oldest_ms": round(health.oldest_ns / 1e6, 3),
             "swaps": health.swaps,
             "overflowed": health.lost,
+            "refused": health.refused,
             "filters": filters,
         }
 
     def close(self, reason: str) -> None:
         """Send what waits and close everything. Safe to call twice."""
         self._engine.stop(reason)
-        self._attribution.stop()
+        self._flow_owners.stop()
         self._guard.close()

@@ -1,4 +1,4 @@
-"""Waiting for the next packet's time: ``Pace.wait(seconds | None)`` and ``Pace.wake()``. One file per system.
+"""Waiting for the next packet's time: ``WakeableTimer`` has ``wait(seconds | None)`` and ``wake()``. A file per system.
 
 Elsewhere an event's timed wait is precise to a fraction of a millisecond; Windows has a file of its own.
 """
@@ -6,13 +6,13 @@ Elsewhere an event's timed wait is precise to a fraction of a millisecond; Windo
 import sys
 import threading
 
-__all__ = ["Pace"]
+__all__ = ["WakeableTimer"]
 
 if sys.platform == "win32":
-    from enforcer.datapath.timers_windows import Pace
+    from enforcer.datapath.timers_windows import WakeableTimer
 else:
 
-    class Pace:
+    class WakeableTimer:
         """A thread's nap that another thread can end."""
 
         def __init__(self) -> None:

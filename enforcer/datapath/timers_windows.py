@@ -17,7 +17,7 @@ _native: Any = ctypes
 """The names in ctypes that only exist on Windows; typed loosely so that this file is checked on Linux too."""
 
 
-class Pace:
+class WakeableTimer:
     """A thread's nap that another thread can end."""
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
-"""Lanes: which shaper a packet goes through. Packets in, packets to send now out; no thread, handle or clock.
+"""Classifier: which shaper a packet goes through. Packets in, packets to send now out; no thread, handle or clock.
 
-An application under a limit has a lane: a shaper per limited direction. A packet finds its lane by protocol and local
-port; everybody else's packets, and everything that is no IP packet, come straight back in the order they came.
+An application under a limit has a class (in tc's sense): a shaper per limited direction. A packet finds its class by
+protocol and local port; everybody else's packets, and everything that is no IP packet, come straight back in the order
+they came.
 
 On a fast path a new flow's first packets can come before anybody has said whose it is. They pass, and are remembered by
 port: whoever turns out to be behind it is charged for them.
@@ -13,18 +14,18 @@ from typing import Final
 
 from enforcer.qdisc.codel import LINUX, Aim
 from enforcer.qdisc.ecn import with_ce
-from enforcer.qdisc.exemptions import parcel_of
-from enforcer.qdisc.queued_packet import Counts, Parcel
+from enforcer.qdisc.exemptions import queued_packet_of
+from enforcer.qdisc.queued_packet import Counts, QueuedPacket
 from enforcer.qdisc.shaper import Shaper
 from qos.contract.direction import Direction
 from qos.packets.divert import RawPacket
 from qos.packets.packet import parse
 
-MAX_STRANGERS: Final = 4_096
-STRANGE_BYTES: Final = 4_000_000
+MAX_UNCLAIMED: Final = 4_096
+UNCLAIMED_BYTES: Final = 4_000_000
 """A flow that moved more than this without anybody claiming it is somebody else's."""
 MAX_HELD_BYTES: Final = 32_000_000
-"""All lanes together."""
+"""All classes together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,20 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """What one lane did in one direction since the last tally, and how it stands."""
+class ClassStats:
+    """What one class did in one direction since the last tally, and how it stands."""
 
     counts: Counts
-    """Since the lane was made."""
+    """Since the class was made."""
     backlog_bytes: int
     worst_wait_ns: int
     """Longest wait of a packet released since the last tally, or of one that waits still."""
     rate_bps: int = 0
-    """What the lane lets through."""
+    """What the class lets through."""
 
 
 @dataclass(slots=True)
-class _Lane:
+class _AppClass:
     down: Shaper | None = None
     up: Shaper | None = None
 
@@ -58,20 +59,20 @@ class _Lane:
         return tuple(shaper for shaper in (self.down, self.up) if shaper is not None)
 
 
-class Lanes:
-    """All lanes. One thread at a time."""
+class Classifier:
+    """All classes. One thread at a time."""
 
     def __init__(self, platform: Aim = LINUX) -> None:
         self._platform = platform
-        self._lanes: dict[str, _Lane] = {}
+        self._classes: dict[str, _AppClass] = {}
         self._owners: dict[tuple[int, int], str] = {}
-        self._ports: dict[tuple[int, int], _Lane] = {}
-        self._strangers: dict[tuple[int, int], list[int]] = {}
+        self._ports: dict[tuple[int, int], _AppClass] = {}
+        self._unclaimed: dict[tuple[int, int], list[int]] = {}
         self._seen = 0
         self._foreign = 0
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._classes)
 
     @property
     def seen(self) -> int:
@@ -84,15 +85,15 @@ class Lanes:
         return self._foreign
 
     def set_rates(self, now_ns: int, rates: Mapping[str, Rates]) -> list[RawPacket]:
-        """The limits from now on. Returns what waited in lanes that ended: send it."""
+        """The limits from now on. Returns what waited in classes that ended: send it."""
         freed: list[RawPacket] = []
-        for app in [app for app in self._lanes if app not in rates]:
-            for shaper in self._lanes.pop(app).shapers:
+        for app in [app for app in self._classes if app not in rates]:
+            for shaper in self._classes.pop(app).shapers:
                 freed += _raw(shaper.drain())
         for app, wanted in rates.items():
-            lane = self._lanes.setdefault(app, _Lane())
-            lane.down = self._shaper(now_ns, lane.down, wanted.down_bps, True, freed)
-            lane.up = self._shaper(now_ns, lane.up, wanted.up_bps, False, freed)
+            app_class = self._classes.setdefault(app, _AppClass())
+            app_class.down = self._shaper(now_ns, app_class.down, wanted.down_bps, True, freed)
+            app_class.up = self._shaper(now_ns, app_class.up, wanted.up_bps, False, freed)
         self._index()
         return freed
 
@@ -112,40 +113,40 @@ class Lanes:
         """Who is behind each (protocol number, local port). Ports of the unlimited may be in it."""
         self._owners = dict(owners)
         self._index()
-        for port in [port for port in self._strangers if port in owners]:
+        for port in [port for port in self._unclaimed if port in owners]:
             self._charge(now_ns, port)
 
     def adopt(self, now_ns: int, protocol: int, port: int, app: str) -> None:
         """One more port, learned between two ``set_owners``."""
         self._owners[protocol, port] = app
-        lane = self._lanes.get(app)
-        if lane is not None:
-            self._ports[protocol, port] = lane
+        app_class = self._classes.get(app)
+        if app_class is not None:
+            self._ports[protocol, port] = app_class
         self._charge(now_ns, (protocol, port))
 
     def _charge(self, now_ns: int, port: tuple[int, int]) -> None:
-        down, up = self._strangers.pop(port, (0, 0))
-        lane = self._ports.get(port)
-        if lane is not None:
-            for shaper, size in ((lane.down, down), (lane.up, up)):
+        down, up = self._unclaimed.pop(port, (0, 0))
+        app_class = self._ports.get(port)
+        if app_class is not None:
+            for shaper, size in ((app_class.down, down), (app_class.up, up)):
                 if shaper is not None and size:
                     shaper.charge(now_ns, size)
 
-    def _meet(self, port: tuple[int, int], size: int, *, outbound: bool) -> bool:
+    def _note_unclaimed(self, port: tuple[int, int], size: int, *, outbound: bool) -> bool:
         """Remember what passed of a flow that nobody has claimed yet; whether it is somebody else's for sure."""
         if port in self._owners or not port[1]:
             return True
-        met = self._strangers.get(port)
+        met = self._unclaimed.get(port)
         if met is None:
-            while len(self._strangers) >= MAX_STRANGERS:
-                del self._strangers[next(iter(self._strangers))]
-            met = self._strangers[port] = [0, 0]
+            while len(self._unclaimed) >= MAX_UNCLAIMED:
+                del self._unclaimed[next(iter(self._unclaimed))]
+            met = self._unclaimed[port] = [0, 0]
         met[outbound] += size
-        return met[outbound] > STRANGE_BYTES
+        return met[outbound] > UNCLAIMED_BYTES
 
     def _index(self) -> None:
-        lanes = self._lanes
-        self._ports = {port: lanes[app] for port, app in self._owners.items() if app in lanes}
+        classes = self._classes
+        self._ports = {port: classes[app] for port, app in self._owners.items() if app in classes}
 
     def take(self, now_ns: int, packets: Iterable[RawPacket]) -> list[RawPacket]:
         """Packets from the system; returns what is to be sent now."""
@@ -155,17 +156,17 @@ class Lanes:
         for packet in packets:
             self._seen += 1
             headers = parse(packet.data)
-            lane, foreign = None, True
+            app_class, foreign = None, True
             if headers is not None:
                 port = (headers.protocol, headers.source_port if packet.outbound else headers.destination_port)
-                lane = ports.get(port)
-                foreign = lane is None and self._meet(port, headers.length, outbound=packet.outbound)
-            shaper = None if lane is None else lane.up if packet.outbound else lane.down
+                app_class = ports.get(port)
+                foreign = app_class is None and self._note_unclaimed(port, headers.length, outbound=packet.outbound)
+            shaper = None if app_class is None else app_class.up if packet.outbound else app_class.down
             if shaper is None or headers is None:
                 self._foreign += foreign
                 out.append(packet)
                 continue
-            shaper.submit(now_ns, parcel_of(headers, min(packet.timestamp_ns, now_ns), packet))
+            shaper.submit(now_ns, queued_packet_of(headers, min(packet.timestamp_ns, now_ns), packet))
             touched[id(shaper)] = shaper
         for shaper in touched.values():
             out += _raw(shaper.release(now_ns))
@@ -194,30 +195,35 @@ class Lanes:
         return min(times, default=None)
 
     def drain(self) -> list[RawPacket]:
-        """Everything that waits: send it. No lane is left; packets that come now pass at once."""
+        """Everything that waits: send it. No class is left; packets that come now pass at once."""
         return self.set_rates(0, {})
 
-    def tally(self, now_ns: int) -> dict[str, dict[Direction, Tally]]:
-        """How every lane does. Asking resets the worst waits."""
-        result: dict[str, dict[Direction, Tally]] = {}
-        for app, lane in self._lanes.items():
-            sides: dict[Direction, Tally] = {}
-            if lane.down is not None:
-                sides["down"] = _tally(now_ns, lane.down)
-            if lane.up is not None:
-                sides["up"] = _tally(now_ns, lane.up)
+    def stats(self, now_ns: int) -> dict[str, dict[Direction, ClassStats]]:
+        """How every class does. Asking resets the worst waits."""
+        result: dict[str, dict[Direction, ClassStats]] = {}
+        for app, app_class in self._classes.items():
+            sides: dict[Direction, ClassStats] = {}
+            if app_class.down is not None:
+                sides["down"] = _stats_of(now_ns, app_class.down)
+            if app_class.up is not None:
+                sides["up"] = _stats_of(now_ns, app_class.up)
             result[app] = sides
         return result
 
     def _all(self) -> Iterable[Shaper]:
-        return (shaper for lane in self._lanes.values() for shaper in (lane.down, lane.up) if shaper is not None)
+        return (
+            shaper
+            for app_class in self._classes.values()
+            for shaper in (app_class.down, app_class.up)
+            if shaper is not None
+        )
 
 
-def _tally(now_ns: int, shaper: Shaper) -> Tally:
+def _stats_of(now_ns: int, shaper: Shaper) -> ClassStats:
     oldest = shaper.oldest_ns()
     worst = max(shaper.worst_sojourn_ns(), 0 if oldest is None else now_ns - oldest)
-    return Tally(shaper.counts, shaper.backlog_bytes, worst, shaper.rate_bps)
+    return ClassStats(shaper.counts, shaper.backlog_bytes, worst, shaper.rate_bps)
 
 
-def _raw(parcels: Iterable[Parcel]) -> list[RawPacket]:
-    return [replace(p.raw, data=with_ce(p.raw.data)) if p.marked else p.raw for p in parcels]
+def _raw(packets: Iterable[QueuedPacket]) -> list[RawPacket]:
+    return [replace(p.raw, data=with_ce(p.raw.data)) if p.marked else p.raw for p in packets]

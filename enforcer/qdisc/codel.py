@@ -28,7 +28,7 @@ class Aim:
 
 LINUX: Final = Aim(5_000_000, 100_000_000)
 WINDOWS: Final = Aim(15_000_000, 150_000_000)
-"""Coarser timers need a higher target (facts/windivert.md §3)."""
+"""Coarser timers need a higher target."""
 
 
 def aim_for(platform: Aim, rate_bps: int) -> Aim:

@@ -1,4 +1,4 @@
-"""What is never held, and how the rest is seen by the shaper: one raw packet's headers to a ``Parcel``.
+"""What is never held, and how the rest is seen by the shaper: one raw packet's headers to a ``QueuedPacket``.
 
 Never held, never charged: what is not unicast, ICMP, name service, DHCP, time, discovery, fragments without ports.
 Charged and passed at once: SYN, FIN, RST and acknowledgements without payload. Everything else is data.
@@ -7,7 +7,7 @@ A port of ours is nobody's business here: whose a flow is, is decided by ``owner
 
 from typing import Any, Final
 
-from enforcer.qdisc.queued_packet import Kind, Parcel
+from enforcer.qdisc.queued_packet import Kind, QueuedPacket
 from qos.packets.packet import TCP, UDP, Headers
 
 _BOTH: Final = frozenset({53})
@@ -33,9 +33,9 @@ def kind_of(headers: Headers) -> Kind:
     return Kind.DATA
 
 
-def parcel_of(headers: Headers, arrived_ns: int, raw: Any) -> Parcel:
-    """The parcel of a packet with these headers; ``raw`` travels along untouched."""
-    return Parcel(
+def queued_packet_of(headers: Headers, arrived_ns: int, raw: Any) -> QueuedPacket:
+    """The shaper's view of the packet with these headers; ``raw`` travels along untouched."""
+    return QueuedPacket(
         (headers.protocol, headers.source, headers.source_port, headers.destination, headers.destination_port),
         headers.length,
         arrived_ns,

@@ -1,32 +1,37 @@
 """FQ-CoDel: one queue per flow, served in turns, each watched by CoDel.
 
-It orders and discards; it knows nothing of rates. ``push`` takes a parcel, ``pop`` gives the next one to send. What is
-discarded on the way is handed to the caller, so that every parcel leaves exactly once or is counted.
+It orders and discards; it knows nothing of rates. ``push`` takes a packet, ``pop`` gives the next one to send. What is
+discarded on the way is handed to the caller, so that every packet leaves exactly once or is counted.
 
 Source: RFC 8290 §4 (deficit round robin over new and old flows, overflow drops from the head of the fattest flow).
 Departures: flows are kept in a dictionary instead of a hash table (no collisions), CoDel never drops from a flow with
-few packets (``codel.KEEP_PACKETS``), control packets are never judged, and congestion-capable packets are
-marked.
+few packets (``codel.KEEP_PACKETS``), control packets are never judged, congestion-capable packets are marked, and an
+overflow drops a batch from several fat flows, where Linux's sch_fq_codel drops up to 64 packets of the fattest one.
 """
 
+import heapq
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Final, NamedTuple
 
 from enforcer.qdisc.codel import Aim, Codel
-from enforcer.qdisc.queued_packet import Kind, Parcel
+from enforcer.qdisc.queued_packet import Kind, QueuedPacket
 
 QUANTUM_BYTES: Final = 1514
 MAX_IDLE_FLOWS: Final = 1024
 """CoDel remembers so many flows without packets; the longest idle are forgotten first."""
 
 
-class Popped(NamedTuple):
-    """The next parcel to send (None: empty), whether it is to be marked, and what was discarded before it."""
+DROP_BATCH: Final = 16
+"""An overflow drops one packet of the fattest flow, and one more for each so many flows that wait."""
 
-    parcel: Parcel | None
+
+class Popped(NamedTuple):
+    """The next packet to send (None: empty), whether it is to be marked, and what was discarded before it."""
+
+    packet: QueuedPacket | None
     marked: bool
-    dropped: tuple[Parcel, ...]
+    dropped: tuple[QueuedPacket, ...]
 
 
 class _Flow:
@@ -34,14 +39,14 @@ class _Flow:
 
     def __init__(self, key: Hashable) -> None:
         self.key = key
-        self.queue: deque[Parcel] = deque()
+        self.queue: deque[QueuedPacket] = deque()
         self.backlog_bytes = 0
         self.codel = Codel()
         self.deficit = 0
         self.listed = False
 
 
-class FlowQueues:
+class FqCodel:
     """The queues of one application in one direction."""
 
     __slots__ = ("_flows", "_idle", "_new", "_old", "backlog_bytes", "backlog_packets")
@@ -64,15 +69,15 @@ class FlowQueues:
         """When the longest waiting head arrived; None when empty."""
         return min((f.queue[0].arrived_ns for f in self._flows.values() if f.queue), default=None)
 
-    def push(self, parcel: Parcel, limit_bytes: int) -> tuple[Parcel, ...]:
-        """Queue a parcel; returns what had to go because more than ``limit_bytes`` would wait."""
-        flow = self._flows.get(parcel.flow)
+    def push(self, packet: QueuedPacket, limit_bytes: int) -> tuple[QueuedPacket, ...]:
+        """Queue a packet; returns what had to go because more than ``limit_bytes`` would wait."""
+        flow = self._flows.get(packet.flow)
         if flow is None:
-            flow = self._flows[parcel.flow] = _Flow(parcel.flow)
-        self._idle.pop(parcel.flow, None)
-        flow.queue.append(parcel)
-        flow.backlog_bytes += parcel.size_bytes
-        self.backlog_bytes += parcel.size_bytes
+            flow = self._flows[packet.flow] = _Flow(packet.flow)
+        self._idle.pop(packet.flow, None)
+        flow.queue.append(packet)
+        flow.backlog_bytes += packet.size_bytes
+        self.backlog_bytes += packet.size_bytes
         self.backlog_packets += 1
         if not flow.listed:
             flow.listed = True
@@ -82,31 +87,29 @@ class FlowQueues:
             return ()
         return self.overflow(limit_bytes)
 
-    def overflow(self, limit_bytes: int) -> tuple[Parcel, ...]:
+    def overflow(self, limit_bytes: int) -> tuple[QueuedPacket, ...]:
         """Take from the heads of the fattest flows until at most ``limit_bytes`` wait (one packet a flow is kept)."""
-        dropped: list[Parcel] = []
-        if not self._flows:
-            return ()
-        fat = max(self._flows.values(), key=lambda flow: flow.backlog_bytes)
+        dropped: list[QueuedPacket] = []
         while self.backlog_bytes > limit_bytes:
-            if len(fat.queue) <= 1:
-                fat = max(self._flows.values(), key=lambda flow: flow.backlog_bytes)
-                if len(fat.queue) <= 1:
-                    break  # every flow keeps one packet, however large it is
-            dropped.append(self._take(fat))
+            waiting = [flow for flow in (*self._new, *self._old) if len(flow.queue) > 1]
+            if not waiting:
+                break  # every flow keeps one packet, however large it is
+            # One search makes room for several packets, or each packet of a flood would pay for a search of all flows.
+            for fat in heapq.nlargest(1 + len(waiting) // DROP_BATCH, waiting, key=lambda flow: flow.backlog_bytes):
+                dropped.append(self._take(fat))
         return tuple(dropped)
 
-    def _take(self, flow: _Flow) -> Parcel:
-        parcel = flow.queue.popleft()
-        flow.backlog_bytes -= parcel.size_bytes
-        self.backlog_bytes -= parcel.size_bytes
+    def _take(self, flow: _Flow) -> QueuedPacket:
+        packet = flow.queue.popleft()
+        flow.backlog_bytes -= packet.size_bytes
+        self.backlog_bytes -= packet.size_bytes
         self.backlog_packets -= 1
-        return parcel
+        return packet
 
     def pop(self, aim: Aim, now_ns: int, max_age_ns: int) -> Popped:
-        """The next parcel by turns, after CoDel has judged. Data older than ``max_age_ns`` is discarded, never
+        """The next packet by turns, after CoDel has judged. Data older than ``max_age_ns`` is discarded, never
         replayed."""
-        dropped: list[Parcel] = []
+        dropped: list[QueuedPacket] = []
         while self._new or self._old:
             source = self._new or self._old
             flow = source[0]
@@ -124,9 +127,9 @@ class FlowQueues:
                 else:
                     self._retire(flow)
                 continue
-            parcel, marked = found
-            flow.deficit -= parcel.size_bytes
-            return Popped(parcel, marked, tuple(dropped))
+            packet, marked = found
+            flow.deficit -= packet.size_bytes
+            return Popped(packet, marked, tuple(dropped))
         return Popped(None, False, tuple(dropped))
 
     def _refill(self, flow: _Flow) -> int:
@@ -136,22 +139,22 @@ class FlowQueues:
         return QUANTUM_BYTES
 
     def _judge(
-        self, flow: _Flow, aim: Aim, now_ns: int, max_age_ns: int, dropped: list[Parcel]
-    ) -> tuple[Parcel, bool] | None:
+        self, flow: _Flow, aim: Aim, now_ns: int, max_age_ns: int, dropped: list[QueuedPacket]
+    ) -> tuple[QueuedPacket, bool] | None:
         while flow.queue:
             waiting = len(flow.queue)
-            parcel = self._take(flow)
-            if parcel.kind is not Kind.DATA:
-                return parcel, False
-            sojourn = now_ns - parcel.arrived_ns
+            packet = self._take(flow)
+            if packet.kind is not Kind.DATA:
+                return packet, False
+            sojourn = now_ns - packet.arrived_ns
             if sojourn > max_age_ns:
-                dropped.append(parcel)
+                dropped.append(packet)
                 continue
             if not flow.codel.judge(aim, now_ns, sojourn, waiting):
-                return parcel, False
-            if parcel.ecn:
-                return parcel, True
-            dropped.append(parcel)
+                return packet, False
+            if packet.ecn:
+                return packet, True
+            dropped.append(packet)
         return None
 
     def _retire(self, flow: _Flow) -> None:
@@ -161,13 +164,13 @@ class FlowQueues:
             key, _ = self._idle.popitem(last=False)
             del self._flows[key]
 
-    def drain(self) -> list[Parcel]:
+    def drain(self) -> list[QueuedPacket]:
         """Everything that waits, flow by flow in order; the queues are empty afterwards."""
-        parcels = []
+        packets = []
         for flow in (*self._new, *self._old):
             while flow.queue:
-                parcels.append(self._take(flow))
+                packets.append(self._take(flow))
             self._retire(flow)
         self._new.clear()
         self._old.clear()
-        return parcels
+        return packets

@@ -20,7 +20,7 @@ class Kind(IntEnum):
     """Never held and never charged: name service, time, address assignment, ICMP, what is not unicast."""
 
 
-class Parcel(NamedTuple):
+class QueuedPacket(NamedTuple):
     """One packet on its way through the shaper."""
 
     flow: Any

@@ -17,8 +17,8 @@ unresponsive flood must not eat the whole allowance; docs/decisions/0022).
 from typing import Final
 
 from enforcer.qdisc.codel import LINUX, Aim, aim_for
-from enforcer.qdisc.fq_codel import FlowQueues
-from enforcer.qdisc.queued_packet import Counts, Kind, Parcel
+from enforcer.qdisc.fq_codel import FqCodel
+from enforcer.qdisc.queued_packet import Counts, Kind, QueuedPacket
 from enforcer.qdisc.token_bucket import MTU_BYTES, Bucket, burst_bytes
 
 _NS_PER_S: Final = 10**9
@@ -53,8 +53,8 @@ class Shaper:
         self._bucket = Bucket(now_ns, rate_bps, burst)
         self._control = Bucket(now_ns, max(1, rate_bps // 2), burst)
         self._waste = Bucket(now_ns, max(1, rate_bps // 32), 2 * MTU_BYTES)
-        self._queues = FlowQueues()
-        self._passing: list[Parcel] = []
+        self._queues = FqCodel()
+        self._passing: list[QueuedPacket] = []
         self._tune(rate_bps)
         self._submitted = self._released = self._delayed = self._dropped = self._marked = 0
         self._released_bytes = self._dropped_bytes = 0
@@ -112,24 +112,24 @@ class Shaper:
         self._waste.set_rate(now_ns, max(1, rate_bps // 32), 2 * MTU_BYTES)
         self._tune(rate_bps)
 
-    def submit(self, now_ns: int, parcel: Parcel) -> None:
+    def submit(self, now_ns: int, packet: QueuedPacket) -> None:
         """Take a packet. It leaves by ``release``, now or later, or is counted as dropped."""
         self._submitted += 1
-        if parcel.kind is not Kind.DATA and not self._queues.holds(parcel.flow):
-            self._passing.append(parcel)
-            if parcel.kind is Kind.CONTROL and self._control.ready(now_ns):
-                self._control.charge(parcel.size_bytes)
-                self._bucket.charge(parcel.size_bytes)
+        if packet.kind is not Kind.DATA and not self._queues.holds(packet.flow):
+            self._passing.append(packet)
+            if packet.kind is Kind.CONTROL and self._control.ready(now_ns):
+                self._control.charge(packet.size_bytes)
+                self._bucket.charge(packet.size_bytes)
             return
-        for lost in self._queues.push(parcel, self._limit_bytes):
+        for lost in self._queues.push(packet, self._limit_bytes):
             self._drop(now_ns, lost)
 
-    def release(self, now_ns: int) -> list[Parcel]:
+    def release(self, now_ns: int) -> list[QueuedPacket]:
         """What leaves now, in order. Where ``marked`` is set, the congestion mark (CE) is to be set on the way out."""
         out, self._passing = self._passing, []
-        for parcel in out:
+        for packet in out:
             self._released += 1
-            self._released_bytes += parcel.size_bytes
+            self._released_bytes += packet.size_bytes
         queues, bucket = self._queues, self._bucket
         while queues.backlog_packets and bucket.ready(now_ns):
             found, marked, dropped = queues.pop(self._aim, now_ns, self._max_age_ns)
@@ -137,25 +137,25 @@ class Shaper:
                 self._drop(now_ns, lost)
             if found is None:
                 break
-            parcel = found._replace(marked=True) if marked else found
-            bucket.charge(parcel.size_bytes)
+            packet = found._replace(marked=True) if marked else found
+            bucket.charge(packet.size_bytes)
             self._released += 1
-            self._released_bytes += parcel.size_bytes
-            sojourn = now_ns - parcel.arrived_ns
+            self._released_bytes += packet.size_bytes
+            sojourn = now_ns - packet.arrived_ns
             self._worst_sojourn_ns = max(self._worst_sojourn_ns, sojourn)
             if sojourn > _DELAYED_NS:
                 self._delayed += 1
             if marked:
                 self._marked += 1
-            out.append(parcel)
+            out.append(packet)
         return out
 
-    def _drop(self, now_ns: int, parcel: Parcel) -> None:
+    def _drop(self, now_ns: int, packet: QueuedPacket) -> None:
         self._dropped += 1
-        self._dropped_bytes += parcel.size_bytes
+        self._dropped_bytes += packet.size_bytes
         if self._inbound and self._waste.ready(now_ns):
-            self._waste.charge(parcel.size_bytes)
-            self._bucket.charge(parcel.size_bytes)
+            self._waste.charge(packet.size_bytes)
+            self._bucket.charge(packet.size_bytes)
 
     def charge(self, now_ns: int, size_bytes: int) -> None:
         """Bytes of the application that passed elsewhere: paid off by waiting, at most ``_PAST_NS`` of it."""
@@ -175,10 +175,10 @@ class Shaper:
             return None
         return self._bucket.next_at(now_ns)
 
-    def drain(self) -> list[Parcel]:
+    def drain(self) -> list[QueuedPacket]:
         """Everything that waits, in order per flow, uncharged: for switching off."""
         out = [*self._passing, *self._queues.drain()]
         self._passing = []
         self._released += len(out)
-        self._released_bytes += sum(parcel.size_bytes for parcel in out)
+        self._released_bytes += sum(packet.size_bytes for packet in out)
         return out

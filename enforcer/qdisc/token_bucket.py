@@ -2,7 +2,7 @@
 
 It decides when the next packet may leave; it knows nothing of packets, queues, clocks or threads. Credit is counted in
 bit-nanoseconds (bits × 10⁹), so that ``rate_bps × elapsed_ns`` is exact and no rounding can make ``next_at`` name a
-time at which nothing may be sent (HOUSE.md rule 4). A packet is sent while the credit is above zero and is charged in
+time at which nothing may be sent. A packet is sent while the credit is above zero and is charged in
 full: packets of 64 KB exist (Linux GRO), so the credit may become negative, and the debt is paid off by waiting.
 
 Bound: between any two instants at most ``rate·t + burst + one packet`` leave. Sources: RFC 2697 (buckets), HTB and

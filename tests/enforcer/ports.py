@@ -64,6 +64,7 @@ class FakePort:
         self.sent: list[RawPacket] = []
         self.stuck = threading.Event()
         self.stick = False
+        self.refuse = False
 
     def receiver(self, text: str) -> FakeReceiver:
         if text == "refused":
@@ -79,6 +80,8 @@ class FakePort:
     def send(self, packets: Sequence[RawPacket]) -> int:
         if self.stick:
             self.stuck.wait(10)
+        if self.refuse:
+            return 0
         self.sent += packets
         return len(packets)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from enforcer.datapath.session import Tools
+from enforcer.datapath.session import DivertDatapath, Tools
 from enforcer.loop import Loop
 from enforcer.qdisc.codel import LINUX
 from qos.contract.config import load_config
@@ -16,7 +16,7 @@ from qos.packets.divert import Drained, FlowEvent
 from qos.packets.flows import SocketRow
 from qos.policy.applications import Process
 from qos.service import ConfigWatcher
-from qos.system.clock import SYSTEM, wall_ns
+from qos.system.clock import SYSTEM, monotonic_ns, wall_ns
 from qos.system.processes import Processes
 from tests.enforcer.ports import FakePort, until
 from tests.fakes import MemoryStore
@@ -91,7 +91,14 @@ class Bench:
             tidy=self.tidy,
             interfaces=lambda: [(1, "lo")],
         )
-        self.loop = Loop(load_config(self.file), self.store, tools, ConfigWatcher(self.file))
+        self.loop = Loop(
+            load_config(self.file),
+            self.store,
+            DivertDatapath(tools),
+            ConfigWatcher(self.file),
+            clock=SYSTEM,
+            processes=tools.processes,
+        )
 
     def tidy(self) -> None:
         self.tidied += 1
@@ -259,3 +266,42 @@ def test_stopping_closes_everything_and_says_so(make: Any) -> None:
     assert bench.port.log[-1] == "close sender"
     assert bench.limits["state"] == "stopped"
     assert bench.store.get_state("part:enforcer")["state"] == "stopped"
+
+
+class CountingLoop(Loop):
+    """A loop that counts its rounds."""
+
+    rounds = 0
+
+    def round(self) -> None:
+        self.rounds += 1
+        super().round()
+
+
+def test_many_new_flows_do_not_start_a_round_each(make: Any) -> None:
+    bench = make()
+    bench.limit(down_bps=1_000_000)
+    bench.loop.__class__ = CountingLoop
+    stop = threading.Event()
+    thread = threading.Thread(target=bench.loop.run, args=(stop,))
+    thread.start()
+    until(lambda: bench.loop._datapath is not None)
+    before, end = bench.loop.rounds, monotonic_ns() + 10**9
+    while monotonic_ns() < end:
+        bench.loop._datapath._flow_owners.changed.set()
+        stop.wait(0.002)
+    rounds = bench.loop.rounds - before
+    stop.set()
+    thread.join()
+    assert rounds <= 25
+
+
+def test_a_limit_that_comes_and_goes_does_not_flap_the_state(make: Any) -> None:
+    bench = make()
+    for _ in range(6):
+        bench.limit(down_bps=1_000_000)
+        bench.rounds_until("enforcing")
+        bench.store.delete_state("override:app:bulk")
+        bench.loop.round()
+    assert len([said for said in bench.events("state") if said.startswith("enforcing")]) == 1
+    assert not [said for said in bench.events("state")[1:] if said.startswith("idle")]

@@ -4,7 +4,7 @@ from typing import Any
 
 from enforcer.allocation.meter import Meter
 from enforcer.allocation.planner import AppPlan, Planner, Seen, Settings, Usage
-from enforcer.qdisc.classifier import Tally
+from enforcer.qdisc.classifier import ClassStats
 from enforcer.qdisc.queued_packet import Counts
 from enforcer.reports import Records, limits_document
 from qos.contract.config import parse_config
@@ -98,11 +98,11 @@ def test_the_loops_budget_holds_bulk_and_never_the_upper_levels() -> None:
     assert "latency" in plans["c"].reasons[-1]
 
 
-def counts(released: int, delayed: int = 0, dropped: int = 0) -> Tally:
-    return Tally(Counts(released_bytes=released, delayed=delayed, dropped=dropped), 0, 3 * 10**6)
+def counts(released: int, delayed: int = 0, dropped: int = 0) -> ClassStats:
+    return ClassStats(Counts(released_bytes=released, delayed=delayed, dropped=dropped), 0, 3 * 10**6)
 
 
-def test_the_meter_measures_lanes_and_believes_the_collector_elsewhere() -> None:
+def test_the_meter_measures_classes_and_believes_the_collector_elsewhere() -> None:
     meter, live = Meter(), {"a": Usage(9 * M, 5 * M), "b": Usage(1, 2)}
     first = meter.usage(0, {"a": {"down": counts(0)}}, live)
     assert first["a"] == Usage(9 * M, 5 * M, down_waiting=True)
@@ -114,8 +114,10 @@ def test_the_meter_measures_lanes_and_believes_the_collector_elsewhere() -> None
 
 
 def test_a_call_far_below_its_rate_does_not_look_as_if_it_wanted_the_link() -> None:
-    def lane(released: int, delayed: int, backlog: int = 0) -> dict[str, dict[Direction, Tally]]:
-        return {"call": {"down": Tally(Counts(released_bytes=released, delayed=delayed), backlog, 0, rate_bps=10 * M)}}
+    def stats(released: int, delayed: int, backlog: int = 0) -> dict[str, dict[Direction, ClassStats]]:
+        return {
+            "call": {"down": ClassStats(Counts(released_bytes=released, delayed=delayed), backlog, 0, rate_bps=10 * M)}
+        }
 
     for seconds, delayed, backlog, waiting in (
         (187_500, 5, 0, False),  # 1.5 Mbit/s, a few packets a moment late
@@ -125,8 +127,8 @@ def test_a_call_far_below_its_rate_does_not_look_as_if_it_wanted_the_link() -> N
         (1_100_000, 0, 0, False),  # but nothing ever waited
     ):
         meter = Meter()
-        meter.usage(0, lane(0, 0), {})
-        later = meter.usage(S, lane(seconds, delayed, backlog), {})
+        meter.usage(0, stats(0, 0), {})
+        later = meter.usage(S, stats(seconds, delayed, backlog), {})
         assert later["call"].down_waiting is waiting, (seconds, delayed, backlog)
 
 
@@ -134,7 +136,7 @@ def held(app: str, down: int | None, *why: str, explicit: int | None = None) -> 
     return AppPlan(Decision(app, "unknown", 3, "default", down_bps=explicit), down, None, 0, 0, why)
 
 
-def sides(**of: Tally) -> dict[str, dict[Direction, Tally]]:
+def sides(**of: ClassStats) -> dict[str, dict[Direction, ClassStats]]:
     return {app: {"down": tally} for app, tally in of.items()}
 
 

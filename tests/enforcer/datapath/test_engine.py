@@ -5,16 +5,18 @@ import time
 import pytest
 
 from enforcer.datapath.engine import Engine
-from enforcer.qdisc.classifier import Lanes, Rates
+from enforcer.qdisc.classifier import Classifier, Rates
 from qos.packets.divert import RawPacket
 from qos.packets.packet import TCP
 from qos.system.clock import SYSTEM, monotonic_ns
 from tests.enforcer.packets import raw, tcp
 from tests.enforcer.ports import FakePort, until
 
+S = 10**9
+
 
 def engine(port: FakePort, **options: int) -> Engine:
-    made = Engine(port, Lanes(), SYSTEM, max_packet_rate=options.get("max_packet_rate", 100_000))
+    made = Engine(port, Classifier(), SYSTEM, max_packet_rate=options.get("max_packet_rate", 100_000))
     made.start()
     made.update({"bulk": Rates(1_000_000, None)}, {(TCP, 1000): "bulk"})
     return made
@@ -106,6 +108,48 @@ def test_a_stuck_pump_is_noticed_and_the_handles_are_closed() -> None:
     finally:
         port.stuck.set()
     made.stop()
+
+
+def test_packets_that_the_system_refuses_to_take_back_are_counted_and_too_many_end_it() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "f")
+    port.refuse = True
+    port.receivers["f"].give(*(now(tcp(2000)) for _ in range(200)))
+    until(lambda: made.failed is not None)
+    assert made.failed is not None
+    assert "refused to take back" in made.failed
+    made.stop()
+
+
+def test_a_few_refused_packets_are_shown_and_end_nothing() -> None:
+    port = FakePort()
+    made = engine(port)
+    made.divert("tcp", "f")
+    port.refuse = True
+    port.receivers["f"].give(*(now(tcp(2000)) for _ in range(3)))
+    until(lambda: made.health.refused == 3)
+    port.refuse = False
+    assert made.failed is None
+    made.stop()
+
+
+def test_letting_go_of_stuck_pumps_takes_less_than_the_guards_patience() -> None:
+    port = FakePort()
+    beats: list[int] = []
+    made = Engine(port, Classifier(), SYSTEM, max_packet_rate=None, beat=lambda: beats.append(monotonic_ns()))
+    made.start()
+    port.stick = True
+    for name in ("tcp", "udp", "more", "still more"):
+        made.divert(name, name)
+        port.receivers[name].give(now(tcp(2000)))
+    time.sleep(0.1)
+    begun = monotonic_ns()
+    made.stop()
+    took = monotonic_ns() - begun
+    port.stuck.set()
+    assert beats[-1] >= begun, "a sign of life first"
+    assert took < 1.2 * S, f"{took / S:.2f} s: the guard would have killed us"
 
 
 def test_packets_that_grow_old_in_the_systems_queue_end_it() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enforcer.qdisc.ecn import with_ce
-from enforcer.qdisc.exemptions import kind_of, parcel_of
+from enforcer.qdisc.exemptions import kind_of, queued_packet_of
 from enforcer.qdisc.queued_packet import Kind
 from qos.packets.packet import parse
 from tests.enforcer.packets import ACK, FIN, PSH, RST, SYN, checksum, ip, tcp, udp
@@ -48,15 +48,15 @@ def test_broadcast_is_exempt() -> None:
     assert kind_of(headers) is Kind.EXEMPT
 
 
-def test_a_parcel_knows_its_flow_size_and_capability() -> None:
+def test_a_queued_packet_knows_its_flow_size_and_capability() -> None:
     data = tcp(50_000, 100, ecn=2)
     headers = parse(data)
     assert headers is not None
-    parcel = parcel_of(headers, 7, "raw")
-    assert (parcel.size_bytes, parcel.arrived_ns, parcel.ecn, parcel.raw) == (140, 7, True, "raw")
+    packet = queued_packet_of(headers, 7, "raw")
+    assert (packet.size_bytes, packet.arrived_ns, packet.ecn, packet.raw) == (140, 7, True, "raw")
     other = parse(tcp(50_001, 100))
     assert other is not None
-    assert parcel.flow != parcel_of(other, 7, "raw").flow
+    assert packet.flow != queued_packet_of(other, 7, "raw").flow
 
 
 @given(st.integers(0, 255), st.integers(0, 65535), st.integers(0, 255), st.binary(max_size=40))

@@ -1,4 +1,4 @@
-"""The shaper: HOUSE.md rule 16 as properties, and the boundary cases by hand."""
+"""The shaper: its invariants as properties, and the boundary cases by hand."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.qdisc.queued_packet import Kind, Parcel
+from enforcer.qdisc.queued_packet import Kind, QueuedPacket
 from enforcer.qdisc.shaper import TICK_NS, Shaper, limit_bytes
 from enforcer.qdisc.token_bucket import burst_bytes
 
@@ -15,16 +15,16 @@ MS = 10**6
 
 
 class Source:
-    """Makes parcels that can be told apart."""
+    """Makes packets that can be told apart."""
 
     def __init__(self) -> None:
         self.made = 0
 
     def __call__(
         self, now_ns: int, size: int = 1500, flow: Any = "f", kind: Kind = Kind.DATA, ecn: bool = False
-    ) -> Parcel:
+    ) -> QueuedPacket:
         self.made += 1
-        return Parcel(flow, size, now_ns, kind, ecn, False, self.made)
+        return QueuedPacket(flow, size, now_ns, kind, ecn, False, self.made)
 
 
 kinds = st.sampled_from([Kind.DATA] * 6 + [Kind.CONTROL, Kind.EXEMPT])
@@ -48,8 +48,8 @@ def test_the_invariants_hold_for_any_traffic(
     rate: int, inbound: bool, arrivals: list[tuple[int, int, int, Kind, bool]], rerate: int | None
 ) -> None:
     shaper, source, now = Shaper(0, rate, inbound=inbound), Source(), 0
-    submitted: list[Parcel] = []
-    out: list[tuple[int, Parcel]] = []
+    submitted: list[QueuedPacket] = []
+    out: list[tuple[int, QueuedPacket]] = []
     highest = rate
 
     def catch_up(until: int) -> None:
@@ -61,23 +61,23 @@ def test_the_invariants_hold_for_any_traffic(
             gone = shaper.release(now)
             dropped = shaper.counts.dropped - before.dropped
             assert gone or dropped, "a wake-up that did nothing"
-            out.extend((now, parcel) for parcel in gone)
+            out.extend((now, packet) for packet in gone)
         now = until
 
     for index, (pause, size, flow, kind, ecn) in enumerate(arrivals):
         catch_up(now + pause)
         # A flow is data or exempt, never both: what is exempt is decided by its ports.
         key = ("exempt", flow) if kind is Kind.EXEMPT else flow
-        parcel = source(now, 52 if kind is Kind.CONTROL else size, key, kind, ecn)
-        submitted.append(parcel)
-        shaper.submit(now, parcel)
+        packet = source(now, 52 if kind is Kind.CONTROL else size, key, kind, ecn)
+        submitted.append(packet)
+        shaper.submit(now, packet)
         if rerate is not None and index == len(arrivals) // 2:
             shaper.set_rate(now, rerate)
             highest = max(rate, rerate)
     catch_up(now + 10_000 * S)
 
     # Every packet leaves once or is counted as dropped.
-    left = Counter(parcel.raw for _, parcel in out)
+    left = Counter(packet.raw for _, packet in out)
     assert set(left.values()) <= {1}
     assert len(left) + shaper.counts.dropped == len(submitted)
     assert shaper.counts.released == len(left)
@@ -85,16 +85,16 @@ def test_the_invariants_hold_for_any_traffic(
     assert shaper.backlog_bytes == 0
     # Order is kept within a flow.
     per_flow = defaultdict(list)
-    for _, parcel in out:
-        per_flow[parcel.flow].append(parcel.raw)
+    for _, packet in out:
+        per_flow[packet.flow].append(packet.raw)
     assert all(numbers == sorted(numbers) for numbers in per_flow.values())
     # Exempt packets are never dropped and never wait.
-    arrived = {parcel.raw: parcel.arrived_ns for parcel in submitted}
-    exempt = [(then, parcel) for then, parcel in out if parcel.kind is Kind.EXEMPT]
-    assert all(then == arrived[parcel.raw] for then, parcel in exempt)
-    assert len(exempt) == sum(parcel.kind is Kind.EXEMPT for parcel in submitted)
+    arrived = {packet.raw: packet.arrived_ns for packet in submitted}
+    exempt = [(then, packet) for then, packet in out if packet.kind is Kind.EXEMPT]
+    assert all(then == arrived[packet.raw] for then, packet in exempt)
+    assert len(exempt) == sum(packet.kind is Kind.EXEMPT for packet in submitted)
     # Data never exceeds rate·t + burst + one packet, over any stretch of time.
-    data = [(then, parcel.size_bytes) for then, parcel in out if parcel.kind is Kind.DATA]
+    data = [(then, packet.size_bytes) for then, packet in out if packet.kind is Kind.DATA]
     burst = burst_bytes(highest, TICK_NS)
     for first in range(len(data)):
         total = 0
@@ -105,10 +105,10 @@ def test_the_invariants_hold_for_any_traffic(
 
 def drive(
     shaper: Shaper, start: int, stop: int, offered_bps: int, *, size: int = 1500, flow: str = "f"
-) -> list[tuple[int, Parcel]]:
+) -> list[tuple[int, QueuedPacket]]:
     """Constant traffic of one flow, served at every due time."""
     source, now = Source(), start
-    out: list[tuple[int, Parcel]] = []
+    out: list[tuple[int, QueuedPacket]] = []
     gap = size * 8 * S // offered_bps
     coming = start
     while now < stop:
@@ -117,7 +117,7 @@ def drive(
         if now == coming:
             shaper.submit(now, source(now, size, flow))
             coming += gap
-        out.extend((now, parcel) for parcel in shaper.release(now))
+        out.extend((now, packet) for packet in shaper.release(now))
     return out
 
 
@@ -125,14 +125,14 @@ def test_the_whole_rate_is_used_when_there_is_more_than_enough() -> None:
     for rate in (1_000_000, 5_000_000, 20_000_000, 100_000_000):
         shaper = Shaper(0, rate, inbound=False)
         out = drive(shaper, 0, 3 * S, 2 * rate)
-        achieved = sum(parcel.size_bytes for _, parcel in out) * 8 / 3
+        achieved = sum(packet.size_bytes for _, packet in out) * 8 / 3
         assert 0.99 * rate <= achieved <= 1.02 * rate
 
 
 def test_an_unresponsive_inbound_flood_keeps_at_least_31_of_32_parts_of_its_rate() -> None:
     shaper = Shaper(0, 5_000_000, inbound=True)
     out = drive(shaper, 0, 5 * S, 15_000_000)
-    achieved = sum(parcel.size_bytes for _, parcel in out) * 8 / 5
+    achieved = sum(packet.size_bytes for _, packet in out) * 8 / 5
     assert 0.96 * 5_000_000 <= achieved <= 1.02 * 5_000_000
     assert shaper.counts.dropped > 0
 
@@ -140,7 +140,7 @@ def test_an_unresponsive_inbound_flood_keeps_at_least_31_of_32_parts_of_its_rate
 def test_a_queue_that_stands_is_brought_to_the_target() -> None:
     shaper = Shaper(0, 20_000_000, inbound=True)
     out = drive(shaper, 0, 8 * S, 21_000_000)
-    late = [then - parcel.arrived_ns for then, parcel in out if then > 6 * S]
+    late = [then - packet.arrived_ns for then, packet in out if then > 6 * S]
     assert max(late) < 60 * MS
 
 
@@ -152,7 +152,7 @@ def test_a_thin_flow_does_not_wait_behind_a_fat_one() -> None:
     shaper.submit(MS, source(MS, 200, "thin"))
     now = shaper.next_at(MS)
     assert now is not None
-    assert [parcel.flow for parcel in shaper.release(now)][:1] == ["thin"]
+    assert [packet.flow for packet in shaper.release(now)][:1] == ["thin"]
 
 
 def test_a_fin_stays_behind_its_own_flows_data_and_passes_everybody_elses() -> None:
@@ -162,7 +162,7 @@ def test_a_fin_stays_behind_its_own_flows_data_and_passes_everybody_elses() -> N
     shaper.release(0)
     shaper.submit(0, source(0, 52, "a", Kind.CONTROL))
     shaper.submit(0, source(0, 52, "b", Kind.CONTROL))
-    assert [parcel.flow for parcel in shaper.release(0)] == ["b"]
+    assert [packet.flow for packet in shaper.release(0)] == ["b"]
 
 
 def test_acknowledgements_do_not_starve_data() -> None:
@@ -179,12 +179,12 @@ def test_acknowledgements_do_not_starve_data() -> None:
 def test_capable_packets_are_marked_where_others_are_dropped() -> None:
     for ecn in (False, True):
         shaper, source = Shaper(0, 5_000_000, inbound=True), Source()
-        out: list[Parcel] = []
+        out: list[QueuedPacket] = []
         for ms in range(0, 2_000, 2):
             shaper.submit(ms * MS, source(ms * MS, ecn=ecn))
             out += shaper.release(ms * MS)
         assert (shaper.counts.marked > 0) is ecn
-        assert sum(parcel.marked for parcel in out) == shaper.counts.marked
+        assert sum(packet.marked for packet in out) == shaper.counts.marked
         if ecn:
             assert shaper.counts.dropped == 0
 
@@ -196,7 +196,7 @@ def test_the_queue_is_bounded_in_bytes_and_the_fattest_flow_pays() -> None:
         shaper.submit(0, source(0, flow="fat"))
     assert shaper.backlog_bytes <= limit_bytes(1_000_000)
     assert shaper.counts.dropped == 201 - shaper.backlog_packets
-    assert "thin" in {parcel.flow for parcel in shaper.drain()}
+    assert "thin" in {packet.flow for packet in shaper.drain()}
 
 
 def test_packets_kept_over_a_sleep_are_discarded_not_replayed() -> None:
@@ -224,7 +224,7 @@ def test_a_new_rate_holds_from_the_next_packet_on() -> None:
     drive(shaper, 0, S, 25_000_000)
     shaper.set_rate(S, 2_000_000)
     out = drive(shaper, S, 4 * S, 25_000_000)
-    achieved = sum(parcel.size_bytes for then, parcel in out if then > S + S // 2) * 8 / 2.5
+    achieved = sum(packet.size_bytes for then, packet in out if then > S + S // 2) * 8 / 2.5
     assert achieved <= 1.03 * 2_000_000
 
 
@@ -236,5 +236,5 @@ def test_draining_gives_everything_back_in_order() -> None:
     assert shaper.next_at(0) is None
     assert len(out) == 20
     for flow in range(3):
-        numbers = [parcel.raw for parcel in out if parcel.flow == flow]
+        numbers = [packet.raw for packet in out if packet.flow == flow]
         assert numbers == sorted(numbers)

@@ -10,7 +10,7 @@ S = 10**9
 
 
 def test_six_full_packets_at_8_kbit_never_name_a_time_at_which_nothing_may_leave() -> None:
-    # HOUSE.md rule 4: 1000 B/s and six 1,500-byte packets at t=0 made a float bucket spin for ever.
+    # 1000 B/s and six 1,500-byte packets at t=0 made a float bucket spin for ever.
     bucket, now = Bucket(0, 8_000, 1_500), 0
     sent: list[int] = []
     while len(sent) < 6:
