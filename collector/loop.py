@@ -25,10 +25,11 @@ from collector.probes.prober import Outcome, Prober
 from collector.resources import ResourceMeter
 from collector.selfcheck import PART, SelfCheck
 from qos.contract.config import Config, Retention
+from qos.contract.documents.live import Live
 from qos.contract.errors import StoreUnavailable
 from qos.contract.points import AppResources, Link, Point
 from qos.policy.applications import AppNames, Identity
-from qos.service import ConfigWatcher, Heartbeat
+from qos.service import ConfigWatcher, HeartbeatWriter
 from qos.store.write_buffer import BufferedWriter, Embedded
 from qos.system import clock
 from qos.system.clock import NS_PER_S, Clock
@@ -90,7 +91,7 @@ class Loop:
         self._outlet = BufferedWriter(store)
         self._self = SelfCheck(self._outlet)
         self._documents = _Documents()
-        self._heartbeat = Heartbeat(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
+        self._heartbeat = HeartbeatWriter(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
         self._notices = Notices(PART)
         self._probes: dict[str, Outcome] = {}
         self._levels: Mapping[str, int] = {}
@@ -173,7 +174,7 @@ class Loop:
         points += self._link_points(wall_ns, now_ns)
         points += self._notices.take(self.ledger.host)
         points.append(self._self.point(wall_ns, now_ns, self.ledger.host, sample.lost))
-        self._documents["live"] = self._live(wall_ns, now_ns)
+        self._documents[Live.KEY] = self._live(wall_ns, now_ns).dump()
         self._beat(wall_ns)
         self._write(points, now_ns)
         if now_ns - self._maintained_ns >= MAINTAIN_NS and self._maintain(wall_ns):
@@ -239,7 +240,7 @@ class Loop:
         self._link_ns = now_ns
         return [Link(time_ns=wall_ns, host=self.ledger.host, down_bps=down, up_bps=up)]
 
-    def _live(self, wall_ns: int, now_ns: int) -> dict[str, Any]:
+    def _live(self, wall_ns: int, now_ns: int) -> Live:
         return live_document(
             self.ledger,
             now_ns=wall_ns,
@@ -249,7 +250,7 @@ class Loop:
             backend_reason=self._backend.reason,
             blind_to=self._backend.blind_to,
             lost=self._lost,
-            probes=[self._probes[t].document() for t in self.config.collector.targets if t in self._probes],
+            probes=[self._probes[t].live() for t in self.config.collector.targets if t in self._probes],
             skipped=self.skipped,
             notes=self._notices.shown(now_ns) + ([f"store: {self._outlet.problem}"] if self._outlet.problem else []),
         )

@@ -9,23 +9,18 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from enforcer.documents import (
-    LIVE_KEY,
-    PART_PREFIX,
-    PAUSE_KEY,
-    Live,
-    live_from,
-    next_expiry_ns,
-    overrides_from,
-    own_pids_from,
-    paused_from,
-)
+from enforcer.allocation.planner import Usage
+from enforcer.documents import heartbeats_from, in_force, next_expiry_ns, overrides_from, usage_from
 from qos.contract.config import Config
+from qos.contract.documents.heartbeat import Heartbeat
+from qos.contract.documents.live import Live
+from qos.contract.documents.override import Override
+from qos.contract.documents.pause import Pause
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.policy import applications as apps
-from qos.policy.policy import Decision, Identity, Override, Policy
+from qos.policy.policy import Decision, Identity, Policy
 from qos.policy.schedule import LocalTime
-from qos.service import ConfigWatcher
+from qos.service import ConfigWatcher, written_by_the_living
 from qos.system.clock import NS_PER_MS, NS_PER_S
 from qos.system.processes import Processes
 
@@ -33,6 +28,8 @@ _log: Final = logging.getLogger(__name__)
 
 CONFIG_NS: Final = 700 * NS_PER_MS
 """How often the configuration file is looked at; an edit is seen at the second look after it."""
+OWN_NS: Final = 1 * NS_PER_S
+"""How often it is asked which processes are this system's own."""
 
 
 class Documents(Protocol):
@@ -57,7 +54,11 @@ class Outlook:
         self.policy = Policy(config)
         self.paused = False
         self.live: Live | None = None
+        """The collector's last tick, while it is fresh."""
+        self.usage: dict[str, Usage] = {}
+        """What each application moved in it."""
         self.own: frozenset[int] = frozenset()
+        """The processes of this system: their own traffic is never limited."""
         self.decisions: dict[str, Decision] = {}
         self.news: list[tuple[str, str, str]] = []
         """Kind, subject and message of what happened; whoever records it takes it out."""
@@ -65,6 +66,8 @@ class Outlook:
         """New settings came into force; whoever acted on them resets it."""
         self._store, self._processes, self._watcher = store, processes, watcher
         self._overrides: dict[str, Override] = {}
+        self._heartbeats: tuple[Heartbeat, ...] = ()
+        self._own_ns: int | None = None
         self._expiry_ns: int | None = None
         self._version: int | None = None
         self._looked_ns = 0
@@ -74,7 +77,8 @@ class Outlook:
     def look(self, now_ns: int, wall_ns: int) -> bool:
         """See what changed; whether anything did. ``now_ns`` is monotonic, ``wall_ns`` UTC."""
         changed = self._look_at_config(now_ns)
-        return self._look_at_store(wall_ns) or changed
+        changed |= self._look_at_store(wall_ns)
+        return self._look_at_own(now_ns, wall_ns) or changed
 
     def _look_at_config(self, now_ns: int) -> bool:
         if now_ns - self._looked_ns < CONFIG_NS:
@@ -109,25 +113,36 @@ class Outlook:
             if version == self._version and not expired:
                 return False
             documents = self._store.states("override:")
-            live = self._store.get_state(LIVE_KEY)
-            parts = self._store.states(PART_PREFIX)
+            live = Live.parse(self._store.get_state(Live.KEY))
+            parts = self._store.states(Heartbeat.PREFIX)
         except (StoreUnavailable, StoreRejected) as error:
             _log.warning("the store cannot be read now, the limits stay: %s", error)
             return False
         self._version = version
-        overrides = overrides_from(documents, wall_ns)
+        by_hand, pause = overrides_from(documents), Pause.parse(documents.get(Pause.KEY))
+        overrides = in_force(by_hand, wall_ns)
         if overrides != self._overrides:
             self._overrides = overrides
             self._decided = ()
-        self.paused = paused_from(documents.get(PAUSE_KEY), wall_ns)
-        self._expiry_ns = next_expiry_ns(documents, wall_ns)
-        self.live = live_from(live, wall_ns)
-        self.own = own_pids_from(parts)
+        self.paused = pause is not None and pause.holds(wall_ns)
+        self._expiry_ns = next_expiry_ns(by_hand.values(), pause, wall_ns)
+        self.live = live if live is not None and live.fresh(wall_ns) else None
+        self.usage = usage_from(self.live) if self.live is not None else {}
+        self._heartbeats = heartbeats_from(parts)
         return True
+
+    def _look_at_own(self, now_ns: int, wall_ns: int) -> bool:
+        """A heartbeat makes its process ours only while it is fresh and that very process lives."""
+        if self._own_ns is not None and now_ns - self._own_ns < OWN_NS:
+            return False
+        self._own_ns = now_ns
+        own = frozenset(beat.pid for beat in self._heartbeats if written_by_the_living(beat, wall_ns))
+        changed, self.own = own != self.own, own
+        return changed
 
     def decide(self, wall_ns: int, present: frozenset[str], identities: Mapping[str, apps.Identity]) -> None:
         """Decide about every application that is set by hand, has traffic or flows now (``present``)."""
-        names = {*self._overrides, *(self.live.usage if self.live else ()), *present} - {apps.OURSELVES}
+        names = {*self._overrides, *self.usage, *present} - {apps.OURSELVES}
         at = local_time(wall_ns)
         key = (frozenset(names), at)
         if key == self._decided:
@@ -144,7 +159,7 @@ class Outlook:
         if known is not None and known.paths:
             return known
         found = identities.get(app)
-        pid = self.live.pids.get(app) if self.live is not None else None
+        pid = self.live.pid_of(app) if self.live is not None else None
         if found is None and pid is not None:
             seen = self._processes.identify(pid, self._looked_ns)
             found = seen if seen.app == app else None

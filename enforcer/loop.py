@@ -22,7 +22,7 @@ from qos.contract.config import Config
 from qos.contract.direction import Direction
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Agent, Point
-from qos.service import ConfigWatcher, Heartbeat, SelfUsage
+from qos.service import ConfigWatcher, HeartbeatWriter, SelfUsage
 from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
 from qos.system.processes import Processes
 
@@ -71,7 +71,7 @@ class Loop:
         self._meter = Meter()
         self._steering = Steering(clock)
         self._records = Records(config.host_tag, config.interval)
-        self._heartbeat = Heartbeat(store, PART)
+        self._heartbeat = HeartbeatWriter(store, PART)
         self._own_usage = SelfUsage()
         self._datapath: Datapath | None = None
         self._hold_until_ns = 0
@@ -123,7 +123,7 @@ class Loop:
             datapath.identities if datapath is not None else {},
         )
         live = outlook.live
-        usage = self._meter.usage(now_ns, tallies, live.usage if live else {})
+        usage = self._meter.usage(now_ns, tallies, outlook.usage)
         steers = outlook.config.enforcer.auto and outlook.config.mode == "enforce" and not outlook.paused
         targets = outlook.config.collector.targets if steers else ()
         if said := self._steering.turn(now_ns, targets, outlook.decisions, usage):
@@ -133,7 +133,7 @@ class Loop:
                 now_ns,
                 outlook.decisions,
                 usage,
-                {"down": live.unattributed_down_bps, "up": live.unattributed_up_bps} if live else {},
+                {"down": live.unattributed.rx_bps, "up": live.unattributed.tx_bps} if live else {},
                 self._steering.budgets,
                 datapath.present if datapath is not None else frozenset(),
             )

@@ -1,9 +1,10 @@
-"""The ``live`` document: what every view shows of this moment, one small JSON document per tick. Pure."""
+"""The ``live`` document of one tick, made from the ledger. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from collector.accounting.tick import Flowing, Ledger
+from qos.contract.documents.live import Live, LiveProbe, LiveRow, LiveTraffic
 
 MAX_SHOWN: Final = 150
 """So many processes at most, the busiest now, then the largest: the document is written anew every tick."""
@@ -19,61 +20,63 @@ def live_document(
     backend_reason: str,
     blind_to: Sequence[str],
     lost: int,
-    probes: Sequence[Mapping[str, Any]],
+    probes: Sequence[LiveProbe],
     notes: Sequence[str],
     skipped: int,
-) -> dict[str, Any]:
+) -> Live:
     """The document of one tick. Times are UTC ns, rates bits per second, totals bytes since ``started_ns``."""
     shown = sorted(
         ledger.processes.values(), key=lambda p: (p.rx_bps + p.tx_bps, p.rx_bytes + p.tx_bytes), reverse=True
     )
-    return {
-        "time_ns": now_ns,
-        "started_ns": started_ns,
-        "interval_ns": interval_ns,
-        "host": ledger.host,
-        "backend": backend,
-        "backend_reason": backend_reason,
-        "blind_to": list(blind_to),
-        "lost": lost,
-        "coverage": None if ledger.coverage is None else round(ledger.coverage, 4),
-        "processes": [
-            {
-                "pid": total.who.pid,
-                "started_ns": total.who.started_ns,
-                "app": total.app,
-                "name": total.who.name,
-                **_numbers(total),
-                "flows": total.flows,
-                "background": total.who.background,
-                "priority": total.priority,
-            }
+    return Live(
+        time_ns=now_ns,
+        started_ns=started_ns,
+        interval_ns=interval_ns,
+        host=ledger.host,
+        backend=backend,
+        backend_reason=backend_reason,
+        blind_to=tuple(blind_to),
+        lost=lost,
+        coverage=None if ledger.coverage is None else round(ledger.coverage, 4),
+        processes=tuple(
+            LiveRow(
+                app=total.app,
+                pid=total.who.pid,
+                rx_bytes=total.rx_bytes,
+                tx_bytes=total.tx_bytes,
+                rx_bps=total.rx_bps,
+                tx_bps=total.tx_bps,
+                flows=total.flows,
+                processes=1,
+                background=total.who.background,
+                priority=total.priority,
+                name=total.who.name,
+                started_ns=total.who.started_ns,
+            )
             for total in shown[:MAX_SHOWN]
             if total.who is not None
-        ],
-        "apps": [
-            {
-                "app": app,
-                **_numbers(total),
-                "flows": total.flows,
-                "processes": total.processes,
-                "background": total.background,
-                "priority": total.priority,
-            }
+        ),
+        apps=tuple(
+            LiveRow(
+                app=app,
+                rx_bytes=total.rx_bytes,
+                tx_bytes=total.tx_bytes,
+                rx_bps=total.rx_bps,
+                tx_bps=total.tx_bps,
+                flows=total.flows,
+                processes=total.processes,
+                background=total.background,
+                priority=total.priority,
+            )
             for app, total in ledger.apps.items()
-        ],
-        "unattributed": _numbers(ledger.unattributed),
-        "host_traffic": _numbers(ledger.total),
-        "probes": [dict(probe) for probe in probes],
-        "notes": list(notes),
-        "ticks_skipped": skipped,
-    }
+        ),
+        unattributed=_traffic(ledger.unattributed),
+        host_traffic=_traffic(ledger.total),
+        probes=tuple(probes),
+        notes=tuple(notes),
+        ticks_skipped=skipped,
+    )
 
 
-def _numbers(total: Flowing) -> dict[str, int]:
-    return {
-        "rx_bytes": total.rx_bytes,
-        "tx_bytes": total.tx_bytes,
-        "rx_bps": total.rx_bps,
-        "tx_bps": total.tx_bps,
-    }
+def _traffic(total: Flowing) -> LiveTraffic:
+    return LiveTraffic(total.rx_bytes, total.tx_bytes, total.rx_bps, total.tx_bps)

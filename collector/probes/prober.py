@@ -10,9 +10,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from collector.probes.statistics import TargetStats
+from qos.contract.documents.live import LiveProbe
 from qos.contract.points import Probe
 from qos.system import clock
 from qos.system.clock import Clock
@@ -59,16 +60,16 @@ class Outcome:
             reason=self.reason,
         )
 
-    def document(self) -> dict[str, Any]:
+    def live(self) -> LiveProbe:
         """What the ``live`` document says of the target."""
-        return {
-            "target": self.target,
-            "ok": self.rtt_ns is not None,
-            "rtt_ms": None if self.rtt_ns is None else self.rtt_ns / 1e6,
-            "jitter_ms": self.jitter_ms,
-            "loss_ratio": self.loss_ratio,
-            "reason": self.reason,
-        }
+        return LiveProbe(
+            target=self.target,
+            ok=self.rtt_ns is not None,
+            rtt_ms=None if self.rtt_ns is None else self.rtt_ns / 1e6,
+            jitter_ms=self.jitter_ms,
+            loss_ratio=self.loss_ratio,
+            reason=self.reason,
+        )
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qos.contract.config import Config, find_config, load_config
 from qos.contract.errors import ConfigError
@@ -66,9 +66,3 @@ def open_context(config: Path | None, data: Path | None, *, reading: bool = True
     path = find_config(config)
     settings = load_config(path)
     return Context(settings, path, data_dir(settings, data, reading=reading))
-
-
-def state_of(store: "SqliteStore", key: str) -> dict[str, Any] | None:
-    """A state document when it is there and is an object."""
-    value = store.get_state(key)
-    return value if isinstance(value, dict) else None

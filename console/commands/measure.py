@@ -8,9 +8,9 @@ import typer
 
 from console.commands.context import Context, open_context
 from console.commands.options import ConfigOption, DataOption, JsonOption, SinceOption
-from console.views.live import By
 from console.views.output import console, emit_json, folded, say, warn
 from console.views.times import parse_moment_ns, parse_span_ns
+from qos.contract.documents.live import By
 from qos.contract.errors import ConfigError
 from qos.system import clock
 

@@ -67,7 +67,7 @@ class Steering:
             return [f"{name}: no limit by hand", *said, *self._effect()]
         until = f" until {local_time(until_ns)}" if until_ns is not None else ""
         zero = ["level 0 is never limited: the limit has no effect"] if override.priority == 0 else []
-        return [f"{name}: {override}{until}", *zero, *said, *self._effect()]
+        return [f"{name}: {overrides.words(override)}{until}", *zero, *said, *self._effect()]
 
     def pause(self, until_ns: int | None) -> list[str]:
         """Switch the enforcer off."""

@@ -1,19 +1,17 @@
 """What a person asked for by hand: priorities and limits per application, and the pause. Small documents in the store.
 
-``override:app:<app>`` holds ``priority``, ``down_bps``, ``up_bps``, ``until_ns`` (when the limits, not the priority,
-end) and ``set_ns``; ``override:pause`` is there while the enforcer is paused. The enforcer reads them within 200 ms.
-Nothing here touches a packet.
+Reads and writes the documents of ``qos.contract.documents.override`` and ``pause``; the enforcer reads them within
+200 ms. Nothing here touches a packet.
 """
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
+from qos.contract.documents.override import Override
+from qos.contract.documents.pause import Pause
 from qos.contract.units import format_bps
-
-PREFIX: Final = "override:app:"
-PAUSE: Final = "override:pause"
 
 
 class States(Protocol):
@@ -32,47 +30,26 @@ class States(Protocol):
         """All whose key starts so, by key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
-    """What is set by hand for one application. Rates in bits per second, times in UTC nanoseconds."""
-
-    priority: int | None = None
-    down_bps: int | None = None
-    up_bps: int | None = None
-    until_ns: int | None = None
-    set_ns: int = 0
-
-    @property
-    def limited(self) -> bool:
-        """Whether it sets a rate."""
-        return self.down_bps is not None or self.up_bps is not None
-
-    def __str__(self) -> str:
-        words = [] if self.priority is None else [f"priority {self.priority}"]
-        words += [] if self.down_bps is None else [f"down {format_bps(self.down_bps)}"]
-        words += [] if self.up_bps is None else [f"up {format_bps(self.up_bps)}"]
-        return ", ".join(words) or "automatic"
+def words(override: Override) -> str:
+    """What is set, such as ``priority 1, down 2.0 Mbit/s``."""
+    said = [] if override.priority is None else [f"priority {override.priority}"]
+    said += [] if override.down_bps is None else [f"down {format_bps(override.down_bps)}"]
+    said += [] if override.up_bps is None else [f"up {format_bps(override.up_bps)}"]
+    return ", ".join(said) or "automatic"
 
 
 def read_override(states: States, app: str, now_ns: int) -> Override:
     """What is in force by hand for ``app``; limits whose time is over are gone."""
-    return _override(states.get_state(PREFIX + app), now_ns)
+    override = Override.parse(states.get_state(Override.PREFIX + app))
+    return override.at(now_ns) if override is not None else Override()
 
 
 def read_overrides(states: States, now_ns: int) -> dict[str, Override]:
     """The same for every application that has any, by name."""
-    found = {key.removeprefix(PREFIX): _override(value, now_ns) for key, value in states.states(PREFIX).items()}
-    return {app: override for app, override in found.items() if override.priority is not None or override.limited}
-
-
-def _override(document: object, now_ns: int) -> Override:
-    if not isinstance(document, dict):
-        return Override()
-    known = {name: document.get(name) for name in ("priority", "down_bps", "up_bps", "until_ns")}
-    override = Override(**known, set_ns=document.get("set_ns") or 0)
-    if override.until_ns is not None and override.until_ns <= now_ns:
-        return replace(override, down_bps=None, up_bps=None, until_ns=None)
-    return override
+    documents = states.states(Override.PREFIX)
+    found = {key.removeprefix(Override.PREFIX): Override.parse(document) for key, document in documents.items()}
+    current = {app: override.at(now_ns) for app, override in found.items() if override is not None}
+    return {app: override for app, override in current.items() if not override.empty}
 
 
 def set_priority(states: States, app: str, priority: int | None, now_ns: int) -> Override:
@@ -91,21 +68,18 @@ def set_limit(
 
 def pause(states: States, until_ns: int | None, now_ns: int) -> None:
     """Switch the whole enforcer off, for good or until a time."""
-    states.set_state(PAUSE, {"until_ns": until_ns, "set_ns": now_ns})
+    states.set_state(Pause.KEY, Pause(until_ns, now_ns).dump())
 
 
 def resume(states: States) -> None:
     """Switch it on again."""
-    states.delete_state(PAUSE)
+    states.delete_state(Pause.KEY)
 
 
-def paused(states: States, now_ns: int) -> tuple[bool, int | None]:
-    """Whether it is switched off by hand, and until when (None: until ``resume``)."""
-    document = states.get_state(PAUSE)
-    if not isinstance(document, dict):
-        return False, None
-    until_ns = document.get("until_ns")
-    return until_ns is None or until_ns > now_ns, until_ns
+def read_pause(states: States, now_ns: int) -> Pause | None:
+    """The pause that is in force by hand; None while the enforcer is on."""
+    pause = Pause.parse(states.get_state(Pause.KEY))
+    return pause if pause is not None and pause.holds(now_ns) else None
 
 
 def match_name(text: str, known: Iterable[str]) -> tuple[str, tuple[str, ...]]:
@@ -130,8 +104,8 @@ def _fold(name: str) -> str:
 
 
 def _write(states: States, app: str, override: Override) -> Override:
-    if override.priority is None and not override.limited:
-        states.delete_state(PREFIX + app)
+    if override.empty:
+        states.delete_state(Override.PREFIX + app)
     else:
-        states.set_state(PREFIX + app, asdict(override))
+        states.set_state(Override.PREFIX + app, override.dump())
     return override

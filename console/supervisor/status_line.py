@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from console.views.live import Live
 from console.views.output import plain
 from console.views.table_format import percent, probe_words
+from qos.contract.documents.live import Live
 from qos.contract.units import format_bps
 
 _TTY_NS: Final = 10**9

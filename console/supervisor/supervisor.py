@@ -16,13 +16,13 @@ from console.supervisor.child import kill, stop_children
 from console.supervisor.parts import wanted
 from console.supervisor.restarts import Ended, Keeper
 from console.supervisor.status_line import Screen, open_screen
-from console.views.live import Live, parse_live
 from qos.contract.config import Config, find_config, load_config
+from qos.contract.documents.live import Live
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Agent, Event
 from qos.service import (
     ConfigWatcher,
-    Heartbeat,
+    HeartbeatWriter,
     SelfUsage,
     data_dir,
     instance_lock,
@@ -71,7 +71,7 @@ class Supervisor:
         self._keepers: dict[str, Keeper] = {}
         self._lines: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._watcher = ConfigWatcher(config_path)
-        self._heartbeat = Heartbeat(store, "supervisor")
+        self._heartbeat = HeartbeatWriter(store, "supervisor")
         self._usage = SelfUsage()
         self._recorded_ns = 0
         self._restarts_recorded = 0
@@ -117,7 +117,7 @@ class Supervisor:
         with contextlib.suppress(StoreUnavailable, StoreRejected):  # the parts say so themselves; we only watch
             self._record()
             if self._screen.due(clock.monotonic_ns()):
-                self._show(parse_live(self._store.get_state("live")), clock.wall_ns())
+                self._show(Live.parse(self._store.get_state(Live.KEY)), clock.wall_ns())
 
     def _show(self, live: Live | None, now_ns: int) -> None:
         if live is not None and live.fresh(now_ns) and live.blind_to != self._blind_to:

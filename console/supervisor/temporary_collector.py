@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from console.commands.context import Context
 from console.supervisor.child import start_child, stop_children
-from console.views.live import Live, parse_live
+from qos.contract.documents.live import Live
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.service import make_data_dir
 from qos.system import clock
@@ -56,7 +56,7 @@ class BorrowedCollector:
             return None
         try:
             with self._context.reading() as store:
-                live = parse_live(store.get_state("live"))
+                live = Live.parse(store.get_state(Live.KEY))
         except StoreUnavailable:  # it is being made at this moment
             return None
         return live if live is not None and live.started_ns >= self._since_ns - 10**9 else None

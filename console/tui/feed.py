@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 
 from console.commands.context import Context
-from console.steering.overrides import Override, read_overrides
+from console.steering.overrides import read_overrides
 from console.supervisor.temporary_collector import BorrowedCollector
 from console.views.enforcement import AppPolicy, Enforcement, read_enforcement
-from console.views.live import Live, parse_live
+from qos.contract.documents.live import Live
+from qos.contract.documents.override import Override
 from qos.contract.errors import ConfigError, StoreUnavailable
 
 
@@ -49,7 +50,7 @@ class Feed:
             return Snapshot(trouble="waiting for the first measurement")
         try:
             with self.context.reading() as store:
-                live = parse_live(store.get_state("live"))
+                live = Live.parse(store.get_state(Live.KEY))
                 enforcement = read_enforcement(store, self.context.config, now_ns)
                 by_hand = read_overrides(store, now_ns)
         except (ConfigError, StoreUnavailable) as error:

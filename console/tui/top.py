@@ -16,14 +16,15 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
 from console.commands.context import Context, open_context
+from console.steering import overrides
 from console.steering.actions import Steering
 from console.supervisor.temporary_collector import borrowed_collector
 from console.tui.feed import Feed, Snapshot
 from console.tui.top_screens import HelpScreen, LimitRequest, LimitScreen
 from console.tui.top_table import AppTable
 from console.views import table_format as views
-from console.views.live import By, Live, Row, parse_live
 from console.views.output import plain
+from qos.contract.documents.live import By, Live, LiveRow
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.contract.units import format_bps
 from qos.system import clock
@@ -48,7 +49,7 @@ def measured_now(context: Context) -> bool:
     if not context.has_store:
         return False
     with context.reading() as store:
-        live = parse_live(store.get_state("live"))
+        live = Live.parse(store.get_state(Live.KEY))
     return live is not None and live.fresh(clock.wall_ns())
 
 
@@ -101,7 +102,7 @@ class TopApp(App[None]):
         return self.query_one(AppTable)
 
     @property
-    def chosen(self) -> Row | None:
+    def chosen(self) -> LiveRow | None:
         """The row under the cursor."""
         return self.table.chosen
 
@@ -156,13 +157,13 @@ class TopApp(App[None]):
         self._said_until_ns = clock.monotonic_ns() + _SAID_NS
         self._tell_chosen()
 
-    def _about(self, row: Row) -> str:
+    def _about(self, row: LiveRow) -> str:
         words = [row.app if row.pid is None or row.name in ("", row.app) else f"{row.app} ({row.name})"]
         policy, by_hand = self.snapshot.policy(row.app), self.snapshot.by_hand.get(row.app)
         if policy is not None and policy.category:
             words.append(policy.category)
         if by_hand is not None:
-            words.append(f"by hand: {by_hand}")
+            words.append(f"by hand: {overrides.words(by_hand)}")
         if policy is not None and by_hand is None:
             sides = (("▼", policy.numbers["down_bps"]), ("▲", policy.numbers["up_bps"]))
             words += [f"limit {mark} {format_bps(bps)}" for mark, bps in sides if bps is not None]

@@ -8,9 +8,9 @@ from rich.text import Text
 from console.commands.context import Context
 from console.supervisor.temporary_collector import borrowed_collector
 from console.views import table_format as views
-from console.views.live import By, Live, Row, parse_live
 from console.views.output import table, warn
 from console.views.times import rfc3339
+from qos.contract.documents.live import By, Live, LiveRow
 from qos.system import clock
 
 
@@ -33,7 +33,7 @@ def _read(context: Context) -> Live | None:
     if not context.has_store:
         return None
     with context.reading() as store:
-        return parse_live(store.get_state("live"))
+        return Live.parse(store.get_state(Live.KEY))
 
 
 def document(live: Live, by: By) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _totals(totals: Any) -> dict[str, Any]:
     return {name: getattr(totals, name) for name in ("rx_bytes", "tx_bytes", "rx_bps", "tx_bps")}
 
 
-def _object(row: Row) -> dict[str, Any]:
+def _object(row: LiveRow) -> dict[str, Any]:
     who: dict[str, Any] = {"app": row.app, "processes": row.processes}
     if row.pid is not None:
         who = {"pid": row.pid, "app": row.app, "name": row.name}

@@ -9,7 +9,7 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 from console.views import table_format as views
-from console.views.live import By, Live, Row
+from qos.contract.documents.live import By, Live, LiveRow
 
 _FIXED: Final = (7, 0, 3, 9, 9, 7, 7)
 """Column widths by ``views.HEADINGS``; 0 is what is left."""
@@ -20,18 +20,18 @@ class AppTable(DataTable[Text]):
 
     def __init__(self) -> None:
         super().__init__(id="table", cursor_type="row", zebra_stripes=False)
-        self._shown: list[Row] = []
+        self._shown: list[LiveRow] = []
         self._painted: list[tuple[str, ...]] = []
         self._chosen: str | None = None
         self._moved = False
 
     @property
-    def chosen(self) -> Row | None:
+    def chosen(self) -> LiveRow | None:
         """The row under the cursor."""
         index = self.cursor_row
         return self._shown[index] if 0 <= index < len(self._shown) else None
 
-    def choose(self) -> Row | None:
+    def choose(self) -> LiveRow | None:
         """The row under the cursor, which from now on keeps the cursor while its place changes."""
         row = self.chosen
         if row is not None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.steering.overrides import PREFIX, Override, States, paused, read_overrides
-from console.views.live import Live, parse_live
+from console.steering.overrides import States, read_overrides, read_pause
 from qos.contract.config import Config
-from qos.service import HEARTBEAT_NS
+from qos.contract.documents.heartbeat import Heartbeat
+from qos.contract.documents.live import Live
+from qos.contract.documents.override import Override
 
-_SILENT_NS: Final = 3 * HEARTBEAT_NS
 _NUMBERS: Final = (
     "down_bps",
     "up_bps",
@@ -82,21 +82,20 @@ class Enforcement:
 
 def read_enforcement(states: States, config: Config, now_ns: int) -> Enforcement:
     """How the enforcer stands now (UTC ns), with every application that it, the collector or a person has named."""
-    part = states.get_state("part:enforcer")
-    part = part if isinstance(part, dict) else {}
-    running = part.get("state") not in (None, "stopped") and abs(now_ns - (part.get("time_ns") or 0)) < _SILENT_NS
+    part = Heartbeat.parse(states.get_state(Heartbeat.PREFIX + "enforcer"))
+    running = part is not None and not part.stopped and part.fresh(now_ns)
     limits = states.get_state("limits")
     limits = limits if isinstance(limits, dict) else {}
     judged = limits.get("apps") if running and isinstance(limits.get("apps"), dict) else {}
-    live = parse_live(states.get_state("live"))
-    off, until_ns = paused(states, now_ns)
+    live = Live.parse(states.get_state(Live.KEY))
+    pause = read_pause(states, now_ns)
     return Enforcement(
         running=running,
         mode=str(limits.get("mode") or config.mode) if running else config.mode,
-        state=str(limits.get("state") or part.get("state") or "") if running else "not running",
-        reason=str(limits.get("reason") or part.get("detail") or "") if running else "",
-        paused=off,
-        paused_until_ns=until_ns if off else None,
+        state=str(limits.get("state") or part.state) if part is not None and running else "not running",
+        reason=str(limits.get("reason") or part.detail) if part is not None and running else "",
+        paused=pause is not None,
+        paused_until_ns=pause.until_ns if pause is not None else None,
         apps=_policies(states, judged or {}, live if live is not None and live.fresh(now_ns) else None, now_ns),
     )
 
@@ -134,6 +133,6 @@ def known_apps(states: States) -> set[str]:
     """Every application that somebody has named lately: the collector, the enforcer or a person."""
     limits = states.get_state("limits")
     judged = limits.get("apps") if isinstance(limits, dict) else None
-    live = parse_live(states.get_state("live"))
-    by_hand = {key.removeprefix(PREFIX) for key in states.states(PREFIX)}
+    live = Live.parse(states.get_state(Live.KEY))
+    by_hand = {key.removeprefix(Override.PREFIX) for key in states.states(Override.PREFIX)}
     return {*(judged or {}), *(row.app for row in (live.apps if live else ())), *by_hand}

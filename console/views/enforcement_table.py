@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from console.steering.overrides import Override
 from console.views.enforcement import AppPolicy, Enforcement
 from console.views.table_format import rate
 from console.views.times import local_time, rfc3339
 from qos.contract.config import Config
+from qos.contract.documents.override import Override
 from qos.contract.units import format_bps
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from console.views.live import By
 from console.views.times import rfc3339
+from qos.contract.documents.live import By
 from qos.store import Columns, Reader
 
 _SUMS = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")

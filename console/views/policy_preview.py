@@ -3,7 +3,8 @@
 import datetime
 
 from qos.contract.config import Config
-from qos.policy.policy import Decision, Identity, Policy, override_from
+from qos.contract.documents.override import Override
+from qos.policy.policy import Decision, Identity, Policy
 from qos.policy.schedule import LocalTime
 
 
@@ -12,8 +13,8 @@ def check_rules(config: Config, name: str) -> None:
     Policy(config, name)
 
 
-def decide(config: Config, app: str, override: object, now_ns: int) -> Decision:
-    """The decision for an application known by its name only. ``override`` is its state document or None."""
+def decide(config: Config, app: str, override: Override, now_ns: int) -> Decision:
+    """The decision for an application known by its name only. ``override`` is what is set by hand."""
     now = datetime.datetime.fromtimestamp(now_ns / 1e9, datetime.UTC).astimezone()
     at = LocalTime(now.weekday(), now.hour * 60 + now.minute)
-    return Policy(config).decide(Identity(app), override_from(override), at, now_ns)
+    return Policy(config).decide(Identity(app), override, at, now_ns)

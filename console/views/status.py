@@ -3,25 +3,25 @@
 Reads the heartbeats and asks the system whether their processes live; works when nothing runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-from console.commands.context import Context, state_of
-from console.views.live import Live, parse_live
+from console.commands.context import Context
+from console.steering.overrides import read_pause
 from console.views.times import rfc3339
-from qos.service import HEARTBEAT_NS
+from qos.contract.documents.heartbeat import Heartbeat
+from qos.contract.documents.live import Live
+from qos.contract.documents.shipping_report import ShippingReport
+from qos.service import writer_lives
 
 if TYPE_CHECKING:
     from qos.store.sqlite.store import SqliteStore
 
-_SILENT_NS: Final = 3 * HEARTBEAT_NS
 _CURSOR: Final = "influxdb"
 """The outbox's name in the store."""
-_PER_ROUND: Final = ("forecaster",)
-"""Parts that write a heartbeat per round, so that an old one says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +92,17 @@ def read_status(context: Context, now_ns: int) -> Status:
     if not context.has_store:
         return _status(context, None, (), None, None, paused=False)
     with context.reading() as store:
-        parts = tuple(
-            _part(store, key.removeprefix("part:"), document, now_ns)
-            for key, document in sorted(store.states("part:").items())
-            if isinstance(document, dict)
-        )
-        live = parse_live(store.get_state("live"))
+        beats = _heartbeats(store)
+        parts = tuple(_part(store, name, beat, now_ns) for name, beat in beats.items())
+        live = Live.parse(store.get_state(Live.KEY))
         collecting = any(part.part == "collector" and part.running for part in parts)
         return _status(
             context,
             store.size_bytes(),
             parts,
             live if collecting else None,
-            _outbox(context, store, parts, now_ns),
-            paused=store.get_state("override:pause") is not None,
+            _outbox(context, store, parts, beats, now_ns),
+            paused=read_pause(store, now_ns) is not None,
         )
 
 
@@ -131,33 +128,28 @@ def _status(
     )
 
 
-def _part(store: "SqliteStore", name: str, document: dict[str, Any], now_ns: int) -> PartStatus:
-    time_ns, pid, state = document.get("time_ns") or 0, document.get("pid"), str(document.get("state") or "")
-    process = _process(pid, time_ns)
-    recent = abs(now_ns - time_ns) < _SILENT_NS or name in _PER_ROUND
-    running = process is not None and state != "stopped" and recent
-    if process is not None and not recent and state != "stopped":
-        state = "silent"
-    elif process is None and state != "stopped":
-        state = "gone"
+def _part(store: "SqliteStore", name: str, beat: Heartbeat, now_ns: int) -> PartStatus:
+    lives, fresh, state = writer_lives(beat), beat.fresh(now_ns), beat.state
+    running = lives and fresh and not beat.stopped
+    if not beat.stopped and not running:
+        state = "silent" if lives else "gone"
+    process = _process(beat.pid) if running else None
     return PartStatus(
         part=name,
         running=running,
         state=state,
-        detail=str(document.get("detail") or ""),
-        pid=pid,
-        heartbeat=rfc3339(time_ns),
-        age_s=round((now_ns - time_ns) / 1e9, 1),
+        detail=beat.detail,
+        pid=beat.pid,
+        heartbeat=rfc3339(beat.time_ns),
+        age_s=round((now_ns - beat.time_ns) / 1e9, 1),
         cpu_percent=_cpu(store, name, process, now_ns) if running else None,
-        rss_bytes=process.memory_info().rss if running and process is not None else None,
+        rss_bytes=process.memory_info().rss if process is not None else None,
     )
 
 
-def _process(pid: object, heartbeat_ns: int) -> psutil.Process | None:
-    """The process that wrote the heartbeat; not another one that was given its PID later."""
+def _process(pid: int) -> psutil.Process | None:
     try:
-        process = psutil.Process(pid) if isinstance(pid, int) else None
-        return process if process is not None and process.create_time() <= heartbeat_ns / 1e9 + 2 else None
+        return psutil.Process(pid)
     except psutil.Error:
         return None
 
@@ -178,24 +170,38 @@ def _cpu(store: "SqliteStore", name: str, process: psutil.Process | None, now_ns
     return round(100 * (times.user + times.system) / lived, 2) if lived > 0 else None
 
 
-def _outbox(context: Context, store: "SqliteStore", parts: Sequence[PartStatus], now_ns: int) -> dict[str, Any] | None:
+def _heartbeats(store: "SqliteStore") -> dict[str, Heartbeat]:
+    found = {
+        key.removeprefix(Heartbeat.PREFIX): Heartbeat.parse(document)
+        for key, document in sorted(store.states(Heartbeat.PREFIX).items())
+    }
+    return {name: beat for name, beat in found.items() if beat is not None}
+
+
+def _outbox(
+    context: Context,
+    store: "SqliteStore",
+    parts: Sequence[PartStatus],
+    beats: Mapping[str, Heartbeat],
+    now_ns: int,
+) -> dict[str, Any] | None:
     """What waits for InfluxDB: the shipper's own words while it runs, else counted in the store."""
     running = any(part.part == "shipper" and part.running for part in parts)
-    said = (state_of(store, "part:shipper") or {}) if running else {}
-    if context.config.influxdb is None and not said:
+    said = ShippingReport.parse(beats["shipper"].report) if running else ShippingReport()
+    if context.config.influxdb is None and not running:
         return None
-    rows, oldest_ns, aged_out = said.get("rows"), said.get("oldest_ns"), said.get("aged_out")
+    rows, oldest_ns, aged_out = said.rows, said.oldest_ns, said.aged_out
     if rows is None:
         backlog = store.backlog(_CURSOR)
         rows, oldest_ns, aged_out = backlog.rows, backlog.oldest_ns, backlog.aged_out
     return {
-        "url": said.get("url") or (context.config.influxdb.url if context.config.influxdb else ""),
+        "url": said.url or (context.config.influxdb.url if context.config.influxdb else ""),
         "running": running,
         "rows": rows,
         "oldest": rfc3339(oldest_ns) if oldest_ns is not None else None,
         "oldest_age_s": round((now_ns - oldest_ns) / 1e9, 1) if oldest_ns is not None else None,
         "aged_out": aged_out,
-        "rejected": said.get("rejected"),
-        "rate": said.get("rate"),
-        "last_error": said.get("last_error") or "",
+        "rejected": said.rejected,
+        "rate": said.rate,
+        "last_error": said.last_error,
     }

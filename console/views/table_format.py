@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from console.views.live import By, Live, Row
 from console.views.output import plain
 from console.views.times import local_time, rough_span
+from qos.contract.documents.live import By, Live, LiveRow
 from qos.contract.units import format_bps
 
 BACKGROUND: Final = "◦"
@@ -41,13 +41,13 @@ def percent(ratio: float | None) -> str:
     return "?" if ratio is None else f"{100 * ratio:.1f} %"
 
 
-def application(row: Row, by: By) -> str:
+def application(row: LiveRow, by: By) -> str:
     """The name with its mark, and how many processes stand behind it."""
     count = f" ×{row.processes}" if by == "app" and row.processes > 1 else ""
     return plain(f"{BACKGROUND if row.background else ' '} {row.app}{count}")
 
 
-def cells(row: Row, by: By, pids: Mapping[str, int], priority: int | None = None) -> tuple[str, ...]:
+def cells(row: LiveRow, by: By, pids: Mapping[str, int], priority: int | None = None) -> tuple[str, ...]:
     """A row of the table. ``pids`` names the busiest process of an application."""
     pid = row.pid if row.pid is not None else pids.get(row.app)
     level = row.priority if priority is None else priority

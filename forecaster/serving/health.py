@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from forecaster.serving.schedule import BEAT_S, HEARTBEAT
+from qos.contract.documents.heartbeat import Heartbeat
 from qos.system.clock import wall_ns
 
 PATIENCE_NS: Final = int(6 * BEAT_S * 1e9)
@@ -15,12 +16,14 @@ def problem(data: Path, now_ns: int) -> str | None:
     """What is wrong with the schedule whose data directory this is, or None. ``now_ns`` is UTC."""
     path = data / HEARTBEAT
     try:
-        beat = json.loads(path.read_text(encoding="utf-8"))
-        age_ns, state = now_ns - int(beat["time_ns"]), str(beat["state"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        beat = Heartbeat.parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
         return f"{path}: {error}"
-    if state == "stopped":
+    if beat is None:
+        return f"{path}: is no heartbeat"
+    if beat.stopped:
         return "the schedule has stopped"
+    age_ns = now_ns - beat.time_ns
     return None if age_ns <= PATIENCE_NS else f"no heartbeat for {age_ns // 10**9} s"
 
 

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from qos.contract.config import Config
+from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.service import SUPERVISED, store_path
 from qos.system import clock
+from qos.system.process_start import process_start
 
 log = logging.getLogger("forecaster")
 
@@ -146,14 +148,21 @@ class _Beat:
         if state == last_state and now_ns - last_ns < BEAT_S * 1e9:
             return
         self._last = (now_ns, state)
-        document = {"pid": os.getpid(), "time_ns": clock.wall_ns(), "state": state, "detail": detail}
-        document |= {f"job_{key}": value for key, value in extra.items()}
+        document = Heartbeat(
+            pid=os.getpid(),
+            start=process_start(os.getpid()) or 0,
+            time_ns=clock.wall_ns(),
+            state=state,
+            detail=detail,
+            every_ns=int(BEAT_S * 1e9),
+            report={f"job_{key}": value for key, value in extra.items()},
+        ).dump()
         if self._store is not None and self._store.exists():
             from qos.store.sqlite.store import SqliteStore
 
             try:
                 with SqliteStore(self._store) as store:
-                    store.set_state("part:forecaster", document)
+                    store.set_state(Heartbeat.PREFIX + "forecaster", document)
             except (StoreUnavailable, StoreRejected) as error:
                 log.warning("the heartbeat could not be written: %s", error)
         try:

@@ -11,10 +11,11 @@ Limits are not a matter of who wins: the strictest of override and rule holds. L
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from qos.contract.config import AppRule, Config
 from qos.contract.direction import DIRECTIONS
+from qos.contract.documents.override import Override
 from qos.contract.errors import ConfigError
 from qos.contract.units import format_bps
 from qos.policy.classification import CATEGORY_LEVELS, category_of
@@ -31,42 +32,6 @@ class Identity:
     app: str
     paths: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """What somebody set by hand for one application. None: not set. ``until_ns`` (UTC) ends the limits, not the
-    level."""
-
-    priority: int | None = None
-    down_bps: int | None = None
-    up_bps: int | None = None
-    until_ns: int | None = None
-
-    def at(self, now_ns: int) -> "Override":
-        """What of it still holds."""
-        if self.until_ns is None or now_ns < self.until_ns:
-            return self
-        return Override(priority=self.priority)
-
-    @property
-    def limits(self) -> bool:
-        """Whether it sets a rate."""
-        return self.down_bps is not None or self.up_bps is not None
-
-
-def override_from(document: Any) -> Override | None:
-    """An override from its JSON document; None when it is not one (somebody else's mistake limits nobody)."""
-    if not isinstance(document, dict):
-        return None
-
-    def whole(key: str, low: int, high: int) -> int | None:
-        value = document.get(key)
-        return value if type(value) is int and low <= value <= high else None
-
-    return Override(
-        whole("priority", 0, 5), whole("down_bps", 0, 10**15), whole("up_bps", 0, 10**15), whole("until_ns", 0, 2**63)
-    )
 
 
 @dataclass(frozen=True, slots=True)

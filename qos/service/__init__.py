@@ -4,7 +4,7 @@ Each noun has a file; this is the front door. It knows nothing of packets, point
 """
 
 from qos.service.datadir import STORE_NAME, data_dir, make_data_dir, store_path
-from qos.service.heartbeat import HEARTBEAT_NS, Heartbeat, StateWriter
+from qos.service.heartbeat import HeartbeatWriter, StateWriter, writer_lives, written_by_the_living
 from qos.service.lock import InstanceLock, instance_lock
 from qos.service.logs import set_up_logging
 from qos.service.stop import SUPERVISED, stop_on_signals, stop_with_parent
@@ -12,12 +12,11 @@ from qos.service.usage import SelfUsage, Usage
 from qos.service.watcher import Change, ConfigWatcher
 
 __all__ = [
-    "HEARTBEAT_NS",
     "STORE_NAME",
     "SUPERVISED",
     "Change",
     "ConfigWatcher",
-    "Heartbeat",
+    "HeartbeatWriter",
     "InstanceLock",
     "SelfUsage",
     "StateWriter",
@@ -29,4 +28,6 @@ __all__ = [
     "stop_on_signals",
     "stop_with_parent",
     "store_path",
+    "writer_lives",
+    "written_by_the_living",
 ]

@@ -10,12 +10,13 @@ import logging
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from qos.contract.config import Config, InfluxConfig, load_secrets
+from qos.contract.documents.shipping_report import ShippingReport
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Agent
-from qos.service import STORE_NAME, ConfigWatcher, Heartbeat, SelfUsage
+from qos.service import STORE_NAME, ConfigWatcher, HeartbeatWriter, SelfUsage
 from qos.shipping.schedule import Pace
 from qos.shipping.set_aside import RejectedFile
 from qos.shipping.shipper import Shipper, Status
@@ -125,7 +126,7 @@ class Reporter:
     ) -> None:
         self._store, self._shipping, self._shipper = store, shipping, shipper
         self._host, self._interval_ns, self._settings = config.host_tag, config.interval, settings
-        self._heartbeat = Heartbeat(store, PART)
+        self._heartbeat = HeartbeatWriter(store, PART)
         self._usage = SelfUsage()
         self._aged_out = shipping.aged_out(CURSOR)
         self._last = Status()
@@ -146,26 +147,26 @@ class Reporter:
         except Exception:  # the one catch-all of this thread: it must not end silently
             _log.exception("the report failed")
 
-    def report(self, wall_ns: int, now_ns: int) -> dict[str, Any]:
-        """Write the heartbeat and the ``agent`` row; returns the heartbeat's own keys."""
+    def report(self, wall_ns: int, now_ns: int) -> ShippingReport:
+        """Write the heartbeat and the ``agent`` row; returns what it tells."""
         status = self._shipper.status
         rows, oldest_ns = self._waiting(status)
         aged_out = self._shipping.aged_out(CURSOR)
         usage = self._usage.sample(now_ns)
-        document = {
-            "rows": rows,
-            "oldest_ns": oldest_ns,
-            "rate": self._rate(status.sent, now_ns),
-            "last_error": status.last_error,
-            "sent": status.sent,
-            "rejected": status.rejected,
-            "aged_out": aged_out,
-            "failures": status.failures,
-            "url": self._settings.url,
-            "bucket": self._settings.bucket,
-            "rss_bytes": usage.rss_bytes,
-        }
-        self._heartbeat.beat(wall_ns, status.state, status.last_error, **document)
+        report = ShippingReport(
+            rows=rows,
+            oldest_ns=oldest_ns,
+            rate=self._rate(status.sent, now_ns),
+            last_error=status.last_error,
+            sent=status.sent,
+            rejected=status.rejected,
+            aged_out=aged_out,
+            failures=status.failures,
+            url=self._settings.url,
+            bucket=self._settings.bucket,
+            rss_bytes=usage.rss_bytes,
+        )
+        self._heartbeat.beat(wall_ns, status.state, status.last_error, **report.dump())
         dropped = status.rejected - self._last.rejected + aged_out - self._aged_out
         row = Agent(
             time_ns=wall_ns,
@@ -181,7 +182,7 @@ class Reporter:
         )
         self._store.write([row])
         self._last, self._aged_out = status, aged_out
-        return document
+        return report
 
     def _waiting(self, status: Status) -> tuple[int, int | None]:
         found = [self._shipping.waiting(status.live_after or {}, None)]

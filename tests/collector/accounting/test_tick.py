@@ -8,6 +8,7 @@ from collector.accounting.tick import MAX_PROCESSES, Ledger
 from collector.capture import Delta, Owner
 from collector.interfaces.counters import Counters
 from collector.interfaces.ledger import InterfaceDelta
+from qos.contract.documents.live import LiveProbe, LiveRow, LiveTraffic
 from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
 from qos.policy.applications import OTHER, Identity
 from tests.collector.capture.fake_capture import delta
@@ -103,7 +104,7 @@ def test_five_thousand_processes_stay_bounded_and_no_byte_is_lost() -> None:
         ledger, now_ns=NOW, started_ns=NOW, interval_ns=S, backend="b", backend_reason="", blind_to=(), lost=0,
         probes=(), notes=(), skipped=0,
     )  # fmt: skip
-    assert len(document["processes"]) == MAX_SHOWN
+    assert len(document.processes) == MAX_SHOWN
 
 
 def test_the_live_document_shows_totals_rates_and_who_is_hidden() -> None:
@@ -111,19 +112,20 @@ def test_the_live_document_shows_totals_rates_and_who_is_hidden() -> None:
     ledger.record(NOW, S, [(delta(5, 1000, 10), who(5, "zoom", background=True))], [eth(1000, 20)], level_of, last=True)
     document = live_document(
         ledger, now_ns=NOW, started_ns=NOW - S, interval_ns=S, backend="kernel", backend_reason="why",
-        blind_to=("x",), lost=3, probes=[{"target": "t"}], notes=["n"], skipped=4,
+        blind_to=("x",), lost=3, probes=[LiveProbe("t", True)], notes=["n"], skipped=4,
     )  # fmt: skip
-    assert document["processes"] == [
-        {
-            "pid": 5, "started_ns": NOW, "app": "zoom", "name": "zoom", "rx_bytes": 1000, "tx_bytes": 10,
-            "rx_bps": 8000, "tx_bps": 80, "flows": 1, "background": True, "priority": 0,
-        }
-    ]  # fmt: skip
-    assert document["apps"][0]["processes"] == 1
-    assert document["unattributed"] == {"rx_bytes": 0, "tx_bytes": 10, "rx_bps": 0, "tx_bps": 80}
-    assert document["host_traffic"]["tx_bytes"] == 20
-    assert document["coverage"] == round(1010 / 1020, 4)
-    assert (document["lost"], document["notes"], document["ticks_skipped"]) == (3, ["n"], 4)
+    assert document.processes == (
+        LiveRow(
+            app="zoom", pid=5, rx_bytes=1000, tx_bytes=10, rx_bps=8000, tx_bps=80, flows=1, processes=1,
+            background=True, priority=0, name="zoom", started_ns=NOW,
+        ),
+    )  # fmt: skip
+    assert document.apps[0].processes == 1
+    assert document.unattributed == LiveTraffic(rx_bytes=0, tx_bytes=10, rx_bps=0, tx_bps=80)
+    assert document.host_traffic.tx_bytes == 20
+    assert document.coverage == round(1010 / 1020, 4)
+    assert (document.probes, document.lost) == ((LiveProbe("t", True),), 3)
+    assert (document.notes, document.ticks_skipped) == (("n",), 4)
 
 
 numbers = st.integers(0, 10**7)

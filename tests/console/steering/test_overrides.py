@@ -3,7 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.steering import overrides
-from console.steering.overrides import Override
+from qos.contract.documents.override import Override
+from qos.contract.documents.pause import Pause
 from tests.fakes import MemoryStore
 
 _S = 10**9
@@ -22,6 +23,7 @@ def test_the_document_is_what_the_enforcer_reads() -> None:
     store = MemoryStore()
     overrides.set_limit(store, "steam", down_bps=2, up_bps=1, until_ns=9, now_ns=5)
     assert store.get_state("override:app:steam") == {
+        "v": 1,
         "priority": None,
         "down_bps": 2,
         "up_bps": 1,
@@ -29,7 +31,7 @@ def test_the_document_is_what_the_enforcer_reads() -> None:
         "set_ns": 5,
     }
     overrides.pause(store, None, 6)
-    assert store.get_state("override:pause") == {"until_ns": None, "set_ns": 6}
+    assert store.get_state("override:pause") == {"v": 1, "until_ns": None, "set_ns": 6}
 
 
 @given(st.one_of(st.none(), st.integers(0, 5)), _RATES, _RATES)
@@ -56,14 +58,14 @@ def test_when_their_time_is_over_the_limits_end_and_the_priority_stays() -> None
 
 def test_a_pause_ends_by_time_or_by_resume() -> None:
     store = MemoryStore()
-    assert overrides.paused(store, 0) == (False, None)
+    assert overrides.read_pause(store, 0) is None
     overrides.pause(store, 10 * _S, 0)
-    assert overrides.paused(store, 10 * _S - 1) == (True, 10 * _S)
-    assert overrides.paused(store, 10 * _S)[0] is False
+    assert overrides.read_pause(store, 10 * _S - 1) == Pause(10 * _S)
+    assert overrides.read_pause(store, 10 * _S) is None
     overrides.pause(store, None, 0)
-    assert overrides.paused(store, 10**18) == (True, None)
+    assert overrides.read_pause(store, 10**18) == Pause()
     overrides.resume(store)
-    assert overrides.paused(store, 0) == (False, None)
+    assert overrides.read_pause(store, 0) is None
 
 
 @pytest.mark.parametrize("text", ["Firefox", "FIREFOX.EXE", " firefox "])
@@ -82,6 +84,8 @@ def test_an_unknown_application_is_taken_as_written_with_the_likely_ones() -> No
 def test_somebody_elses_mistake_in_the_store_is_no_override() -> None:
     store = MemoryStore()
     store.set_state("override:app:x", [1, 2])
+    store.set_state("override:app:y", {"down_bps": 1_000_000, "until_ns": "2026-01-01"})
     store.set_state("override:pause", "soon")
     assert overrides.read_override(store, "x", 0) == Override()
-    assert overrides.paused(store, 0) == (False, None)
+    assert overrides.read_overrides(store, 5) == {}
+    assert overrides.read_pause(store, 0) is None

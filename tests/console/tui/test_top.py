@@ -13,8 +13,8 @@ from console.commands.context import Context
 from console.tui.feed import Feed
 from console.tui.top import TopApp
 from console.tui.top_screens import HelpScreen, LimitScreen
-from console.views.live import By
 from qos.contract.config import Config
+from qos.contract.documents.live import By
 from qos.store.sqlite.store import SqliteStore
 from tests.console.samples import S, live_document
 

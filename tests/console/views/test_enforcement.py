@@ -1,9 +1,9 @@
 from console.steering import overrides
-from console.steering.overrides import Override
 from console.views.enforcement import known_apps, read_enforcement
 from console.views.enforcement_table import document, explain, narrow, render
 from console.views.policy_preview import decide
 from qos.contract.config import Config, parse_config
+from qos.contract.documents.override import Override
 from tests.console.samples import S, live_document
 from tests.fakes import MemoryStore
 
@@ -121,7 +121,7 @@ def test_why_tells_the_enforcers_reasons_in_its_words() -> None:
 def test_why_works_the_rules_out_when_no_enforcer_is_running() -> None:
     config = parse_config("apps: [{match: 'back*', priority: 5, down: 1mbit}]")
     store = MemoryStore()
-    decision = decide(config, "backup", store.get_state("override:app:backup"), NOW)
+    decision = decide(config, "backup", Override(), NOW)
     lines = list(explain(read_enforcement(store, config, NOW), config, "backup", Override(), decision))
     assert lines[0] == "backup: priority 5 (background) by the rules"
     assert "  limit: down 1.0 Mbit/s" in lines

@@ -8,6 +8,7 @@ from console.views.status_table import lines
 from qos.contract.config import Config, parse_config
 from qos.contract.points import Agent
 from qos.store.sqlite.store import SqliteStore
+from qos.system.process_start import process_start
 from tests.console.samples import S, fill, live_document
 
 
@@ -16,7 +17,8 @@ def _status(data: Path, config: Config | None = None, now_ns: int | None = None)
 
 
 def _beat(data: Path, part: str, **changes: object) -> None:
-    document = {"pid": os.getpid(), "time_ns": time.time_ns(), "state": "running", "detail": ""} | changes
+    start = process_start(os.getpid())
+    document = {"pid": os.getpid(), "start": start, "time_ns": time.time_ns(), "state": "running"} | changes
     with SqliteStore(data / "autoqos.db") as store:
         store.set_state(f"part:{part}", document)
 
@@ -46,14 +48,15 @@ def test_silent_stopped_and_gone_parts_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_process_that_was_given_the_pid_later_is_not_the_part(tmp_path: Path) -> None:
-    _beat(tmp_path, "collector", time_ns=1_000 * S)
-    (part,) = _status(tmp_path, now_ns=1_001 * S).parts
+    _beat(tmp_path, "collector", start=1)
+    (part,) = _status(tmp_path).parts
     assert (part.running, part.state) == (False, "gone")
 
 
-def test_a_forecaster_between_two_rounds_still_runs(tmp_path: Path) -> None:
-    _beat(tmp_path, "forecaster", time_ns=time.time_ns() - 1)
-    assert _status(tmp_path, now_ns=time.time_ns() + 1800 * S).running[0].part == "forecaster"
+def test_a_part_that_writes_seldom_says_so_and_is_not_silent_in_between(tmp_path: Path) -> None:
+    _beat(tmp_path, "forecaster", time_ns=time.time_ns() - 1, every_ns=30 * S)
+    assert _status(tmp_path, now_ns=time.time_ns() + 80 * S).running[0].part == "forecaster"
+    assert _status(tmp_path, now_ns=time.time_ns() + 100 * S).running == ()
 
 
 def test_cpu_is_what_the_part_measured_over_the_last_minute(tmp_path: Path) -> None:

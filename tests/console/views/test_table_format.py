@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from console.supervisor.status_line import status_lines
 from console.views import table_format as views
-from console.views.live import Live, parse_live
 from console.views.output import plain
+from qos.contract.documents.live import Live
 from tests.console.samples import S, live_document
 
 NOW = 1_800_000_000 * S
 
 
 def _live(**changes: object) -> Live:
-    live = parse_live(live_document(NOW, **changes))
+    live = Live.parse(live_document(NOW, **changes))
     assert live is not None
     return live
 
@@ -73,11 +73,11 @@ def test_an_old_document_is_not_the_present_and_a_slow_interval_is() -> None:
 
 @pytest.mark.parametrize("document", [None, [], "x", {}, {"time_ns": "now"}])
 def test_what_is_no_live_document_reads_as_none(document: object) -> None:
-    assert parse_live(document) is None
+    assert Live.parse(document) is None
 
 
 def test_a_sparse_document_reads_as_nothing_measured() -> None:
-    live = parse_live({"time_ns": NOW})
+    live = Live.parse({"time_ns": NOW})
     assert live is not None
     assert live.rows("app") == ()
     assert live.coverage is None

@@ -120,10 +120,11 @@ def test_a_round_that_fails_is_survived(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"time_ns": 1000000000000, "state": "waiting"}', None),
-        ('{"time_ns": 1000000000000, "state": "stopped"}', "has stopped"),
-        ('{"time_ns": 700000000000, "state": "training"}', "no heartbeat for 300 s"),
+        ('{"pid": 1, "time_ns": 1000000000000, "state": "waiting"}', None),
+        ('{"pid": 1, "time_ns": 1000000000000, "state": "stopped"}', "has stopped"),
+        ('{"pid": 1, "time_ns": 700000000000, "state": "training"}', "no heartbeat for 300 s"),
         ("{", "heartbeat.json"),
+        ('{"pid": 1}', "is no heartbeat"),
         (None, "No such file"),
     ],
 )

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from qos.contract.config import parse_config
+from qos.contract.documents.override import Override
 from qos.contract.errors import ConfigError
 from qos.policy.classification import CATEGORY_LEVELS, category_of
-from qos.policy.policy import Identity, Override, Policy, matches, override_from
+from qos.policy.policy import Identity, Policy, matches
 from qos.policy.schedule import LocalTime
 
 MONDAY_NOON = LocalTime(0, 12 * 60)
@@ -126,17 +127,3 @@ def test_all_bad_schedules_are_reported_at_once_with_their_keys() -> None:
     with pytest.raises(ConfigError) as caught:
         Policy(config)
     assert [line.split(": ")[1] for line in caught.value.lines] == ["apps[0].schedule", "apps[1].schedule"]
-
-
-@pytest.mark.parametrize(
-    ("document", "expected"),
-    [
-        (None, None),
-        ([1], None),
-        ({}, Override()),
-        ({"priority": 9, "down_bps": -1, "up_bps": "2", "until_ns": True}, Override()),
-        ({"priority": 3, "down_bps": 5, "up_bps": None, "until_ns": 7}, Override(3, 5, None, 7)),
-    ],
-)
-def test_documents_that_are_no_overrides_limit_nobody(document: object, expected: Override | None) -> None:
-    assert override_from(document) == expected

@@ -1,0 +1,61 @@
+"""What the shipper tells in its heartbeat (``Heartbeat.report`` of ``part:shipper``): what waits for InfluxDB."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from qos.contract.documents.fields import Fields, number, text, whole
+
+
+@dataclass(frozen=True, slots=True)
+class ShippingReport:
+    """Counts since the shipper started, but ``rows``: waiting now, the oldest from ``oldest_ns`` (UTC).
+
+    ``rate``: rows a second over the last ten seconds; ``aged_out``: lost because the store's bounds removed them;
+    ``rejected``: set aside because the server will never take them. None: not known.
+    """
+
+    url: str = ""
+    bucket: str = ""
+    rows: int | None = None
+    oldest_ns: int | None = None
+    rate: float | None = None
+    sent: int | None = None
+    rejected: int | None = None
+    aged_out: int | None = None
+    failures: int | None = None
+    last_error: str = ""
+    rss_bytes: int | None = None
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Self:
+        """What is missing or is no number is not known."""
+        return cls(
+            url=text(fields, "url"),
+            bucket=text(fields, "bucket"),
+            rows=whole(fields, "rows"),
+            oldest_ns=whole(fields, "oldest_ns"),
+            rate=number(fields, "rate"),
+            sent=whole(fields, "sent"),
+            rejected=whole(fields, "rejected"),
+            aged_out=whole(fields, "aged_out"),
+            failures=whole(fields, "failures"),
+            last_error=text(fields, "last_error"),
+            rss_bytes=whole(fields, "rss_bytes"),
+        )
+
+    def dump(self) -> Mapping[str, Any]:
+        """The heartbeat's further keys."""
+        return {
+            "url": self.url,
+            "bucket": self.bucket,
+            "rows": self.rows,
+            "oldest_ns": self.oldest_ns,
+            "rate": self.rate,
+            "sent": self.sent,
+            "rejected": self.rejected,
+            "aged_out": self.aged_out,
+            "failures": self.failures,
+            "last_error": self.last_error,
+            "rss_bytes": self.rss_bytes,
+        }
