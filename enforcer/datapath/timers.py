@@ -1,6 +1,7 @@
-"""Waiting for the next packet's time: ``WakeableTimer`` has ``wait(seconds | None)`` and ``wake()``. A file per system.
+"""A timer that can be waited for and ended early: how the pacer sleeps until the next packet's time.
 
-Elsewhere an event's timed wait is precise to a fraction of a millisecond; Windows has a file of its own.
+``WakeableTimer.wait(seconds | None)``, ``wake()`` from any thread, ``close()``. One file per system: elsewhere an
+event's timed wait is precise to a fraction of a millisecond; on Windows it is not.
 """
 
 import sys
@@ -13,7 +14,7 @@ if sys.platform == "win32":
 else:
 
     class WakeableTimer:
-        """A thread's nap that another thread can end."""
+        """A sleep that another thread can end. One thread waits."""
 
         def __init__(self) -> None:
             self._event = threading.Event()
@@ -24,7 +25,7 @@ else:
             self._event.clear()
 
         def wake(self) -> None:
-            """End the nap, or the next one."""
+            """End the wait, or the next one."""
             self._event.set()
 
         def close(self) -> None:

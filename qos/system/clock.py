@@ -1,6 +1,9 @@
 """The one place that reads a clock. Cores take ``now_ns``; entry points and I/O adapters call these.
 
-Durations come from the monotonic clock; stored points carry UTC wall time, taken at sampling.
+Durations come from the monotonic clock; stored points carry UTC wall time, taken at sampling. The monotonic clock is
+``time.perf_counter_ns``: on Linux and macOS it is the clock that ``time.monotonic_ns`` reads, on Windows it is the
+performance counter (0.1 µs), while ``time.monotonic_ns`` moves in steps of 15.6 ms until Python 3.13 (CPython
+gh-88494).
 """
 
 import sys
@@ -30,7 +33,7 @@ class SystemClock:
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since an arbitrary start; never goes back."""
-        return time.monotonic_ns()
+        return time.perf_counter_ns()
 
 
 SYSTEM = SystemClock()
@@ -43,7 +46,7 @@ def wall_ns() -> int:
 
 def monotonic_ns() -> int:
     """Monotonic now, nanoseconds since an arbitrary start."""
-    return time.monotonic_ns()
+    return time.perf_counter_ns()
 
 
 def boot_ns() -> int:

@@ -1,8 +1,7 @@
 """Packets and flow events through pydivert: the one place that touches it, the same API on Windows and Linux.
 
-What it decides: how handles are opened, read in batches without losing a packet, drained, swapped and closed
-(``facts/windivert.md`` in the project's notes: §1 priorities and queues, §4.1 the unsafe timed receive, §4.4 the
-lossless swap). What it must not know: applications, limits, ticks.
+What it decides: how handles are opened, read in batches without losing a packet, drained, swapped, closed and, on
+Windows, when the driver is let go. What it must not know: applications, limits, ticks.
 
 * ``Sniffer``: copies of packets, in raw batches, the cheapest path there is.
 * ``Diverter``: packets taken out of the stack; each must be sent on by an ``Injector`` or it is gone.
@@ -23,7 +22,8 @@ from qos.packets.divert.errors import Drained, PyDivertMissing
 from qos.packets.divert.filters import PortFilter, port_filter, sniff_filter, wide_filter
 
 if sys.platform == "win32":
-    from qos.packets.divert.handles_windows import Diverter, FlowEvents, Injector, Sniffer, unregister
+    from qos.packets.divert.driver_windows import unregister
+    from qos.packets.divert.handles_windows import Diverter, FlowEvents, Injector, Sniffer
     from qos.packets.divert.library_windows import available, check_filter
 else:
     from qos.packets.divert.handles_linux import Diverter, FlowEvents, Injector, Sniffer

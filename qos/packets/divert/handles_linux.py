@@ -16,6 +16,7 @@ from typing import Any, Final
 from qos.packets.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, SniffedBatch, read_flow, read_packet
 from qos.packets.divert.errors import Drained
 from qos.packets.divert.library_linux import LAYERS, OpenOptions, check_filter, library
+from qos.packets.divert.native_handle import NativeHandle
 
 _SNIFF, _RECV_ONLY, _FRAGMENTS = 0x01, 0x04, 0x20
 _QUEUE_LENGTH, _QUEUE_TIME, _QUEUE_SIZE = 0, 1, 2
@@ -47,25 +48,26 @@ class _Handle:
         code = self._lib.open(text.encode(), LAYERS[layer], priority, flags, byref(options), byref(handle))
         if code < 0 or not handle.value:
             raise OSError(-code, f"{os.strerror(-code)} while opening a {layer} handle for {text!r}")
-        self._handle: int | None = handle.value
-
-    def _open(self) -> int:
-        if self._handle is None:
-            raise Drained
-        return self._handle
+        self._handle = NativeHandle(handle.value, self._lib.close)
+        self._last_stats: tuple[int, ...] = (0,) * len(_STATS)
 
     def set_queue(self, *, length: int = 16384, time_ms: int = 2000, size_bytes: int = 32 << 20) -> None:
         """Bounds of the receive queue: packets, age and bytes (WinDivert's maxima by default, but for the age)."""
-        for param, value in ((_QUEUE_LENGTH, length), (_QUEUE_TIME, time_ms), (_QUEUE_SIZE, size_bytes)):
-            code = self._lib.set_param(self._open(), param, value)
-            if code < 0:
-                raise OSError(-code, f"queue parameter {param} cannot be {value}")
+        with self._handle as raw:
+            for param, value in ((_QUEUE_LENGTH, length), (_QUEUE_TIME, time_ms), (_QUEUE_SIZE, size_bytes)):
+                code = self._lib.set_param(raw, param, value)
+                if code < 0:
+                    raise OSError(-code, f"queue parameter {param} cannot be {value}")
 
     def stats(self) -> dict[str, int]:
-        """Packets by what became of them: diverted, sniffed, ringbuf_full, queue_full, too_big …"""
-        values = (c_uint64 * len(_STATS))()
-        if self._handle is not None:
-            self._lib.stats(self._handle, values, len(_STATS))
+        """Packets by what became of them: diverted, sniffed, ringbuf_full, queue_full …; closed: the last ones seen."""
+        values = (c_uint64 * len(_STATS))(*self._last_stats)
+        try:
+            with self._handle as raw:
+                self._lib.stats(raw, values, len(_STATS))
+            self._last_stats = tuple(values)
+        except Drained:
+            pass
         return dict(zip(_STATS, (int(value) for value in values), strict=True))
 
     def lost(self) -> int:
@@ -75,14 +77,15 @@ class _Handle:
 
     def shutdown_recv(self) -> None:
         """Capture nothing more; what is queued can still be received, then ``Drained`` is raised."""
-        if self._handle is not None:
-            self._lib.shutdown(self._handle, 1)
+        try:
+            with self._handle as raw:
+                self._lib.shutdown(raw, 1)
+        except Drained:
+            return  # closed: nothing is captured any more
 
     def close(self) -> None:
-        """Free the handle and everything still queued in it. Safe to call twice."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._lib.close(handle)
+        """Free the handle and everything still queued in it, after the calls under way. Safe to call twice."""
+        self._handle.close(lambda raw: self._lib.shutdown(raw, 1))
 
     def __enter__(self) -> "Any":
         return self
@@ -126,15 +129,16 @@ class Sniffer(_Handle):
         Raises Drained once shut down and empty, OSError otherwise. The batch is valid until the next call.
         """
         length, count = c_uint32(), c_uint32(self._batch)
-        code = self._lib.recv_many(
-            self._open(),
-            self._data_c,
-            len(self._data),
-            byref(length),
-            self._addresses_c,
-            byref(count),
-            _milliseconds(timeout_s),
-        )
+        with self._handle as raw:
+            code = self._lib.recv_many(
+                raw,
+                self._data_c,
+                len(self._data),
+                byref(length),
+                self._addresses_c,
+                byref(count),
+                _milliseconds(timeout_s),
+            )
         if code == 0:
             data, addresses = memoryview(self._data), memoryview(self._addresses)
             oldest_ns = int.from_bytes(self._addresses[:8], "little")
@@ -180,18 +184,19 @@ class Diverter(_Handle):
         buffer, address, length = (c_char * _MAX_PACKET)(), (c_char * ADDRESS_BYTES)(), c_uint32()
         receive, wait = self._lib.recv, _milliseconds(timeout_s)
         packets: list[RawPacket] = []
-        while len(packets) < self._batch:
-            code = receive(self._open(), buffer, _MAX_PACKET, byref(length), address, wait)
-            if code < 0:
-                if -code == errno.ESHUTDOWN and not packets and not self._last_look:
-                    self._last_look = True  # a packet may have been between the kernel's two steps
-                    sleep(0.002)
-                    continue
-                if not packets:
-                    _nothing(code)
-                break
-            packets.append(read_packet(ctypes.string_at(buffer, length.value), address.raw))
-            receive, wait = self._lib.poll, 0
+        with self._handle as raw:
+            while len(packets) < self._batch:
+                code = receive(raw, buffer, _MAX_PACKET, byref(length), address, wait)
+                if code < 0:
+                    if -code == errno.ESHUTDOWN and not packets and not self._last_look:
+                        self._last_look = True  # a packet may have been between the kernel's two steps
+                        sleep(0.002)
+                        continue
+                    if not packets:
+                        _nothing(code)
+                    break
+                packets.append(read_packet(ctypes.string_at(buffer, length.value), address.raw))
+                receive, wait = self._lib.poll, 0
         return packets
 
     def drain(self) -> list[RawPacket]:
@@ -219,13 +224,14 @@ class Injector(_Handle):
 
     def send(self, packets: Sequence[RawPacket]) -> int:
         """How many went out. Checksums that the capture saw as valid are not calculated again. One thread at a time."""
-        send, handle, done = self._lib.send, self._open(), 0
-        for packet in packets:
-            code = send(handle, packet.data, len(packet.data), None, packet.address)
-            if code == 0:
-                done += 1
-            else:
-                self.errors[-code] = self.errors.get(-code, 0) + 1
+        send, done = self._lib.send, 0
+        with self._handle as raw:
+            for packet in packets:
+                code = send(raw, packet.data, len(packet.data), None, packet.address)
+                if code == 0:
+                    done += 1
+                else:
+                    self.errors[-code] = self.errors.get(-code, 0) + 1
         self.sent += done
         return done
 
@@ -246,9 +252,10 @@ class FlowEvents(_Handle):
     def recv(self, timeout_s: float | None = None) -> list[FlowEvent]:
         """The events there are; empty after ``timeout_s`` seconds (None: wait). Raises Drained. One reader."""
         length, count = c_uint32(), c_uint32(self._batch)
-        code = self._lib.recv_many(
-            self._open(), None, 0, byref(length), self._addresses_c, byref(count), _milliseconds(timeout_s)
-        )
+        with self._handle as raw:
+            code = self._lib.recv_many(
+                raw, None, 0, byref(length), self._addresses_c, byref(count), _milliseconds(timeout_s)
+            )
         if code < 0:
             _nothing(code)
             return []

@@ -17,10 +17,11 @@ from typing import Any, Final
 from qos.packets.divert.address import ADDRESS_BYTES, FlowEvent, RawPacket, SniffedBatch, read_flow, read_packet, split
 from qos.packets.divert.errors import Drained
 from qos.packets.divert.library_windows import Library, library
+from qos.packets.divert.native_handle import NativeHandle
 
 log = logging.getLogger(__name__)
 
-_SNIFF, _RECV_ONLY, _SEND_ONLY, _NO_INSTALL = 0x01, 0x04, 0x08, 0x10
+_SNIFF, _RECV_ONLY, _SEND_ONLY = 0x01, 0x04, 0x08
 _QUEUE_LENGTH, _QUEUE_TIME, _QUEUE_SIZE = 0, 1, 2
 _BATCH_MAX: Final = 255
 _BUFFER: Final = 1 << 20
@@ -29,52 +30,21 @@ _CLOSED: Final = (232, 6, 995)
 _BUSY: Final = (433, 1058)
 """The driver is between unloading and loading: worth another try."""
 _ATTEMPTS: Final = 6
+_SINGLE_AFTER: Final = 4 * _BATCH_MAX
+"""Packets that are sent one by one after a refusal."""
 
 
-def unregister() -> None:
-    """Stop the driver's service, but only when nobody has a handle open, neither we nor another program.
-
-    Stopping it under somebody's open handle makes every later open fail (WinDivert issue 406).
-    """
-    try:
-        reflect = _Handle("true", "reflect", 0, _SNIFF | _RECV_ONLY | _NO_INSTALL)
-    except OSError:
-        return  # not loaded: nothing to stop
-    owners: list[int] = []
-    reader = threading.Thread(target=_handle_owners, args=(reflect, owners), daemon=True)
-    reader.start()
-    sleep(0.3)
-    reflect.shutdown_recv()
-    reader.join(2)
-    reflect.close()
-    if len(owners) <= 1:  # our own listing
-        from pydivert import WinDivert
-
-        WinDivert.unregister()
-
-
-def _handle_owners(reflect: "_Handle", owners: list[int]) -> None:
-    """One entry for every handle that is open on this machine, by the process id in the REFLECT address."""
-    try:
-        while True:
-            _data, addresses = reflect.receive(1)
-            if addresses[9] == 8:  # REFLECT_OPEN
-                owners.append(int.from_bytes(addresses[24:28], "little"))
-    except (Drained, OSError):
-        return
-
-
-class _Handle:
+class Handle:
     """One open handle. One thread receives; ``shutdown_recv`` and ``close`` may come from another."""
 
     def __init__(self, text: str, layer: str, priority: int, flags: int, lib: Library | None = None) -> None:
         self._lib = lib or library()
         self._lib.compile(text, layer)
-        self._handle = self._opened(text, layer, priority, flags)
+        self._handle = NativeHandle(self._opened(text, layer, priority, flags), self._lib.close)
         self._buffer: Any = None
         self._addresses: Any = None
 
-    def _opened(self, text: str, layer: str, priority: int, flags: int) -> int | None:
+    def _opened(self, text: str, layer: str, priority: int, flags: int) -> int:
         for attempt in range(_ATTEMPTS):
             handle = self._lib.open(text, layer, priority, flags)
             if handle is not None:
@@ -88,17 +58,13 @@ class _Handle:
     def _error(self, code: int, doing: str) -> OSError:
         return OSError(code, f"{self._lib.describe(code)} (Windows error {code} while {doing})")
 
-    def _open(self) -> int:
-        if self._handle is None:
-            raise Drained
-        return self._handle
-
     def set_queue(self, *, length: int = 16384, time_ms: int = 2000, size_bytes: int = 32 << 20) -> None:
         """Bounds of the driver's queue: packets, age and bytes (the maxima by default, but for the age)."""
-        for param, value in ((_QUEUE_LENGTH, length), (_QUEUE_TIME, time_ms), (_QUEUE_SIZE, size_bytes)):
-            if not self._lib.set_param(self._open(), param, value):
-                code = self._lib.last_error()
-                raise self._error(code, f"setting queue parameter {param} to {value}")
+        with self._handle as raw:
+            for param, value in ((_QUEUE_LENGTH, length), (_QUEUE_TIME, time_ms), (_QUEUE_SIZE, size_bytes)):
+                if not self._lib.set_param(raw, param, value):
+                    code = self._lib.last_error()
+                    raise self._error(code, f"setting queue parameter {param} to {value}")
 
     def receive(self, batch: int, with_data: bool = True) -> tuple[memoryview, memoryview]:
         """Data and addresses of 1 to ``batch`` packets or events; waits for the first. Raises Drained, OSError."""
@@ -106,9 +72,10 @@ class _Handle:
             self._buffer = (c_char * _BUFFER)() if with_data else None
             self._addresses = (c_char * (batch * ADDRESS_BYTES))()
         data, room = (self._buffer, _BUFFER) if with_data else (None, 0)
-        got = self._lib.recv(self._open(), data, room, self._addresses, len(self._addresses))
+        with self._handle as raw:
+            got = self._lib.recv(raw, data, room, self._addresses, len(self._addresses))
+            code = 0 if got is not None else self._lib.last_error()
         if got is None:
-            code = self._lib.last_error()
             if code in _CLOSED:
                 raise Drained
             raise self._error(code, "receiving")
@@ -125,14 +92,15 @@ class _Handle:
 
     def shutdown_recv(self) -> None:
         """Capture nothing more; what is queued can still be received, then ``Drained`` is raised."""
-        if self._handle is not None:
-            self._lib.shutdown(self._handle, 1)
+        try:
+            with self._handle as raw:
+                self._lib.shutdown(raw, 1)
+        except Drained:
+            return  # closed: nothing is captured any more
 
     def close(self) -> None:
-        """Close the handle; the driver re-injects what was still queued in it. Safe to call twice."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._lib.close(handle)
+        """Close the handle; the driver re-injects what was still queued in it. Safe to call twice, from any thread."""
+        self._handle.close(lambda raw: self._lib.shutdown(raw, 1))
 
     def __enter__(self) -> "Any":
         return self
@@ -141,7 +109,7 @@ class _Handle:
         self.close()
 
 
-class Sniffer(_Handle):
+class Sniffer(Handle):
     """Copies of packets, in raw batches. Raises OSError, ValueError (the filter) and PyDivertMissing when opened.
 
     Every interface is seen, new ones too: ``interfaces`` and ``ring_bytes`` are for Linux and change nothing here.
@@ -171,7 +139,7 @@ class Sniffer(_Handle):
         return SniffedBatch(data, addresses, len(addresses) // ADDRESS_BYTES, oldest_ns)
 
 
-class Diverter(_Handle):
+class Diverter(Handle):
     """Packets taken out of the stack. Each one must go through an ``Injector`` or it is gone.
 
     Raises OSError, ValueError (the filter) and PyDivertMissing when opened. ``interfaces`` is for Linux.
@@ -216,7 +184,7 @@ class Diverter(_Handle):
             return packets
 
 
-class Injector(_Handle):
+class Injector(Handle):
     """Puts packets back where they were taken. Keep it open as long as any ``Diverter`` and until its last packet.
 
     It captures nothing, and keeps the driver loaded between one ``Diverter`` and the next.
@@ -227,24 +195,35 @@ class Injector(_Handle):
         self.sent = 0
         self.errors: dict[int, int] = {}
         """Packets that the system refused, by Windows error code (1232: a loop with another driver)."""
+        self._single = 0
 
     def send(self, packets: Sequence[RawPacket]) -> int:
-        """How many went out. Checksums are not calculated again. One thread at a time."""
-        done = 0
-        for start in range(0, len(packets), _BATCH_MAX):
-            part = packets[start : start + _BATCH_MAX]
-            done += len(part) if self._send(part) else sum(self._send((packet,), count=True) for packet in part)
+        """How many went out; the rest is in ``errors`` and gone. Checksums are not calculated again. One thread.
+
+        Nothing is ever sent twice: the driver goes on with a batch after a packet that it could not inject and reports
+        the last error at the end (WinDivert 2.2.2, ``windivert_write``: "soft" errors), without saying how many there
+        were. So a failed batch counts as one refusal, the least that it can be, and the packets after it go one by
+        one for a while, which counts exactly.
+        """
+        done, at = 0, 0
+        while at < len(packets):
+            part = packets[at : at + (1 if self._single else _BATCH_MAX)]
+            at += len(part)
+            self._single = max(0, self._single - 1)
+            code = self._inject(part)
+            done += len(part)
+            if code:
+                done -= 1
+                self.errors[code] = self.errors.get(code, 0) + 1
+                self._single = _SINGLE_AFTER
         self.sent += done
         return done
 
-    def _send(self, packets: Sequence[RawPacket], count: bool = False) -> bool:
+    def _inject(self, packets: Sequence[RawPacket]) -> int:
+        """0, or the Windows error code."""
         data, addresses = b"".join(p.data for p in packets), b"".join(p.address for p in packets)
-        if self._lib.send(self._open(), data, addresses):
-            return True
-        if count:
-            code = self._lib.last_error()
-            self.errors[code] = self.errors.get(code, 0) + 1
-        return False
+        with self._handle as raw:
+            return 0 if self._lib.send(raw, data, addresses) else self._lib.last_error()
 
 
 class FlowEvents:
@@ -259,7 +238,7 @@ class FlowEvents:
         self._events: deque[FlowEvent] = deque()
         self._bound, self._lost, self._running = bound, 0, 2
         self._ready = threading.Condition()
-        self._handles = [_Handle("true", layer, 0, _SNIFF | _RECV_ONLY, self._lib) for layer in ("socket", "flow")]
+        self._handles = [Handle("true", layer, 0, _SNIFF | _RECV_ONLY, self._lib) for layer in ("socket", "flow")]
         self._threads = [
             threading.Thread(target=self._pump, args=(handle.receive, batch), daemon=True, name="flow-events")
             for handle in self._handles

@@ -10,12 +10,10 @@ import errno
 import sys
 from ctypes import POINTER, byref, c_char_p, c_int, c_int16, c_uint, c_uint64, c_void_p
 from functools import cache
-from time import perf_counter_ns
 from typing import Any, Final, Protocol
 
 from qos.packets.divert.address import Ticks
 from qos.packets.divert.errors import PyDivertMissing
-from qos.system.clock import monotonic_ns
 from qos.system.elevation import elevated, how_to
 
 _native: Any = ctypes
@@ -143,8 +141,8 @@ class WinDivert:
         return _WORDS.get(code) or str(_native.FormatError(code))
 
     def ticks(self) -> Ticks:
-        """See ``Library``. Ages come out exact, whatever the monotonic clock's resolution."""
-        return Ticks(self._ticks_per_second, monotonic_ns() - perf_counter_ns())
+        """See ``Library``. The driver and ``qos.system.clock`` read the same performance counter: no offset."""
+        return Ticks(self._ticks_per_second)
 
 
 @cache

@@ -1,0 +1,33 @@
+"""The monotonic clock is fine enough to time a round trip on every system."""
+
+import time
+
+import pytest
+
+from qos.system import clock
+
+TICK_NS = 15_625_000
+"""GetTickCount64, which time.monotonic reads on Windows until Python 3.13."""
+
+
+def test_a_round_trip_is_timed_although_the_systems_tick_is_15_ms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython gh-88494: a 12 ms round trip was stored as 0 or 15.6."""
+    real = time.perf_counter_ns
+    monkeypatch.setattr(time, "monotonic_ns", lambda: real() // TICK_NS * TICK_NS)
+    monkeypatch.setattr(time, "monotonic", lambda: real() // TICK_NS * TICK_NS / 1e9)
+    for read in (clock.monotonic_ns, clock.SYSTEM.monotonic_ns):
+        began, began_real = read(), real()
+        while real() - began_real < 2_000_000:
+            pass
+        steps = {read() for _ in range(50)}
+        assert 2_000_000 <= min(steps) - began < TICK_NS, "an arbitrary start, but no 15.6 ms steps"
+        assert len(steps) > 1
+
+
+def test_the_monotonic_clock_never_goes_back() -> None:
+    seen = [clock.monotonic_ns() for _ in range(10_000)]
+    assert seen == sorted(seen)
+
+
+def test_the_machine_was_started_before_now() -> None:
+    assert 0 < clock.boot_ns() < clock.wall_ns()
