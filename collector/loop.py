@@ -15,13 +15,13 @@ from typing import Any, Final, Protocol
 
 from collector.accounting import priorities
 from collector.accounting.live_document import live_document
-from collector.accounting.tick import Ledger
-from collector.accounting.tick_schedule import Arrival, Schedule
+from collector.accounting.tick import TrafficAccounts
+from collector.accounting.tick_schedule import TickArrival, TickSchedule
 from collector.capture import Delta, Owner, Sample
 from collector.capture.runner import Backend, Opened
-from collector.interfaces.ledger import HostMeter, InterfaceDelta
+from collector.interfaces.meter import InterfaceDelta, InterfaceMeter
 from collector.notices import Notices
-from collector.probes.prober import Outcome, Prober
+from collector.probes.prober import Prober, ProbeResult
 from collector.resources import ResourceMeter
 from collector.selfcheck import PART, SelfCheck
 from qos.contract.config import Config, Retention
@@ -64,7 +64,7 @@ class _Documents(dict[str, Any]):
         self[key] = value
 
 
-class Loop:
+class CollectorLoop:
     """Everything that a tick needs. ``opener(config)`` chooses and starts a capture backend."""
 
     def __init__(
@@ -76,24 +76,24 @@ class Loop:
         watcher: ConfigWatcher,
         time: Clock = clock.SYSTEM,
         processes: Processes | None = None,
-        meter: HostMeter | None = None,
+        meter: InterfaceMeter | None = None,
         prober: Callable[[Config], Prober] | None = None,
     ) -> None:
         self.config = config
         self._store, self._watcher, self._time = store, watcher, time
         self._processes = processes or Processes(config.collector.name_by_script)
-        self._meter = meter or HostMeter(config.collector.interfaces)
+        self._meter = meter or InterfaceMeter(config.collector.interfaces)
         self._resources = ResourceMeter(self._processes, config.collector.resources_of)
         self._make_prober = prober or make_prober
         self._prober = self._make_prober(config)
         self._backend = Backend(lambda: opener(self.config))
-        self.ledger = Ledger(config.host_tag, config.collector.max_apps)
+        self.accounts = TrafficAccounts(config.host_tag, config.collector.max_apps)
         self._outlet = BufferedWriter(store)
         self._self = SelfCheck(self._outlet)
         self._documents = _Documents()
         self._heartbeat = HeartbeatWriter(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
         self._notices = Notices(PART)
-        self._probes: dict[str, Outcome] = {}
+        self._probes: dict[str, ProbeResult] = {}
         self._levels: Mapping[str, int] = {}
         self._levels_ns: int | None = None
         self._maintained_ns = 0
@@ -110,7 +110,7 @@ class Loop:
         now_ns = self._time.monotonic_ns()
         self.begin(now_ns)
         self._prober.start()
-        schedule = Schedule(self.config.interval, now_ns, self.started_ns)
+        schedule = TickSchedule(self.config.interval, now_ns, self.started_ns)
         try:
             while True:
                 wait_ns = schedule.wait_ns(self._time.monotonic_ns())
@@ -139,7 +139,7 @@ class Loop:
         self._beat(self.started_ns)
         self._write((), now_ns)
 
-    def tick(self, arrival: Arrival, now_ns: int, *, last: bool = False) -> None:
+    def tick(self, arrival: TickArrival, now_ns: int, *, last: bool = False) -> None:
         """Measure, account, write."""
         wall_ns = self._time.wall_ns()
         self.skipped += arrival.skipped
@@ -156,7 +156,7 @@ class Loop:
             self._resources.rebase()
         sample = self._backend.poll(now_ns) if not arrival.gap else Sample(())
         interfaces = self._look(now_ns) if not arrival.gap else ()
-        for what in self._backend.happened():
+        for what in self._backend.events():
             self._notices.event(wall_ns, "capture", what.subject, what.message)
         for note in sample.notes:
             self._notices.note(wall_ns, now_ns, self._backend.name, note)
@@ -166,14 +166,14 @@ class Loop:
         deltas = (*sample.deltas, *own_probes(outcomes, self._backend.name)) if not arrival.gap else ()
         moved = [(delta, self._who(delta, now_ns)) for delta in deltas]
         points: list[Point] = list(
-            self.ledger.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priority, last=last)
+            self.accounts.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priority, last=last)
         )
         points += self._probe_points(outcomes)
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
         points += self._link_points(wall_ns, now_ns)
-        points += self._notices.take(self.ledger.host)
-        points.append(self._self.point(wall_ns, now_ns, self.ledger.host, sample.lost))
+        points += self._notices.take(self.accounts.host)
+        points.append(self._self.point(wall_ns, now_ns, self.accounts.host, sample.lost))
         self._documents[Live.KEY] = self._live(wall_ns, now_ns).dump()
         self._beat(wall_ns)
         self._write(points, now_ns)
@@ -212,9 +212,9 @@ class Loop:
             with suppress(StoreUnavailable):  # the last known levels hold
                 self._levels = priorities.decided(self._store.get_state("limits"), wall_ns)
 
-    def _probe_points(self, outcomes: Sequence[Outcome]) -> list[Point]:
+    def _probe_points(self, outcomes: Sequence[ProbeResult]) -> list[Point]:
         self._probes.update({outcome.target: outcome for outcome in outcomes})
-        return [outcome.point(self.ledger.host) for outcome in outcomes]
+        return [outcome.point(self.accounts.host) for outcome in outcomes]
 
     def _resource_points(
         self, wall_ns: int, now_ns: int, moved: Sequence[tuple[Delta, Identity | None]]
@@ -223,8 +223,8 @@ class Loop:
         return [
             AppResources(
                 time_ns=wall_ns,
-                host=self.ledger.host,
-                app=self.ledger.names.admit(usage.app),
+                host=self.accounts.host,
+                app=self.accounts.names.admit(usage.app),
                 cpu_percent=usage.cpu_percent,
                 rss_bytes=usage.rss_bytes,
             )
@@ -238,11 +238,11 @@ class Loop:
         if not due or (down is None and up is None):
             return []
         self._link_ns = now_ns
-        return [Link(time_ns=wall_ns, host=self.ledger.host, down_bps=down, up_bps=up)]
+        return [Link(time_ns=wall_ns, host=self.accounts.host, down_bps=down, up_bps=up)]
 
     def _live(self, wall_ns: int, now_ns: int) -> Live:
         return live_document(
-            self.ledger,
+            self.accounts,
             now_ns=wall_ns,
             started_ns=self.started_ns,
             interval_ns=self.config.interval,
@@ -290,13 +290,13 @@ class Loop:
 
     def _apply(self, old: Config, new: Config, now_ns: int) -> None:
         was, now = old.collector, new.collector
-        self.ledger.host = new.host_tag
+        self.accounts.host = new.host_tag
         if old.link != new.link or old.host != new.host:
             self._link_ns = None
         if old.retention != new.retention:
             self._store.retain(new.retention)
         if was.max_apps != now.max_apps:
-            self.ledger.names = AppNames(now.max_apps)
+            self.accounts.names = AppNames(now.max_apps)
         if was.interfaces != now.interfaces:
             self._meter.watch(now.interfaces)
         if was.name_by_script != now.name_by_script:
@@ -313,7 +313,7 @@ class Loop:
             self._backend.open(now_ns)
 
 
-def own_probes(outcomes: Sequence[Outcome], backend: str) -> tuple[Delta, ...]:
+def own_probes(outcomes: Sequence[ProbeResult], backend: str) -> tuple[Delta, ...]:
     """Our own echoes as traffic of ours: no backend can name the answers, because raw sockets receive copies.
 
     The kernel backend already counts what raw sockets send; the others count neither.

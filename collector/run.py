@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from collector.capture.runner import Opened
-from collector.loop import Loop
+from collector.loop import CollectorLoop
 from qos.contract.config import Config
 from qos.contract.errors import StoreUnavailable
 from qos.service import ConfigWatcher, store_path
@@ -24,7 +24,7 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
     with store:
         for note in store.notes:
             _log.warning("%s", note)
-        Loop(config, store, opener=open_capture, watcher=watcher).run(stop)
+        CollectorLoop(config, store, opener=open_capture, watcher=watcher).run(stop)
     return 0
 
 

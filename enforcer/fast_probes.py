@@ -27,7 +27,7 @@ class Probes:
         clock: Clock,
         *,
         resolve: Callable[[str], Sequence[str]] = icmp.resolve,
-        echo: Callable[[str, int, int], icmp.Echo] = icmp.echo,
+        echo: Callable[[str, int, int], icmp.EchoReply] = icmp.echo,
         resolve_s: float = RESOLVE_S,
     ) -> None:
         self._clock, self._resolve, self._echo, self._resolve_s = clock, resolve, echo, resolve_s

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Iterable
 
 from qos.policy.applications import Identity
-from qos.system.processes import Processes, Source
+from qos.system.processes import Processes, ProcessReader
 
 
 class LockedProcesses(Processes):
     """``Processes`` behind a lock; the calls are the same."""
 
-    def __init__(self, scripts: Iterable[str] = (), source: Source | None = None) -> None:
+    def __init__(self, scripts: Iterable[str] = (), reader: ProcessReader | None = None) -> None:
         self._lock = threading.RLock()
-        super().__init__(scripts, source)
+        super().__init__(scripts, reader)
 
     def name_by(self, scripts: Iterable[str]) -> None:
         """As in ``Processes``."""

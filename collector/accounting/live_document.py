@@ -1,9 +1,9 @@
-"""The ``live`` document of one tick, made from the ledger. Pure."""
+"""The ``live`` document of one tick, made from the accounts. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from collector.accounting.tick import Flowing, Ledger
+from collector.accounting.tick import Flowing, TrafficAccounts
 from qos.contract.documents.live import Live, LiveProbe, LiveRow, LiveTraffic
 
 MAX_SHOWN: Final = 150
@@ -11,7 +11,7 @@ MAX_SHOWN: Final = 150
 
 
 def live_document(
-    ledger: Ledger,
+    accounts: TrafficAccounts,
     *,
     now_ns: int,
     started_ns: int,
@@ -26,18 +26,18 @@ def live_document(
 ) -> Live:
     """The document of one tick. Times are UTC ns, rates bits per second, totals bytes since ``started_ns``."""
     shown = sorted(
-        ledger.processes.values(), key=lambda p: (p.rx_bps + p.tx_bps, p.rx_bytes + p.tx_bytes), reverse=True
+        accounts.processes.values(), key=lambda p: (p.rx_bps + p.tx_bps, p.rx_bytes + p.tx_bytes), reverse=True
     )
     return Live(
         time_ns=now_ns,
         started_ns=started_ns,
         interval_ns=interval_ns,
-        host=ledger.host,
+        host=accounts.host,
         backend=backend,
         backend_reason=backend_reason,
         blind_to=tuple(blind_to),
         lost=lost,
-        coverage=None if ledger.coverage is None else round(ledger.coverage, 4),
+        coverage=None if accounts.coverage is None else round(accounts.coverage, 4),
         processes=tuple(
             LiveRow(
                 app=total.app,
@@ -68,10 +68,10 @@ def live_document(
                 background=total.background,
                 priority=total.priority,
             )
-            for app, total in ledger.apps.items()
+            for app, total in accounts.apps.items()
         ),
-        unattributed=_traffic(ledger.unattributed),
-        host_traffic=_traffic(ledger.total),
+        unattributed=_traffic(accounts.unattributed),
+        host_traffic=_traffic(accounts.total),
         probes=tuple(probes),
         notes=tuple(notes),
         ticks_skipped=skipped,

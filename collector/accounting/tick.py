@@ -10,7 +10,7 @@ from typing import Final
 
 from collector.accounting.remainder import Remainder
 from collector.capture import Delta
-from collector.interfaces.ledger import InterfaceDelta
+from collector.interfaces.meter import InterfaceDelta
 from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
 from qos.policy.applications import AppNames, Identity
 
@@ -74,7 +74,7 @@ class _Sum:
         return not (self.rx_bytes or self.tx_bytes or self.rx_packets or self.tx_packets)
 
 
-class Ledger:
+class TrafficAccounts:
     """Keeps the totals since monitoring started and makes each tick's points."""
 
     def __init__(self, host: str, max_apps: int) -> None:

@@ -15,7 +15,7 @@ STEP_NS: Final = 2 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class TickArrival:
     """One tick as it begins. ``stepped_ns``: how far the wall clock jumped, 0 below ``STEP_NS``."""
 
     elapsed_ns: int
@@ -24,7 +24,7 @@ class Arrival:
     stepped_ns: int
 
 
-class Schedule:
+class TickSchedule:
     """Due times at ``interval_ns``, beginning one interval after ``now_ns`` (monotonic)."""
 
     def __init__(self, interval_ns: int, now_ns: int, wall_ns: int) -> None:
@@ -41,14 +41,14 @@ class Schedule:
         if interval_ns != self.interval_ns:
             self.interval_ns, self._due_ns = interval_ns, now_ns + interval_ns
 
-    def arrive(self, now_ns: int, wall_ns: int) -> Arrival:
+    def arrive(self, now_ns: int, wall_ns: int) -> TickArrival:
         """The due tick begins now."""
         elapsed_ns = now_ns - self._last_ns
         moved_ns = (wall_ns - self._last_wall_ns) - elapsed_ns
         skipped = max(0, now_ns - self._due_ns) // self.interval_ns
         self._due_ns += (skipped + 1) * self.interval_ns
         self._last_ns, self._last_wall_ns = now_ns, wall_ns
-        return Arrival(
+        return TickArrival(
             elapsed_ns=elapsed_ns,
             skipped=skipped,
             gap=elapsed_ns >= GAP_NS + self.interval_ns or moved_ns >= GAP_NS,

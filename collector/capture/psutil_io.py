@@ -6,10 +6,14 @@ traffic stands as unattributed beside them.
 
 from collections import Counter
 from contextlib import suppress
+from typing import Final
 
 import psutil
 
-from collector.capture import Delta, Owner, Sample
+from collector.capture import Delta, Sample
+from collector.capture.executables import Executables
+
+_FRESH_NS: Final = 1_000_000_000
 
 
 class PsutilCapture:
@@ -19,7 +23,7 @@ class PsutilCapture:
     blind_to: tuple[str, ...] = ("how many bytes any application moves: only which ones are connected",)
 
     def __init__(self) -> None:
-        self._owners: dict[tuple[int, float], Owner] = {}
+        self._executables = Executables(_FRESH_NS)
         self._told = False
 
     def start(self) -> None:
@@ -31,27 +35,13 @@ class PsutilCapture:
         for pid, remote in _connections():
             if remote and not remote.startswith("127.") and remote != "::1":
                 flows[pid] += 1
-        deltas = tuple(Delta(self._owner(pid), 0, 0, 0, 0, count) for pid, count in flows.items())
+        deltas = tuple(Delta(self._executables.owner(pid), 0, 0, 0, 0, count) for pid, count in flows.items())
         told, self._told = self._told, True
         notes = () if told else ("bytes per application cannot be counted here: all traffic is unattributed",)
         return Sample(deltas, notes=notes)
 
-    def _owner(self, pid: int) -> Owner:
-        try:
-            process = psutil.Process(pid)
-            key = (pid, process.create_time())
-            if key not in self._owners:
-                exe = ""
-                with suppress(psutil.Error):
-                    exe = process.exe()
-                self._owners[key] = Owner(pid, int(key[1] * 1e9), process.name(), exe)
-        except psutil.Error:
-            return Owner(pid)
-        return self._owners[key]
-
     def stop(self) -> None:
         """Nothing is held. Safe to call twice."""
-        self._owners.clear()
 
 
 def _connections() -> list[tuple[int, str]]:

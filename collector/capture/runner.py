@@ -28,7 +28,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class BackendEvent:
     """Something for the event log: which backend, and what about it."""
 
     subject: str
@@ -47,7 +47,7 @@ class Backend:
     _capture: Capture | None = None
     _retry_at_ns: int = 0
     _retry_ns: int = FIRST_RETRY_NS
-    _happened: list[Happened] = field(default_factory=list)
+    _events: list[BackendEvent] = field(default_factory=list)
 
     def open(self, now_ns: int, *, strict: bool = False) -> bool:
         """Choose and start a backend now. False when none works; another try comes by itself.
@@ -68,7 +68,7 @@ class Backend:
             return False
         self._capture = opened.capture
         if (self.name, self.reason) != (opened.capture.name, opened.reason):
-            self._happened.append(Happened(opened.capture.name, opened.reason))
+            self._events.append(BackendEvent(opened.capture.name, opened.reason))
         self.name, self.reason = opened.capture.name, opened.reason
         self.blind_to = tuple(opened.capture.blind_to)
         return True
@@ -83,16 +83,16 @@ class Backend:
             sample = self._capture.poll()
         except Exception as error:  # as above: a broken backend is replaced, whatever broke it
             _log.exception("capture backend %s failed", self.name)
-            self._happened.append(Happened(self.name, f"failed: {type(error).__name__}: {error}"))
+            self._events.append(BackendEvent(self.name, f"failed: {type(error).__name__}: {error}"))
             self.open(now_ns)
             return Sample(())
         self._retry_ns = FIRST_RETRY_NS
         return sample
 
-    def happened(self) -> tuple[Happened, ...]:
+    def events(self) -> tuple[BackendEvent, ...]:
         """What is new since the last call: a backend chosen, failed or missing."""
-        found = tuple(self._happened)
-        self._happened.clear()
+        found = tuple(self._events)
+        self._events.clear()
         return found
 
     def stop(self) -> None:
@@ -104,7 +104,7 @@ class Backend:
 
     def _missing(self, now_ns: int, why: str) -> None:
         if (self.name, self.reason) != ("none", why):
-            self._happened.append(Happened("none", why))
+            self._events.append(BackendEvent("none", why))
         self.name, self.reason = "none", why
         self.blind_to = ("every application: no capture backend works here",)
         self._retry_at_ns = now_ns + self._retry_ns

@@ -26,7 +26,7 @@ class InterfaceDelta:
     moved: Counters
 
 
-class HostMeter:
+class InterfaceMeter:
     """Remembers the last reading of every interface."""
 
     def __init__(self, globs: Sequence[str], read: Callable[[], tuple[Interface, ...]] = read_interfaces) -> None:

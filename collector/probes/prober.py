@@ -17,7 +17,7 @@ from qos.contract.documents.live import LiveProbe
 from qos.contract.points import Probe
 from qos.system import clock
 from qos.system.clock import Clock
-from qos.system.echo import Echo, Reason, echo, echo_bytes, is_address, resolve
+from qos.system.echo import EchoReply, Reason, echo, echo_bytes, is_address, resolve
 
 MIN_INTERVAL_NS: Final = 100 * 10**6
 """No target is ever asked more often: a probe must not be a load."""
@@ -29,11 +29,11 @@ _BACKLOG: Final = 10_000
 class Ask(Protocol):
     """Sends one echo and waits (``qos.system.echo.echo``)."""
 
-    def __call__(self, address: str, timeout_ns: int, seq: int) -> Echo: ...
+    def __call__(self, address: str, timeout_ns: int, seq: int) -> EchoReply: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProbeResult:
     """One probe: when it was sent (UTC), what came of it and the target's quality since."""
 
     time_ns: int
@@ -112,7 +112,7 @@ class Prober:
         self._ask, self._look_up, self._time = ask, look_up, time
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._results: deque[Outcome] = deque(maxlen=_BACKLOG)
+        self._results: deque[ProbeResult] = deque(maxlen=_BACKLOG)
         self._thread: threading.Thread | None = None
         now_ns = time.monotonic_ns()
         self._targets = [
@@ -132,7 +132,7 @@ class Prober:
         if self._thread is not None:
             self._thread.join(timeout=2)
 
-    def collect(self) -> tuple[Outcome, ...]:
+    def collect(self) -> tuple[ProbeResult, ...]:
         """What finished since the last call, in the order of finishing."""
         found = []
         while self._results:
@@ -156,7 +156,7 @@ class Prober:
             self._give_up(target, now_ns)
             if len(target.flights) >= self._in_flight:
                 reason: Reason = "no such name" if target.resolving and not target.addresses else "timeout"
-                self._record(target, flight, Echo(None, reason))
+                self._record(target, flight, EchoReply(None, reason))
                 return
             target.flights.append(flight)
             target.seq += 1
@@ -172,13 +172,13 @@ class Prober:
                 flight.given_up = True
                 target.abandoned += 1
                 target.flights.remove(flight)
-                self._record(target, flight, Echo(None, "timeout"))
+                self._record(target, flight, EchoReply(None, "timeout"))
 
     def _probe(self, target: _Target, flight: _Flight, seq: int) -> None:
         try:
             outcome = self._send(target, seq)
         except Exception:
-            outcome = Echo(None, "error")
+            outcome = EchoReply(None, "error")
         with self._lock:
             if flight.given_up:
                 target.abandoned -= 1
@@ -188,7 +188,7 @@ class Prober:
                 target.stale = True
             self._record(target, flight, outcome)
 
-    def _send(self, target: _Target, seq: int) -> Echo:
+    def _send(self, target: _Target, seq: int) -> EchoReply:
         with self._lock:
             addresses = target.addresses
             wanted = (not addresses or target.stale) and not target.resolving
@@ -205,13 +205,13 @@ class Prober:
                     target.stale = False
                 addresses = target.addresses
         if not addresses:
-            return Echo(None, "no such name")
+            return EchoReply(None, "no such name")
         return self._ask(addresses[0], self._timeout_ns, seq)
 
-    def _record(self, target: _Target, flight: _Flight, outcome: Echo) -> None:
+    def _record(self, target: _Target, flight: _Flight, outcome: EchoReply) -> None:
         quality = target.stats.record(self._time.monotonic_ns(), outcome.rtt_ns)
         self._results.append(
-            Outcome(
+            ProbeResult(
                 time_ns=flight.sent_wall_ns,
                 target=target.name,
                 rtt_ns=outcome.rtt_ns,

@@ -7,7 +7,7 @@ read before it, find the truth. What two snapshots in a row do not show is gone.
 the Windows kernel, which claims others' ports). Times are monotonic nanoseconds, handed in.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -183,21 +183,6 @@ class FlowTable:
             if stone is not None:
                 return Holder(stone.pid, closed=True)
         return None
-
-    def ports_of(self, pids: Collection[int]) -> dict[int, set[int]]:
-        """Local ports by protocol that only these processes hold, on whatever address."""
-        mine: dict[int, set[int]] = {}
-        others: set[tuple[int, int]] = set()
-        for (protocol, _, _, port), held in self._claims.items():
-            if all(claim.pid in pids for claim in held.values()):
-                mine.setdefault(protocol, set()).add(port)
-            else:
-                others.add((protocol, port))
-        return {
-            protocol: kept
-            for protocol, ports in mine.items()
-            if (kept := {port for port in ports if (protocol, port) not in others})
-        }
 
     def by_port(self) -> dict[tuple[int, int], frozenset[int]]:
         """Everybody who holds a protocol's local port, on whatever address: (protocol, port) to PIDs."""

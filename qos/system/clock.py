@@ -8,6 +8,7 @@ gh-88494).
 
 import sys
 import time
+from functools import cache
 from typing import Protocol
 
 NS_PER_S = 1_000_000_000
@@ -49,8 +50,16 @@ def monotonic_ns() -> int:
     return time.perf_counter_ns()
 
 
-def boot_ns() -> int:
-    """UTC when this machine was started, nanoseconds, by today's wall clock; sleep counts as running."""
+def since_boot_ns() -> int:
+    """Nanoseconds since this machine was started; sleep counts as running."""
     if sys.platform == "linux":
-        return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return time.time_ns() - time.monotonic_ns()
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.monotonic_ns()
+
+
+@cache
+def boot_ns() -> int:
+    """UTC when this machine was started, nanoseconds. Taken once in each process, so that the start times of processes
+    which are made of it compare: a wall clock that is set later does not move them.
+    """
+    return time.time_ns() - since_boot_ns()

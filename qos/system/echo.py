@@ -39,7 +39,7 @@ _REFUSED: Final = frozenset({errno.EPERM, errno.EACCES, 10013})  # the last: WSA
 
 
 @dataclass(frozen=True, slots=True)
-class Echo:
+class EchoReply:
     """One probe's outcome. ``rtt_ns`` is None when no answer came, and ``reason`` says why."""
 
     rtt_ns: int | None
@@ -50,7 +50,7 @@ ping3.EXCEPTIONS = True
 ping3.time = SimpleNamespace(time=lambda: clock.monotonic_ns() / 1e9, ctime=lambda _=None: "")
 
 
-def echo(address: str, timeout_ns: int, seq: int) -> Echo:
+def echo(address: str, timeout_ns: int, seq: int) -> EchoReply:
     """Send one echo request to an IPv4 or IPv6 address and wait for its answer; blocks for up to ``timeout_ns``.
 
     ``seq`` is the sequence number, taken modulo 2^16. Never raises for what the network or the system says.
@@ -59,19 +59,19 @@ def echo(address: str, timeout_ns: int, seq: int) -> Echo:
     try:
         answer = ping3.ping(address, timeout=cast(Any, timeout_ns / 1e9), seq=seq & 0xFFFF, size=PAYLOAD_BYTES)
     except ping3.errors.Timeout:
-        return Echo(None, "timeout")
+        return EchoReply(None, "timeout")
     except ping3.errors.HostUnknown:
-        return Echo(None, "no such name")
+        return EchoReply(None, "no such name")
     except ping3.errors.PingError:
-        return Echo(None, "unreachable")
+        return EchoReply(None, "unreachable")
     except OSError as error:
-        return Echo(None, _reason(error))
+        return EchoReply(None, _reason(error))
     except (ValueError, ArithmeticError, LookupError):
-        return Echo(None, "error")  # an answer that ping3 cannot parse, or no descriptor left that select can wait for
+        return EchoReply(None, "error")  # an answer that ping3 cannot parse, or too many open files
     elapsed_ns = clock.monotonic_ns() - started_ns
     if not isinstance(answer, float):
-        return Echo(None, "timeout")
-    return Echo(min(max(round(answer * 1e9), 1), elapsed_ns))
+        return EchoReply(None, "timeout")
+    return EchoReply(min(max(round(answer * 1e9), 1), elapsed_ns))
 
 
 def _reason(error: OSError) -> Reason:

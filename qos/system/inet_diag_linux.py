@@ -4,11 +4,11 @@ Cheap (a few microseconds a socket) and open to every user; only the inode leads
 Sources: sock_diag(7), ``linux/inet_diag.h``, ``linux/tcp.h`` (offsets of ``struct tcp_info``).
 """
 
+import errno
 import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,9 @@ _NETLINK_SOCK_DIAG = 4
 _BY_FAMILY = 20
 _DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
 _ERROR, _DONE = 2, 3
-_ALL_STATES = 0xFFFFFFFF
+ALL: Final = 0xFFFFFFFF
+HELD: Final = 0xFFF & ~(1 << 6 | 1 << 3)
+"""All TCP states but TIME_WAIT and SYN_RECV, which no process holds."""
 _TCP_INFO = 2
 _REQUEST: Final = struct.Struct("<IHHII BBBBI 48x")
 _MESSAGE: Final = struct.Struct("=BBBB 2s2s16s16sIQ IIIII")
@@ -70,35 +72,44 @@ def _is_loopback(family: int, address: bytes) -> bool:
     return address == bytes(15) + b"\1" or (address[:12] == bytes(10) + b"\xff\xff" and address[12] == 127)
 
 
-def sockets(protocols: tuple[int, ...] = (TCP, UDP), *, counts: bool = False) -> list[Entry]:
-    """Every socket of this network namespace, IPv4 and IPv6. ``counts`` asks for TCP's counters too. Raises OSError."""
+def sockets(protocols: tuple[int, ...] = (TCP, UDP), *, tcp_info: bool = False, states: int = ALL) -> list[Entry]:
+    """The sockets of this network namespace, IPv4 and IPv6, that are in one of ``states`` (bits; UDP: in any).
+
+    ``tcp_info`` asks for TCP's counters and round-trip times too. Raises OSError.
+    """
     found: list[Entry] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as link:
+        link.settimeout(5)
         for protocol in protocols:
-            extension = 1 << (_TCP_INFO - 1) if counts and protocol == TCP else 0
+            extension = 1 << (_TCP_INFO - 1) if tcp_info and protocol == TCP else 0
+            wanted = states if protocol == TCP else ALL
             for family in (socket.AF_INET, socket.AF_INET6):
-                link.send(
-                    _REQUEST.pack(_REQUEST.size, _BY_FAMILY, _DUMP, 0, 0, family, protocol, extension, 0, _ALL_STATES)
-                )
-                for message in _answers(link):
-                    found.append(parse_entry(message, protocol))
+                link.send(_REQUEST.pack(_REQUEST.size, _BY_FAMILY, _DUMP, 0, 0, family, protocol, extension, 0, wanted))
+                done = False
+                while not done:
+                    entries, done = parse(link.recv(1 << 18), protocol)
+                    found += entries
     return found
 
 
-def _answers(link: socket.socket) -> Iterator[memoryview]:
-    while True:
-        data = memoryview(link.recv(1 << 18))
-        while len(data) >= _HEADER.size:
-            length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data)
-            if kind == _DONE:
-                return
-            if kind == _ERROR:
-                code = -struct.unpack_from("=i", data, _HEADER.size)[0]
-                if code == 2:  # ENOENT: this protocol's module is not there, so neither are its sockets
-                    return
-                raise OSError(code, os.strerror(code))
-            yield data[_HEADER.size : length]
-            data = data[(length + 3) & ~3 :]
+def parse(answer: bytes, protocol: int) -> tuple[list[Entry], bool]:
+    """The sockets of one netlink answer, and whether it was the last one. Raises OSError for an error message."""
+    entries: list[Entry] = []
+    data = memoryview(answer)
+    while len(data) >= _HEADER.size:
+        length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data)
+        if kind == _DONE:
+            return entries, True
+        if kind == _ERROR:
+            code = -struct.unpack_from("=i", data, _HEADER.size)[0]
+            if code == errno.ENOENT:  # this protocol's module is not there, so neither are its sockets
+                return entries, True
+            raise OSError(code, f"sock_diag: {os.strerror(code)}")
+        if length < _HEADER.size + _MESSAGE.size:
+            break
+        entries.append(parse_entry(data[_HEADER.size : length], protocol))
+        data = data[(length + 3) & ~3 :]
+    return entries, False
 
 
 def parse_entry(message: memoryview, protocol: int) -> Entry:

@@ -16,11 +16,13 @@ from qos.policy.applications import COMM_LENGTH, DELETED, OURSELVES, Family, Ide
 from qos.service.stop import SUPERVISED
 
 if sys.platform == "linux":
-    from qos.system.processes_linux import Source as SystemSource
+    from qos.system.processes_linux import ProcessReader as SystemReader
 elif sys.platform == "win32":
-    from qos.system.processes_windows import Source as SystemSource
+    from qos.system.processes_windows import ProcessReader as SystemReader
 else:
-    from qos.system.processes_psutil import Source as SystemSource
+    from qos.system.processes_psutil import ProcessReader as SystemReader
+
+__all__ = ["KEEP_GONE_NS", "KEEP_NS", "MAX_ENTRIES", "ProcessReader", "Processes", "SystemReader"]
 
 KEEP_GONE_NS: Final = 10 * 10**9
 """How long the identity of a process that is gone is kept: its last bytes arrive after it."""
@@ -35,7 +37,7 @@ _START_NS: Final = 2 * 10**9
 """A backend may know a start less exactly (another clock, the wall clock's step since boot)."""
 
 
-class Source(Protocol):
+class ProcessReader(Protocol):
     """One system's way to read processes."""
 
     family: Family
@@ -67,15 +69,15 @@ class _Entry:
 class Processes:
     """The cache. One thread uses it; ``now_ns`` is monotonic."""
 
-    def __init__(self, scripts: Iterable[str] = (), source: Source | None = None) -> None:
-        self._source: Source = source or SystemSource()
+    def __init__(self, scripts: Iterable[str] = (), reader: ProcessReader | None = None) -> None:
+        self._reader: ProcessReader = reader or SystemReader()
         self._scripts = tuple(scripts)
         self._entries: dict[int, _Entry] = {}
         self._exe_names: dict[str, None] = {}
         # Ourselves: this process, and under a supervisor also that one and its other children.
         supervisor = os.getppid() if os.environ.get(SUPERVISED) == "1" else None
-        self._own = {os.getpid(), supervisor} if source is None else set()
-        self._supervisor = supervisor if source is None else None
+        self._own = {os.getpid(), supervisor} if reader is None else set()
+        self._supervisor = supervisor if reader is None else None
         self._refreshed_ns: int | None = None
         self._swept_ns = 0
 
@@ -105,11 +107,11 @@ class Processes:
 
     def usage(self, pid: int) -> tuple[int, int, int] | None:
         """Start (UTC, ns), CPU used since then (ns) and resident bytes; None when the process is gone."""
-        return self._source.usage(pid)
+        return self._reader.usage(pid)
 
     def all_pids(self) -> list[int]:
         """Every process there is."""
-        return self._source.pids()
+        return self._reader.pids()
 
     def name_by(self, scripts: Iterable[str]) -> None:
         """Other globs of scripts: identities are made anew as they are asked for."""
@@ -134,7 +136,7 @@ class Processes:
         if entry is not None:
             if entry.checked_ns == now_ns:
                 return entry if entry.gone_ns is None else None
-            found = self._source.glance(pid)
+            found = self._reader.glance(pid)
             if found is None:
                 entry.checked_ns = now_ns
                 entry.gone_ns = now_ns if entry.gone_ns is None else entry.gone_ns
@@ -145,16 +147,16 @@ class Processes:
                 entry.checked_ns, entry.gone_ns = now_ns, None
                 return entry
         if self._refreshed_ns is None or now_ns - self._refreshed_ns > REFRESH_NS:
-            self._source.refresh()
+            self._reader.refresh()
             self._refreshed_ns = now_ns
-        process = self._source.read(pid, scripts=bool(self._scripts))
+        process = self._reader.read(pid, scripts=bool(self._scripts))
         if process is None:
             return None
         fresh = self._entries[pid] = _Entry(process, now_ns)
         return fresh
 
     def _identity(self, process: Process, now_ns: int) -> Identity:
-        family = self._source.family
+        family = self._reader.family
         root = root_of(process, lambda pid: self._parent(pid, now_ns), family)
         known = () if process.exe else tuple(self._exe_names)  # only a name cut short is completed
         own = app_name(process, family, self._scripts, known)

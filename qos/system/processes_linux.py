@@ -2,14 +2,14 @@
 
 ``stat`` alone gives name, parent, terminal, start and what the process costs. The command line is read only to complete
 a shortened name or when a config rule names scripts; ``cgroup`` and ``environ`` only to tell a daemon from a program
-with a window, once per process. Everything that may not be read counts as empty. Source: proc(5).
+with a window, once per process. Everything that may not be read counts as empty. ProcessReader: proc(5).
 """
 
 import os
 import sys
 from dataclasses import dataclass
 
-from qos.policy.applications import COMM_LENGTH, Family, Process, is_interpreter, script_name
+from qos.policy.applications import COMM_LENGTH, DELETED, Family, Process, is_interpreter, script_name
 from qos.system import clock
 
 assert sys.platform != "win32"
@@ -69,8 +69,8 @@ def is_background(*, terminal: bool, kernel: bool, cgroup: str, display: bool) -
     return not display
 
 
-class Source:
-    """Reads processes. The wall time of boot is taken once, so that a PID's start never shifts with the clock."""
+class ProcessReader:
+    """Reads processes. ``clock.boot_ns`` is taken once, so that a process's start never shifts with the wall clock."""
 
     family: Family = "linux"
 
@@ -121,6 +121,14 @@ class Source:
             kernel=stat.kernel,
             background=background,
         )
+
+    def executable(self, pid: int) -> tuple[int, str, str] | None:
+        """Start (UTC, ns), name and path; an empty path when it cannot be read; None when the process is gone."""
+        stat = _stat(pid)
+        if stat is None:
+            return None
+        exe = _link(f"/proc/{pid}/exe").removesuffix(DELETED)  # empty: a kernel thread, a zombie, not ours to read
+        return self._boot_ns + stat.started_ticks * _TICK_NS, exe.rpartition("/")[2] or stat.name, exe
 
     def pids(self) -> list[int]:
         """Every process there is."""

@@ -14,7 +14,7 @@ _NS: Final = 10**9
 _GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess, OSError)
 
 
-class Source:
+class ProcessReader:
     """Reads processes. Times are UTC nanoseconds as psutil derives them (it keeps the boot time it first saw)."""
 
     family: Family = "linux"
@@ -78,6 +78,19 @@ class Source:
             script=found.script,
             background=background,
         )
+
+    def executable(self, pid: int) -> tuple[int, str, str] | None:
+        """Start (UTC, ns), name and path; an empty path when it cannot be read; None when the process is gone."""
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                started_ns, name = int(process.create_time() * _NS), process.name()
+        except (psutil.Error, OSError):
+            return None
+        try:
+            return started_ns, name, process.exe()
+        except (psutil.Error, OSError):
+            return started_ns, name, ""
 
     def pids(self) -> list[int]:
         """Every process there is."""

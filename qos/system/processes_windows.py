@@ -21,7 +21,7 @@ _TERMINALS: Final = frozenset({"cmd", "powershell", "pwsh", "windowsterminal", "
 _HOSTS: Final = frozenset({"svchost"})
 
 
-class Source(processes_psutil.Source):
+class ProcessReader(processes_psutil.ProcessReader):
     """Processes of Windows. ``refresh`` rereads the windows and the services: two system calls, not one per process."""
 
     family: Family = "windows"

@@ -24,8 +24,8 @@ def sockets() -> list[SocketRow]:
     return rows
 
 
-def heirs() -> bool:
-    """Was a process born with somebody's socket in its hands? Not known here: no."""
+def inherited_sockets() -> bool:
+    """Was a process started that holds sockets already? Not known here: no."""
     return False
 
 

@@ -80,8 +80,8 @@ def _table(function: Any, family: int, table: int) -> bytes:
     raise OSError(_INSUFFICIENT_BUFFER, "the socket table grows faster than it can be read")
 
 
-def heirs() -> bool:
-    """Was a process born with somebody's socket in its hands? Windows names a socket's creator, whoever uses it: no."""
+def inherited_sockets() -> bool:
+    """Was a process started that holds sockets already? Windows names a socket's creator, whoever uses it: no."""
     return False
 
 

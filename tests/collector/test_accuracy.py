@@ -75,7 +75,7 @@ names the creator, and finds the heir at its next look at the processes: what mo
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProbeResult:
     """One case: what the interface counted, what the application was given, and all that was given to anybody."""
 
     truth: Counters
@@ -115,7 +115,7 @@ class Session:
         talk.answer()
         return talk
 
-    def run(self) -> dict[str, Outcome]:
+    def run(self) -> dict[str, ProbeResult]:
         """All cases, one after the other."""
         peer_server = self.talk("peer", self.argv("peer", "serve"))
         held = {case: self.talk("host", self.argv(case.name, "hold", *_what(case))) for case in _in("before")}
@@ -152,7 +152,7 @@ class Session:
         host = HOST4 if case.family == 4 else HOST6
         return peer_runner.order(self.argv("client", "move", case.protocol, host, other, "60000", "8"))
 
-    def _measure(self, driver: "Talk", case: Case, act: Callable[[], object]) -> Outcome:
+    def _measure(self, driver: "Talk", case: Case, act: Callable[[], object]) -> ProbeResult:
         before, truth = driver.ask(), self._lab.counters()
         lives = act()
         time.sleep(0.15)  # the last acknowledgements
@@ -164,7 +164,7 @@ class Session:
             - sum(pair[way] for pair in [*before["apps"].values(), before["nobody"]])
             for way in (0, 1)
         ]
-        return Outcome(
+        return ProbeResult(
             truth,
             mine[0] - mine_before[0],
             mine[1] - mine_before[1],
@@ -219,7 +219,7 @@ def _what(case: Case) -> tuple[str, ...]:
 
 
 @functools.cache
-def outcomes(backend: str) -> dict[str, Outcome]:
+def outcomes(backend: str) -> dict[str, ProbeResult]:
     """Every case's outcome, measured once a test run."""
     with tempfile.TemporaryDirectory(prefix="qos-accuracy-") as folder, Lab() as lab:
         return Session(lab, backend, Path(folder)).run()

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from collector.accounting.tick_schedule import Schedule
+from collector.accounting.tick_schedule import TickSchedule
 from collector.capture import CaptureUnavailable
 from collector.capture.runner import Opened
 from collector.interfaces.counters import Counters
-from collector.interfaces.ledger import HostMeter
+from collector.interfaces.meter import InterfaceMeter
 from collector.interfaces.selection import Interface
-from collector.loop import Loop, own_probes
-from collector.probes.prober import Outcome, Prober
+from collector.loop import CollectorLoop, own_probes
+from collector.probes.prober import Prober, ProbeResult
 from qos.contract.config import Config, load_config, parse_config
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Event, Point
 from qos.service import ConfigWatcher
-from qos.system.echo import Echo
+from qos.system.echo import EchoReply
 from qos.system.processes import Processes
 from tests.collector.capture.fake_capture import FakeCapture, delta
 from tests.fakes import FakeClock, MemoryStore
@@ -52,17 +52,17 @@ class Rig:
     def __init__(self, config: Config | None = None, *, path: Path | None = None) -> None:
         self.config = config or Config(host="pc")
         self.clock, self.store, self.host, self.capture = FakeClock(), MemoryStore(), Host(), FakeCapture()
-        self.loop = Loop(
+        self.loop = CollectorLoop(
             self.config,
             self.store,
             opener=self.open,
             watcher=ConfigWatcher(path),
             time=self.clock,
             processes=Processes(),
-            meter=HostMeter(["*"], self.host),
+            meter=InterfaceMeter(["*"], self.host),
             prober=quiet_prober,
         )
-        self.schedule = Schedule(self.config.interval, self.clock.monotonic, self.clock.wall)
+        self.schedule = TickSchedule(self.config.interval, self.clock.monotonic, self.clock.wall)
         self.loop.begin(self.clock.monotonic)
 
     def open(self, config: Config) -> Opened:
@@ -166,7 +166,7 @@ def test_interfaces_that_cannot_be_read_leave_the_applications_measured() -> Non
     def broken() -> tuple[Interface, ...]:
         raise OSError(5, "no netlink")
 
-    rig.loop._meter = HostMeter(["*"], broken)
+    rig.loop._meter = InterfaceMeter(["*"], broken)
     rig.capture.moved(delta(2**22 + 1, 1000))
     rig.tick()
     rig.tick()
@@ -194,9 +194,9 @@ def test_the_enforcers_level_is_repeated_in_the_points() -> None:
 
 
 @contextmanager
-def running(config_path: Path, store: MemoryStore, **options: Any) -> Iterator[Loop]:
+def running(config_path: Path, store: MemoryStore, **options: Any) -> Iterator[CollectorLoop]:
     """A real loop in a thread, on real time."""
-    loop = Loop(
+    loop = CollectorLoop(
         load_config(config_path),
         store,
         watcher=ConfigWatcher(config_path),
@@ -231,7 +231,7 @@ def test_a_config_broken_while_running_keeps_the_old_settings_and_says_why(tmp_p
 
     def prober(config: Config) -> Prober:
         made.append(config.collector.targets)
-        return Prober(config.collector.targets, interval_ns=S, timeout_ns=S, window_ns=S, ask=lambda *_: Echo(1))
+        return Prober(config.collector.targets, interval_ns=S, timeout_ns=S, window_ns=S, ask=lambda *_: EchoReply(1))
 
     with running(path, store, prober=prober) as loop:
         until(lambda: any(p.MEASUREMENT == "agent" for p in list(store.points)))
@@ -276,10 +276,12 @@ def test_a_capture_backend_that_is_missing_leaves_host_and_probes_measured(tmp_p
         raise CaptureUnavailable("needs root: start it with sudo")
 
     def prober(config: Config) -> Prober:
-        return Prober(config.collector.targets, interval_ns=S // 10, timeout_ns=S, window_ns=S, ask=lambda *_: Echo(7))
+        return Prober(
+            config.collector.targets, interval_ns=S // 10, timeout_ns=S, window_ns=S, ask=lambda *_: EchoReply(7)
+        )
 
     host = Host()
-    with running(path, store, opener=missing, prober=prober, meter=HostMeter(["*"], host)):
+    with running(path, store, opener=missing, prober=prober, meter=InterfaceMeter(["*"], host)):
         until(lambda: {"host_traffic", "probe"} <= {p.MEASUREMENT for p in list(store.points)})
         live = store.get_state("live")
     assert live is not None
@@ -297,7 +299,7 @@ def test_a_backend_named_in_the_config_that_cannot_run_is_told_at_the_start() ->
         raise ConfigError("collector.capture: kernel cannot run here: needs root")
 
     config = parse_config("collector: {capture: kernel}")
-    loop = Loop(config, store, opener=missing, watcher=ConfigWatcher(None), prober=quiet_prober)
+    loop = CollectorLoop(config, store, opener=missing, watcher=ConfigWatcher(None), prober=quiet_prober)
     with pytest.raises(ConfigError, match=r"collector\.capture"):
         loop.run(threading.Event())
 
@@ -305,7 +307,7 @@ def test_a_backend_named_in_the_config_that_cannot_run_is_told_at_the_start() ->
 def test_stopping_writes_the_last_bytes_and_says_stopped(tmp_path: Path) -> None:
     path, store, capture, host = tmp_path / "config.yaml", MemoryStore(), FakeCapture(), Host()
     path.write_text("interval: 60s\n", encoding="utf-8")
-    with running(path, store, opener=lambda _: Opened(capture, "fake"), meter=HostMeter(["*"], host)):
+    with running(path, store, opener=lambda _: Opened(capture, "fake"), meter=InterfaceMeter(["*"], host)):
         until(lambda: store.get_state("part:collector") is not None)
         capture.moved(delta(2**22 + 1, 700))
         host.moved(1000)
@@ -318,9 +320,9 @@ def test_stopping_writes_the_last_bytes_and_says_stopped(tmp_path: Path) -> None
     assert heart["state"] == "stopped"
 
 
-def _outcome(answer_bytes: int) -> Outcome:
+def _outcome(answer_bytes: int) -> ProbeResult:
     rtt_ns = 5_000_000 if answer_bytes else None
-    return Outcome(1, "t", rtt_ns, "" if answer_bytes else "timeout", None, 0.0, answer_bytes)
+    return ProbeResult(1, "t", rtt_ns, "" if answer_bytes else "timeout", None, 0.0, answer_bytes)
 
 
 @pytest.mark.parametrize(("backend", "sent"), [("kernel", False), ("divert", True), ("sockdiag", True)])

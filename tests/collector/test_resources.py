@@ -46,7 +46,7 @@ class FakeSystem:
 
 
 def meter(system: FakeSystem, *globs: str) -> ResourceMeter:
-    return ResourceMeter(Processes(source=system), globs)
+    return ResourceMeter(Processes(reader=system), globs)
 
 
 def test_nothing_to_watch_reads_nothing() -> None:

@@ -40,7 +40,7 @@ class Narrow:
 
 def test_two_threads_are_never_inside_together() -> None:
     source = Narrow()
-    processes = LockedProcesses(source=source)  # type: ignore[arg-type]  # family is a literal there
+    processes = LockedProcesses(reader=source)  # type: ignore[arg-type]  # family is a literal there
 
     def ask() -> None:
         for number in range(60):

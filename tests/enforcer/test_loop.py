@@ -81,7 +81,7 @@ class Bench:
         tools = Tools(
             port=self.port,
             clock=SYSTEM,
-            processes=Processes(source=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
+            processes=Processes(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
             platform=LINUX,
             max_ports=32,
             events=NoEvents,

@@ -45,7 +45,7 @@ class Moved:
         return Delta(owner, self.rx_bytes, self.tx_bytes, self.rx_packets, self.tx_packets, self.flows)
 
 
-class Attribution:
+class FlowAttribution:
     """Counted flows in, deltas per owner out. ``now_ns`` is monotonic."""
 
     def __init__(self, table: FlowTable) -> None:
@@ -58,6 +58,11 @@ class Attribution:
     def waiting(self) -> int:
         """Flows whose owner is not known yet: a look into the socket table may help."""
         return len(self._parked)
+
+    @property
+    def given_up(self) -> int:
+        """Flows that are remembered as nobody's."""
+        return len(self._given_up)
 
     def count(self, counted: Counted, now_ns: int) -> None:
         """Take in what a reader counted since the last time."""
@@ -87,6 +92,7 @@ class Attribution:
                 self._given_up.pop(flow, None)
             elif flow in self._given_up or now_ns - moved.since_ns >= PARK_NS:
                 self._unattributed.add(moved)
+                self._given_up.pop(flow, None)  # to the end: the order is that of time, and forgetting stops at it
                 self._given_up[flow] = now_ns
             else:
                 continue

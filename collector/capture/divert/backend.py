@@ -1,9 +1,10 @@
 """The ``divert`` backend: copies of all packets through pydivert, their owners by flow and socket events.
 
-The Windows way to count, and on Linux its proof. One thread reads raw batches and sums up (``tally``), one takes events
-in and looks at their processes while they live; ``poll`` brings the two together (``attribution``). The cost is per
-packet. Sockets older than the handles, and whatever no event told of, come from snapshots of the system's socket table,
-taken only while somebody's owner is unknown, when a process was born with a socket in its hands, and now and then.
+The Windows way to count, and on Linux its proof. One thread reads raw batches and sums up
+(``flow_counts``), one takes events in and looks at their processes while they live; ``poll`` brings the two together
+(``attribution``). The cost is per packet. Sockets older than the handles, and whatever no event told of, come from
+snapshots of the system's socket table, taken only while somebody's owner is unknown, when a process was started that
+holds sockets already, and now and then.
 
 On Linux a handle covers the interfaces that exist when it opens: new ones get a handle of their own.
 """
@@ -13,26 +14,28 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from time import sleep, thread_time_ns
 from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Sample
-from collector.capture.divert.attribution import Attribution
-from collector.capture.divert.flow_counts import Counted, Tally
+from collector.capture.divert.attribution import FlowAttribution
+from collector.capture.divert.flow_counts import Counted, FlowCounter
+from collector.capture.executables import Executables
 from qos.packets import divert
 from qos.packets.flows import FlowTable
 from qos.system import clock
-from qos.system.sockets import heirs, sockets
+from qos.system.sockets import inherited_sockets, sockets
 
 if sys.platform == "linux":
-    from collector.capture.divert.executables_linux import Programs
-else:
-    from collector.capture.divert.executables_psutil import Programs
+    from collector.capture.divert.process_events_linux import ProcessEvents
 
 log = logging.getLogger(__name__)
 
+_FRESH_NS: Final = 200_000_000 if sys.platform == "linux" else 1_000_000_000
+"""Within this, one process's many events are one look; psutil's looks cost more than those into ``/proc``."""
 _WAIT_S: Final = 0.25
 _GATHER_S: Final = 0.005
 """A pause after a small batch, so that the next one is larger: a wake-up costs as much as many packets."""
@@ -44,7 +47,7 @@ _SNAPSHOT_NS: Final = 15 * 10**9
 _SNAPSHOT_SHARE: Final = 20
 """A snapshot that cost t of CPU waits 20 t before the next: at most 5 % of a core."""
 _LOOKS_NS: Final = (0, 500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
-"""When the table is read after a process was born that holds somebody's socket."""
+"""When the table is read after a process was started that holds sockets already."""
 _LATE_NS: Final = 1_000_000_000
 _MAX_READERS: Final = 4
 
@@ -59,7 +62,7 @@ class _Reader:
             interfaces=interfaces,
             ring_bytes=(4 if spare else 16) << 20,
         )
-        self._tally, self._lock = Tally(), threading.Lock()
+        self._counter, self._lock = FlowCounter(), threading.Lock()
         self._lost, self._unread, self._late_ns = 0, 0, 0
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="sniffer", daemon=True)
@@ -72,7 +75,7 @@ class _Reader:
                 if batch is None:
                     continue
                 with self._lock:
-                    self._unread += self._tally.add(batch)
+                    self._unread += self._counter.add(batch)
                     self._late_ns = max(self._late_ns, clock.monotonic_ns() - batch.oldest_ns)
                 if batch.count < _FULL:
                     sleep(_GATHER_S)
@@ -92,7 +95,7 @@ class _Reader:
         """What was counted since the last take, packets lost since then, and how late the latest one was (ns)."""
         lost = self._sniffer.lost()
         with self._lock:
-            counted, unread, late_ns = self._tally.take(), self._unread, self._late_ns
+            counted, unread, late_ns = self._counter.take(), self._unread, self._late_ns
             self._unread = self._late_ns = 0
         new, self._lost = lost - self._lost, lost
         return counted, new + unread, late_ns
@@ -115,9 +118,10 @@ class DivertCapture:
 
     def __init__(self, interfaces: Sequence[str] | None = None) -> None:
         self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
-        self._programs = Programs()
+        self._executables = Executables(_FRESH_NS)
+        self._stop_watching: Callable[[], None] = lambda: None
         self._table, self._table_lock = FlowTable(), threading.Lock()
-        self._attribution = Attribution(self._table)
+        self._attribution = FlowAttribution(self._table)
         self._readers: list[_Reader] = []
         self._covered: dict[int, str] = {}
         self._events: divert.FlowEvents | None = None
@@ -138,12 +142,12 @@ class DivertCapture:
         self._switch_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            self._programs.start()
+            self._watch_processes()
             self._events = divert.FlowEvents()
             self._thread = threading.Thread(target=self._run, args=(self._events,), name="flow-owners", daemon=True)
             self._thread.start()
             self._cover()
-            heirs()
+            inherited_sockets()
             self._snapshot(clock.monotonic_ns())
         except OSError as error:
             self.stop()
@@ -152,13 +156,25 @@ class DivertCapture:
             self.stop()
             raise
 
+    def _watch_processes(self) -> None:
+        """Hear of processes as they start, where the system tells: short ones are gone before their first event."""
+        if sys.platform == "linux":
+            with suppress(OSError):  # not the first PID namespace, or a kernel without: flow events must do
+                self._stop_watching = ProcessEvents(self._on_process).stop
+
+    def _on_process(self, pid: int, parent: int) -> None:
+        if parent:
+            self._executables.forked(pid, parent)
+        else:
+            self._executables.execed(pid)
+
     def _run(self, events: divert.FlowEvents) -> None:
         try:
             while True:
                 batch = events.recv(_WAIT_S)
                 for event in batch:
                     if event.kind not in ("deleted", "close"):
-                        self._programs.look(event.pid)  # while it lives
+                        self._executables.look(event.pid)  # while it lives
                 with self._table_lock:
                     for event in batch:
                         self._table.apply(event)
@@ -193,7 +209,7 @@ class DivertCapture:
         return lost
 
     def _settle(self, now_ns: int) -> tuple[Delta, ...]:
-        if heirs():  # the parent may let go of its socket a little later
+        if inherited_sockets():  # the parent may let go of its socket a little later
             self._looks = [now_ns + wait_ns for wait_ns in _LOOKS_NS]
         since_ns = now_ns - self._snapshot_ns
         rested = since_ns >= self._snapshot_wait_ns
@@ -202,12 +218,12 @@ class DivertCapture:
             self._snapshot(now_ns)
             rested = False
         with self._table_lock:
-            deltas = list(self._attribution.settle(now_ns, self._programs.owner))
+            deltas = list(self._attribution.settle(now_ns, self._executables.owner))
             self._table.expire(now_ns)
         if rested and self._attribution.waiting:
             self._snapshot(now_ns)
             with self._table_lock:
-                deltas += self._attribution.settle(now_ns, self._programs.owner)
+                deltas += self._attribution.settle(now_ns, self._executables.owner)
         return tuple(deltas)
 
     def _snapshot(self, now_ns: int) -> None:
@@ -277,7 +293,7 @@ class DivertCapture:
             if self._thread is not None:
                 self._thread.join(5)
             events.close()
-        self._programs.stop()
+        self._stop_watching()
         if self._switch_s is not None:
             sys.setswitchinterval(self._switch_s)
             self._switch_s = None

@@ -33,7 +33,7 @@ class Counted:
     rest: tuple[list[int], list[int]] = field(default_factory=lambda: ([0, 0], [0, 0]))
 
 
-class Tally:
+class FlowCounter:
     """Counts until ``take``. Not for two threads at once: who adds and who takes share a lock."""
 
     def __init__(self) -> None:

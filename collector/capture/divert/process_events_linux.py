@@ -1,4 +1,4 @@
-"""Processes as they are born: the kernel's proc connector, so that a process that lives a millisecond still has a name.
+"""Processes as they start: the kernel's proc connector, so that one that lives a millisecond still has a name.
 
 A flow event reaches us about 0.1 ms after the first packet, when a very short process may be gone. The exec is reported
 earlier, before its first instruction. Forks are reported too: a child that never execs goes by its parent's name.
@@ -46,7 +46,7 @@ _FILTER: Final = (
 
 
 def parse(message: bytes) -> tuple[int, int] | None:
-    """The PID that was born and its parent's (0 after an exec); None for any other message."""
+    """The PID of the new process and its parent's (0 after an exec); None for any other message."""
     if len(message) < _DATA_AT + _WORDS.size:
         return None
     what = struct.unpack_from("=I", message, _WHAT_AT)[0]
@@ -68,16 +68,19 @@ def _hurry() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, -15)
 
 
-class Births:
-    """A thread that tells ``born(pid, parent)`` of each process: parent 0 after an exec. Raises OSError when opened."""
+class ProcessEvents:
+    """A thread that calls ``on_process(pid, parent)`` for each new process; parent 0 after an exec.
 
-    def __init__(self, born: Callable[[int, int], None]) -> None:
-        self._born = born
+    Raises OSError when opened.
+    """
+
+    def __init__(self, on_process: Callable[[int, int], None]) -> None:
+        self._on_process = on_process
         self._socket: socket.socket | None = None
         self._error: OSError | None = None
         self._ready = threading.Event()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="births", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="process-events", daemon=True)
         self._thread.start()
         self._ready.wait(5)
         if self._socket is None:
@@ -102,9 +105,9 @@ class Births:
                     if error.errno != errno.ENOBUFS:  # some were missed, the next ones come
                         return
                     continue
-                birth = parse(message)
-                if birth is not None:
-                    self._born(*birth)
+                event = parse(message)
+                if event is not None:
+                    self._on_process(*event)
 
     def stop(self) -> None:
         """End the thread and close the socket. Safe to call twice."""
@@ -113,7 +116,7 @@ class Births:
 
 
 def _reach_connector() -> socket.socket:
-    """A socket that hears of births, in this network namespace or an ancestor's: the connector lives in the first one.
+    """A socket that hears of new processes, here or in an ancestor's network namespace: the connector is in the first.
 
     Only this thread goes there. Raises OSError when it is nowhere to be found.
     """
@@ -137,7 +140,7 @@ def _reach_connector() -> socket.socket:
 
 
 def _connector() -> socket.socket:
-    """A socket that hears of births. Raises OSError."""
+    """A socket that hears of new processes. Raises OSError."""
     made = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR)
     try:
         program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _FILTER))

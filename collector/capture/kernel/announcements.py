@@ -8,20 +8,20 @@ import select
 import sys
 import threading
 
+from collector.capture.executables import Executables
 from collector.capture.kernel import bpf_system
 from collector.capture.kernel.layout import EVENT
-from collector.capture.sockets import procfs
 
 assert sys.platform == "linux"
 
 
-class Newcomers:
-    """Reads the ring into ``programs`` until it is stopped."""
+class AnnouncedProcesses:
+    """Looks at every process that the ring names until it is stopped."""
 
-    def __init__(self, ring: bpf_system.Ring, programs: procfs.Programs) -> None:
-        self._ring, self._programs = ring, programs
+    def __init__(self, ring: bpf_system.Ring, executables: Executables) -> None:
+        self._ring, self._executables = ring, executables
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="newcomers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="announcements", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -35,7 +35,7 @@ class Newcomers:
                 ready = events.poll()
                 for record in self._ring.read():
                     _at_ns, pid = EVENT.unpack_from(record)
-                    self._programs.look(pid)
+                    self._executables.look(pid, fresh=True)
                 if any(fd == self._wake for fd, _ in ready):
                     return
 

@@ -1,10 +1,10 @@
 """The ``kernel`` backend: per-socket counters kept by small eBPF programs, read once a tick.
 
-The programs count at the cgroup v2 root of this machine (``programs``, ``counting``); here they are read, and
-what they counted is put on owners (``custody``, ``procfs``). The cost is per socket and tick, not per packet. Whole
-packets are counted, so the numbers are those of the wire, exact to the byte, but for what no socket ever sees:
-packets forwarded, refused, or sent by the kernel itself - among them the last acknowledgements of a connection whose
-socket is already gone (TIME_WAIT).
+The programs count at the cgroup v2 root of this machine (``programs``, ``counting``); here they are read, and what
+they counted is put on the sockets' owners (``collector.capture.sockets``). The cost is per socket and tick, not per
+packet. Whole packets are counted, so the numbers are those of the wire, exact to the byte, but for what no socket ever
+sees: packets forwarded, refused, or sent by the kernel itself - among them the last acknowledgements of a connection
+whose socket is already gone (TIME_WAIT).
 
 Sockets of other network namespaces (containers) pass the same programs. Their packets cross this machine's interfaces
 as forwarded ones, so they are left out unless ``everywhere``; that there were any is noted.
@@ -20,15 +20,19 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Owner, Sample
+from collector.capture.executables import Executables
+from collector.capture.kernel import announcements
 from collector.capture.kernel import counting as counting_programs
-from collector.capture.kernel import executables as newcomers
 from collector.capture.kernel.layout import CLOSED, CLOSED_AT, COUNTS, FLOW_BYTES, Flow, Origin
-from collector.capture.sockets import inet_diag, procfs
-from collector.capture.sockets.owners import Creator, Custody
-from qos.system import clock
+from collector.capture.sockets.new_processes import NewProcesses, first_holders
+from collector.capture.sockets.owners import Creator, SocketOwners
+from qos.system import clock, inet_diag_linux
+from qos.system.open_sockets_linux import pids
 
 assert sys.platform == "linux"
 
+_FRESH_NS: Final = 20_000_000
+"""One tick looks at a process once."""
 _QUIET_POLLS: Final = 2
 """A closed socket is forgotten after so many polls without a packet."""
 _SO_COOKIE: Final = 57
@@ -37,7 +41,7 @@ _ELSEWHERE: Final = "traffic of other network namespaces (containers) is left ou
 
 
 @dataclass(slots=True)
-class _Seen:
+class _SocketCounters:
     raw: bytes
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
     """What was yielded so far, as in ``COUNTS``."""
@@ -69,9 +73,9 @@ class KernelCapture:
         self._globs = tuple(interfaces) if interfaces is not None and "*" not in interfaces else None
         self._everywhere, self._filter_packets, self._max_flows = everywhere, filter_packets, max_flows
         self._counting: counting_programs.Counting | None = None
-        self._newcomers: newcomers.Newcomers | None = None
-        self._flows: dict[int, _Seen] = {}
-        self._tallies: dict[str, tuple[int, int]] = {}
+        self._announced: announcements.AnnouncedProcesses | None = None
+        self._flows: dict[int, _SocketCounters] = {}
+        self._totals: dict[str, tuple[int, int]] = {}
         self._notes: list[str] = []
         self._said: set[str] = set()
 
@@ -79,8 +83,8 @@ class KernelCapture:
         """Attach the programs and learn what was there before them. Raises CaptureUnavailable."""
         if self._counting is not None:
             raise RuntimeError("started twice")
-        self._programs = procfs.Programs(clock.boot_ns())
-        self._tallies, self._said = {}, set()
+        self._executables = Executables(_FRESH_NS)
+        self._totals, self._said = {}, set()
         counting = counting_programs.Counting(
             everywhere=self._everywhere,
             by_interface=self._globs is not None,
@@ -92,10 +96,10 @@ class KernelCapture:
             self._counting = counting
             self._choose_interfaces(counting)
             if self._pids_are_ours:
-                self._newcomers = newcomers.Newcomers(counting.ring, self._programs)
-                self._newcomers.start()
-            self._custody = Custody(procfs.Family(), _inodes_by_cookie, self._creator)
-            self._learn_the_old()
+                self._announced = announcements.AnnouncedProcesses(counting.ring, self._executables)
+                self._announced.start()
+            self._owners = SocketOwners(NewProcesses(), _inodes_by_cookie, self._creator)
+            self._adopt_existing()
         except BaseException:
             self._counting = counting
             self.stop()
@@ -116,17 +120,17 @@ class KernelCapture:
         if counting.namespace is None and not self._everywhere:
             self._note("before Linux 5.14 containers cannot be told apart: their sockets count as this machine's")
 
-    def _learn_the_old(self) -> None:
+    def _adopt_existing(self) -> None:
         """Sockets older than the programs: whoever holds them now."""
-        now_ns = _since_boot_ns()
-        by_inode = procfs.holders(procfs.pids())
-        for entry in inet_diag.sockets():
+        now_ns = clock.since_boot_ns()
+        by_inode = first_holders(pids())
+        for entry in inet_diag_linux.sockets():
             if entry.cookie and (pid := by_inode.get(entry.inode)):
                 if self._creator(entry.cookie) is None:
-                    self._custody.created(entry.cookie, Creator(pid, now_ns))
-                    self._programs.look(pid)
-                if entry.state == inet_diag.LISTEN and entry.protocol == inet_diag.TCP:
-                    self._custody.listening(entry.cookie, (entry.family, entry.local, entry.local_port))
+                    self._owners.created(entry.cookie, Creator(pid, now_ns))
+                    self._executables.look(pid)
+                if entry.state == inet_diag_linux.LISTEN and entry.protocol == inet_diag_linux.TCP:
+                    self._owners.listening(entry.cookie, (entry.family, entry.local, entry.local_port))
 
     def poll(self) -> Sample:
         """What was counted since the last poll, by owner."""
@@ -134,14 +138,14 @@ class KernelCapture:
         if counting is None:
             raise RuntimeError("not started")
         self._choose_interfaces(counting)
-        moved: list[tuple[int, _Seen]] = []
+        moved: list[tuple[int, _SocketCounters]] = []
         fresh: list[tuple[int, Flow]] = []
         over: list[int] = []
         patience = _QUIET_POLLS if len(self._flows) < self._max_flows // 2 else 1
         for cookie, raw in _entries(counting):
             seen = self._flows.get(cookie)
             if seen is None:
-                seen = self._flows[cookie] = _Seen(raw)
+                seen = self._flows[cookie] = _SocketCounters(raw)
                 fresh.append((cookie, Flow.parse(raw)))
                 moved.append((cookie, seen))
             elif seen.raw != raw:
@@ -151,9 +155,9 @@ class KernelCapture:
                 seen.quiet += 1
                 if seen.quiet >= patience and raw[CLOSED_AT]:
                     over.append(cookie)
-        self._welcome(fresh)
+        self._find_owners(fresh)
         if moved and self._pids_are_ours:
-            self._custody.census(_since_boot_ns())
+            self._owners.check_inherited(clock.since_boot_ns())
         deltas = self._deltas(moved)
         self._forget(counting, over)
         return Sample(tuple(deltas), self._lost(counting), self._take_notes())
@@ -172,26 +176,26 @@ class KernelCapture:
         origin = Origin.parse(raw)
         return Creator(origin.pid, origin.born_ns, origin.comm)
 
-    def _welcome(self, fresh: list[tuple[int, Flow]]) -> None:
+    def _find_owners(self, fresh: list[tuple[int, Flow]]) -> None:
         """Find the owner of sockets seen for the first time: creators and listeners first, then who was accepted."""
         orphans = []
         for cookie, flow in fresh:
             creator = self._creator(cookie)
             if creator is not None:
-                self._custody.created(cookie, creator)
-                if flow.protocol == inet_diag.TCP and not flow.remote_port and flow.kind != _RAW:
-                    self._custody.listening(cookie, (flow.family, flow.local, flow.local_port))
-            elif self._custody.owner(cookie) is None:
+                self._owners.created(cookie, creator)
+                if flow.protocol == inet_diag_linux.TCP and not flow.remote_port and flow.kind != _RAW:
+                    self._owners.listening(cookie, (flow.family, flow.local, flow.local_port))
+            elif self._owners.owner(cookie) is None:
                 orphans.append((cookie, flow))
         if orphans and self._counting is not None and self._counting.namespace and not self._counting.filtered:
             orphans = self._ours(self._counting, orphans)
         unknown = [
             (cookie, flow)
             for cookie, flow in orphans
-            if flow.kind != _RAW and not self._custody.accepted(cookie, (flow.family, flow.local, flow.local_port))
+            if flow.kind != _RAW and not self._owners.accepted(cookie, (flow.family, flow.local, flow.local_port))
         ]
         if unknown:
-            self._search(unknown)
+            self._search_processes(unknown)
 
     def _ours(self, counting: counting_programs.Counting, found: list[tuple[int, Flow]]) -> list[tuple[int, Flow]]:
         """Of sockets that nobody noted, those of this network namespace: in its list, or closed here since."""
@@ -206,23 +210,22 @@ class KernelCapture:
                 self._note(_ELSEWHERE)
         return ours
 
-    def _search(self, unknown: list[tuple[int, Flow]]) -> None:
+    def _search_processes(self, unknown: list[tuple[int, Flow]]) -> None:
         """Neither created nor accepted before our eyes: once, ask the socket list and look through every process."""
         listed = _inodes_by_cookie()
         wanted = {cookie: listed[cookie] for cookie, _ in unknown if listed.get(cookie)}
-        by_inode = procfs.holders(procfs.pids()) if wanted else {}
+        by_inode = first_holders(pids()) if wanted else {}
         for cookie, inode in wanted.items():
             if inode in by_inode:
-                self._custody.created(cookie, Creator(by_inode[inode], _since_boot_ns()))
+                self._owners.created(cookie, Creator(by_inode[inode], clock.since_boot_ns()))
 
-    def _deltas(self, moved: list[tuple[int, _Seen]]) -> Iterator[Delta]:
-        self._programs.refresh()
+    def _deltas(self, moved: list[tuple[int, _SocketCounters]]) -> Iterator[Delta]:
         sums: dict[Owner | None, list[int]] = {}
         for cookie, seen in moved:
             before, seen.counts = seen.counts, COUNTS.unpack_from(seen.raw)
             if seen.foreign or before == seen.counts:
                 continue
-            creator = self._custody.owner(cookie)
+            creator = self._owners.owner(cookie)
             owner = self._name(creator) if creator is not None else None
             rx_bytes, rx_packets, tx_bytes, tx_packets = seen.counts
             rx_before, rx_packets_before, tx_before, tx_packets_before = before
@@ -238,7 +241,7 @@ class KernelCapture:
     def _name(self, creator: Creator) -> Owner:
         if creator.comm and not self._pids_are_ours:
             return Owner(creator.pid, 0, creator.comm)
-        return self._programs.owner(creator)
+        return self._executables.owner(creator.pid, clock.boot_ns() + creator.at_ns, creator.comm)
 
     def _forget(self, counting: counting_programs.Counting, over: list[int]) -> None:
         if not over:
@@ -246,16 +249,16 @@ class KernelCapture:
         keys = [cookie.to_bytes(8, "little") for cookie in over]
         counting.flows.delete_many(keys)
         counting.origins.delete_many(keys)
-        self._custody.closed(over)
+        self._owners.closed(over)
         for cookie in over:
             del self._flows[cookie]
 
     def _lost(self, counting: counting_programs.Counting) -> int:
-        tallies, before = counting.tallies(), self._tallies
-        self._tallies = tallies
-        if tallies["elsewhere"][0]:
+        totals, before = counting.tallies(), self._totals
+        self._totals = totals
+        if totals["elsewhere"][0]:
             self._note(_ELSEWHERE)
-        lost = tallies["lost"][0] - before.get("lost", (0, 0))[0]
+        lost = totals["lost"][0] - before.get("lost", (0, 0))[0]
         if lost:
             self._note(f"more than {self._max_flows} sockets at once: some packets could not be counted")
         return lost
@@ -281,9 +284,9 @@ class KernelCapture:
 
     def stop(self) -> None:
         """Detach the programs and give everything back. Safe to call twice."""
-        if self._newcomers is not None:
-            self._newcomers.stop()
-            self._newcomers = None
+        if self._announced is not None:
+            self._announced.stop()
+            self._announced = None
         if self._counting is not None:
             self._counting.close()
             self._counting = None
@@ -297,8 +300,4 @@ def _entries(counting: counting_programs.Counting) -> Iterator[tuple[int, bytes]
 
 
 def _inodes_by_cookie() -> dict[int, int]:
-    return {entry.cookie: entry.inode for entry in inet_diag.sockets()}
-
-
-def _since_boot_ns() -> int:
-    return clock.wall_ns() - clock.boot_ns()
+    return {entry.cookie: entry.inode for entry in inet_diag_linux.sockets()}

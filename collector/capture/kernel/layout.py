@@ -6,7 +6,6 @@ that runs this is.
 
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal, Self
 
 AF_INET: Final = 2
@@ -82,11 +81,6 @@ class Flow:
         rx_b, rx_p, tx_b, tx_p, family, kind, protocol, state, lport, rport, local, remote = _FLOW.unpack(raw)
         # remote_port sits in network order in the upper half of a little-endian word.
         return cls(rx_b, rx_p, tx_b, tx_p, family, kind, protocol, state, lport, _swap16(rport >> 16), local, remote)
-
-    @property
-    def local_address(self) -> IPv4Address | IPv6Address:
-        """The address that the socket was bound to at its first packet; unspecified for a wildcard."""
-        return IPv4Address(self.local[:4]) if self.family == AF_INET else IPv6Address(self.local)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,16 @@ import sys
 from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Owner, Sample
-from collector.capture.sockets import inet_diag, procfs
+from collector.capture.executables import Executables
+from collector.capture.sockets.new_processes import first_holders
 from collector.capture.sockets.owners import Creator
-from qos.system import clock
+from qos.system import clock, inet_diag_linux
+from qos.system.open_sockets_linux import pids
 
 assert sys.platform == "linux"
 
+_FRESH_NS: Final = 20_000_000
+"""One tick looks at a process once."""
 _TCP_HEADER: Final = 20
 _STAMPS: Final = 12
 _IP_HEADER: Final = {socket.AF_INET: 20, socket.AF_INET6: 40}
@@ -48,10 +52,10 @@ class SockdiagCapture:
     def start(self) -> None:
         """Take what was counted before now as read. Raises CaptureUnavailable."""
         try:
-            entries = inet_diag.sockets((inet_diag.TCP,), counts=True)
+            entries = inet_diag_linux.sockets((inet_diag_linux.TCP,), tcp_info=True)
         except OSError as error:
             raise CaptureUnavailable(f"the kernel does not list its sockets (sock_diag): {error.strerror}") from None
-        self._programs = procfs.Programs(clock.boot_ns())
+        self._executables = Executables(_FRESH_NS)
         self._before = {entry.cookie: counts for entry in entries if (counts := wire_counts(entry)) is not None}
         self._find_holders([entry for entry in entries if entry.cookie in self._before])
         self._started = True
@@ -60,19 +64,20 @@ class SockdiagCapture:
         """What TCP sockets moved since the last poll, by owner."""
         if not self._started:
             raise RuntimeError("not started")
-        entries = inet_diag.sockets((inet_diag.TCP,), counts=True)
+        entries = inet_diag_linux.sockets((inet_diag_linux.TCP,), tcp_info=True)
         now = {entry.cookie: (entry, counts) for entry in entries if (counts := wire_counts(entry)) is not None}
         moved = [(entry, counts) for entry, counts in now.values() if counts != self._before.get(entry.cookie)]
         self._find_holders([entry for entry, _ in moved if entry.cookie not in self._holder])
         sums: dict[Owner | None, list[int]] = {}
-        self._programs.refresh()
         for entry, counts in moved:
             before = self._before.get(entry.cookie, (0, 0, 0, 0))
             change = [max(new - old, 0) for new, old in zip(counts, before, strict=True)]
             if not any(change):
                 continue
             creator = self._holder.get(entry.cookie)
-            owner = self._programs.owner(creator) if creator is not None else None
+            owner = (
+                self._executables.owner(creator.pid, clock.boot_ns() + creator.at_ns) if creator is not None else None
+            )
             total = sums.setdefault(owner, [0] * 5)
             for at, value in enumerate((*change, 1)):
                 total[at] += value
@@ -80,13 +85,13 @@ class SockdiagCapture:
         self._holder = {cookie: creator for cookie, creator in self._holder.items() if cookie in now}
         return Sample(tuple(Delta(owner, *total) for owner, total in sums.items()), notes=self._notes())
 
-    def _find_holders(self, entries: list[inet_diag.Entry]) -> None:
+    def _find_holders(self, entries: list[inet_diag_linux.Entry]) -> None:
         """Look through ``/proc`` for who holds these; nothing is read when there are none."""
         wanted = {entry.inode: entry.cookie for entry in entries if entry.inode}
         if not wanted:
             return
-        now_ns = clock.wall_ns() - clock.boot_ns()
-        for inode, pid in procfs.holders(procfs.pids()).items():
+        now_ns = clock.since_boot_ns()
+        for inode, pid in first_holders(pids()).items():
             if inode in wanted:
                 self._holder[wanted[inode]] = Creator(pid, now_ns)
 
@@ -104,10 +109,10 @@ class SockdiagCapture:
         self._before, self._holder = {}, {}
 
 
-def wire_counts(entry: inet_diag.Entry) -> Counts | None:
+def wire_counts(entry: inet_diag_linux.Entry) -> Counts | None:
     """IP-layer counts of one socket; None for a listener, a loopback connection and what has no counters."""
     counts = entry.counts
-    if counts is None or entry.state == inet_diag.LISTEN or entry.loopback:
+    if counts is None or entry.state == inet_diag_linux.LISTEN or entry.loopback:
         return None
     ip = 20 if entry.family == socket.AF_INET or entry.remote[:12] == _MAPPED else 40
     header = ip + _TCP_HEADER + (_STAMPS if counts.stamps else 0)

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.accounting.live_document import MAX_SHOWN, live_document
-from collector.accounting.tick import MAX_PROCESSES, Ledger
+from collector.accounting.tick import MAX_PROCESSES, TrafficAccounts
 from collector.capture import Delta, Owner
 from collector.interfaces.counters import Counters
-from collector.interfaces.ledger import InterfaceDelta
+from collector.interfaces.meter import InterfaceDelta
 from qos.contract.documents.live import LiveProbe, LiveRow, LiveTraffic
 from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
 from qos.policy.applications import OTHER, Identity
@@ -37,14 +37,14 @@ def of(kind: type[T], points: tuple[Point, ...]) -> list[T]:
 
 
 def test_one_tick_gives_each_application_its_sum_and_each_interface_its_counters() -> None:
-    ledger = Ledger("pc", 500)
+    accounts = TrafficAccounts("pc", 500)
     moved = [
         (delta(5, 1000, 100), who(5, "zoom")),
         (delta(6, 2000, 0, flows=2), who(6, "zoom")),
         (delta(7, 0, 500), who(7, "curl")),
         (delta(None, 400, 0), None),
     ]
-    points = ledger.record(NOW, S, moved, [eth(3400, 600)], level_of, last=True)
+    points = accounts.record(NOW, S, moved, [eth(3400, 600)], level_of, last=True)
     zoom, curl = of(AppTraffic, points)
     assert (zoom.app, zoom.rx_bytes, zoom.tx_bytes, zoom.flows, zoom.processes, zoom.priority) == (
         "zoom", 3000, 100, 3, 2, 0,
@@ -56,62 +56,64 @@ def test_one_tick_gives_each_application_its_sum_and_each_interface_its_counters
     assert [(p.app, p.pid, p.rx_bytes) for p in of(ProcessTraffic, points)] == [
         ("zoom", "5", 1000), ("zoom", "6", 2000), ("curl", "7", 0),
     ]  # fmt: skip
-    assert ledger.coverage == 3600 / 4000
+    assert accounts.coverage == 3600 / 4000
     assert {p.time_ns for p in points} == {NOW}
 
 
 def test_only_who_had_traffic_gets_a_row_and_every_interface_does() -> None:
-    ledger = Ledger("pc", 500)
-    ledger.record(NOW, S, [(delta(5, 1000), who(5, "zoom"))], [eth(1000, 0)], level_of)
-    quiet = ledger.record(NOW + S, S, [(delta(5, 0, 0), who(5, "zoom"))], [eth(0, 0), eth(0, 0, "wlan0")], level_of)
+    accounts = TrafficAccounts("pc", 500)
+    accounts.record(NOW, S, [(delta(5, 1000), who(5, "zoom"))], [eth(1000, 0)], level_of)
+    quiet = accounts.record(NOW + S, S, [(delta(5, 0, 0), who(5, "zoom"))], [eth(0, 0), eth(0, 0, "wlan0")], level_of)
     assert [p.MEASUREMENT for p in quiet] == ["host_traffic", "host_traffic"]
-    assert ledger.apps["zoom"].rx_bytes == 1000
-    assert ledger.apps["zoom"].rx_bps == 0
+    assert accounts.apps["zoom"].rx_bytes == 1000
+    assert accounts.apps["zoom"].rx_bps == 0
 
 
 def test_rates_are_bits_per_second_over_the_time_that_passed() -> None:
-    ledger = Ledger("pc", 500)
-    ledger.record(NOW, S // 2, [(delta(5, 1000), who(5, "zoom"))], [eth(1000, 0)], level_of)
-    assert ledger.apps["zoom"].rx_bps == 16_000
-    assert ledger.total.rx_bps == 16_000
-    ledger.record(NOW, 0, [(delta(5, 1000), who(5, "zoom"))], [eth(1000, 0)], level_of)
-    assert ledger.apps["zoom"].rx_bps == 0
+    accounts = TrafficAccounts("pc", 500)
+    accounts.record(NOW, S // 2, [(delta(5, 1000), who(5, "zoom"))], [eth(1000, 0)], level_of)
+    assert accounts.apps["zoom"].rx_bps == 16_000
+    assert accounts.total.rx_bps == 16_000
+    accounts.record(NOW, 0, [(delta(5, 1000), who(5, "zoom"))], [eth(1000, 0)], level_of)
+    assert accounts.apps["zoom"].rx_bps == 0
 
 
 def test_an_application_is_in_the_background_when_all_its_processes_are() -> None:
-    ledger = Ledger("pc", 500)
-    ledger.record(NOW, S, [(delta(5, 1), who(5, "a", background=True))], [], level_of)
-    assert ledger.apps["a"].background
-    ledger.record(NOW, S, [(delta(6, 1), who(6, "a"))], [], level_of)
-    assert not ledger.apps["a"].background
+    accounts = TrafficAccounts("pc", 500)
+    accounts.record(NOW, S, [(delta(5, 1), who(5, "a", background=True))], [], level_of)
+    assert accounts.apps["a"].background
+    accounts.record(NOW, S, [(delta(6, 1), who(6, "a"))], [], level_of)
+    assert not accounts.apps["a"].background
 
 
 def test_names_beyond_the_limit_are_other() -> None:
-    ledger = Ledger("pc", 2)
+    accounts = TrafficAccounts("pc", 2)
     moved = [(delta(pid, 10), who(pid, f"app{pid}")) for pid in range(5)]
-    points = ledger.record(NOW, S, moved, [], level_of)
+    points = accounts.record(NOW, S, moved, [], level_of)
     assert {p.app: p.rx_bytes for p in of(AppTraffic, points)} == {"app0": 10, "app1": 10, OTHER: 30}
 
 
 def test_five_thousand_processes_stay_bounded_and_no_byte_is_lost() -> None:
-    ledger = Ledger("pc", 500)
+    accounts = TrafficAccounts("pc", 500)
     for tick in range(5):
         moved = [(delta(pid, 10), who(pid, f"app{pid % 7}")) for pid in range(tick * 1000, (tick + 1) * 1000)]
-        ledger.record(NOW + tick * 61 * S, S, moved, [eth(10_000, 0)], level_of)
-    assert len(ledger.processes) <= MAX_PROCESSES
-    assert sum(app.rx_bytes for app in ledger.apps.values()) == 50_000
+        accounts.record(NOW + tick * 61 * S, S, moved, [eth(10_000, 0)], level_of)
+    assert len(accounts.processes) <= MAX_PROCESSES
+    assert sum(app.rx_bytes for app in accounts.apps.values()) == 50_000
     document = live_document(
-        ledger, now_ns=NOW, started_ns=NOW, interval_ns=S, backend="b", backend_reason="", blind_to=(), lost=0,
+        accounts, now_ns=NOW, started_ns=NOW, interval_ns=S, backend="b", backend_reason="", blind_to=(), lost=0,
         probes=(), notes=(), skipped=0,
     )  # fmt: skip
     assert len(document.processes) == MAX_SHOWN
 
 
 def test_the_live_document_shows_totals_rates_and_who_is_hidden() -> None:
-    ledger = Ledger("pc", 500)
-    ledger.record(NOW, S, [(delta(5, 1000, 10), who(5, "zoom", background=True))], [eth(1000, 20)], level_of, last=True)
+    accounts = TrafficAccounts("pc", 500)
+    accounts.record(
+        NOW, S, [(delta(5, 1000, 10), who(5, "zoom", background=True))], [eth(1000, 20)], level_of, last=True
+    )
     document = live_document(
-        ledger, now_ns=NOW, started_ns=NOW - S, interval_ns=S, backend="kernel", backend_reason="why",
+        accounts, now_ns=NOW, started_ns=NOW - S, interval_ns=S, backend="kernel", backend_reason="why",
         blind_to=("x",), lost=3, probes=[LiveProbe("t", True)], notes=["n"], skipped=4,
     )  # fmt: skip
     assert document.processes == (
@@ -137,22 +139,22 @@ moves = st.lists(st.tuples(st.integers(1, 30), numbers, numbers), max_size=20)
 def test_applications_processes_and_totals_agree_and_the_remainder_completes_the_interfaces(
     ticks: list[tuple[list[tuple[int, int, int]], int, int]], max_apps: int
 ) -> None:
-    ledger = Ledger("pc", max_apps)
+    accounts = TrafficAccounts("pc", max_apps)
     points: list[Point] = []
     attributed = 0
     for number, (moved, unseen_rx, unseen_tx) in enumerate(ticks):
         deltas = [(Delta(Owner(pid), rx, tx, 1, 1), who(pid, f"app{pid % 9}")) for pid, rx, tx in moved]
         rx, tx = sum(m[1] for m in moved), sum(m[2] for m in moved)
         attributed += rx + tx
-        points += ledger.record(
+        points += accounts.record(
             NOW + number * S, S, deltas, [eth(rx + unseen_rx, tx), eth(0, unseen_tx, "wlan0")], level_of,
             last=number == len(ticks) - 1,
         )  # fmt: skip
     apps, hosts = of(AppTraffic, tuple(points)), of(HostTraffic, tuple(points))
     assert sum(p.rx_bytes + p.tx_bytes for p in apps) == attributed
     assert sum(p.rx_bytes + p.tx_bytes for p in of(ProcessTraffic, tuple(points))) == attributed
-    assert sum(a.rx_bytes + a.tx_bytes for a in ledger.apps.values()) == attributed
+    assert sum(a.rx_bytes + a.tx_bytes for a in accounts.apps.values()) == attributed
     counted = sum(p.rx_bytes + p.tx_bytes for p in hosts)
     assert attributed + sum(p.unattributed_rx_bytes + p.unattributed_tx_bytes for p in hosts) == counted
     assert len({p.app for p in apps} - {OTHER}) <= max_apps
-    assert ledger.coverage is None or 0 <= ledger.coverage <= 1
+    assert accounts.coverage is None or 0 <= accounts.coverage <= 1

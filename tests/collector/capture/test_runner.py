@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from collector.capture import CaptureUnavailable
-from collector.capture.runner import FIRST_RETRY_NS, LAST_RETRY_NS, Backend, Happened, Opened
+from collector.capture.runner import FIRST_RETRY_NS, LAST_RETRY_NS, Backend, BackendEvent, Opened
 from qos.contract.errors import ConfigError
 from tests.collector.capture.fake_capture import FakeCapture, delta
 
@@ -34,7 +34,7 @@ def test_a_backend_that_works_is_polled_and_released() -> None:
     capture.moved(delta(5, 10))
     assert backend.poll(S).deltas == (delta(5, 10),)
     assert (backend.name, backend.reason, backend.blind_to) == ("fake", "fake: works", ("everything real",))
-    assert backend.happened() == (Happened("fake", "fake: works"),)
+    assert backend.events() == (BackendEvent("fake", "fake: works"),)
     backend.stop()
     backend.stop()
     assert capture.stopped == 1
@@ -44,15 +44,15 @@ def test_one_that_breaks_is_replaced_at_once_and_said_once(caplog: pytest.LogCap
     broken, good = FakeCapture("kernel"), FakeCapture("sockdiag")
     backend = Backend(Opener(broken, good))
     backend.open(0)
-    backend.happened()
+    backend.events()
     broken.failure = RuntimeError("map gone")
     with caplog.at_level(logging.CRITICAL):
         assert backend.poll(S).deltas == ()
     assert broken.stopped == 1
     assert backend.name == "sockdiag"
-    assert backend.happened() == (
-        Happened("kernel", "failed: RuntimeError: map gone"),
-        Happened("sockdiag", "sockdiag: works"),
+    assert backend.events() == (
+        BackendEvent("kernel", "failed: RuntimeError: map gone"),
+        BackendEvent("sockdiag", "sockdiag: works"),
     )
 
 
@@ -70,7 +70,7 @@ def test_without_any_the_tick_goes_on_and_tries_come_ever_more_rarely() -> None:
     gaps = [b - a for a, b in pairwise(tries)]
     assert gaps == sorted(gaps)
     assert gaps[-1] == LAST_RETRY_NS // S
-    assert backend.happened() == (Happened("none", "needs root"),)
+    assert backend.events() == (BackendEvent("none", "needs root"),)
     assert backend.blind_to
 
 

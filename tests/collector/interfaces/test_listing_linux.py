@@ -106,12 +106,12 @@ def test_interfaces_that_appear_and_vanish_while_it_measures_lose_no_byte() -> N
     linux_root()
     code = """
 import socket, subprocess, time
-from collector.interfaces.ledger import HostMeter
+from collector.interfaces.meter import InterfaceMeter
 def ip(*arguments):
     subprocess.run(["ip", *arguments], check=True)
 def look():
     return {d.name: d.moved.tx_bytes for d in meter.look(time.monotonic_ns())}
-meter = HostMeter(["*"])
+meter = InterfaceMeter(["*"])
 print(look())
 ip("link", "add", "late0", "type", "veth", "peer", "name", "late1")
 ip("addr", "add", "203.0.113.1/24", "dev", "late0")

@@ -1,7 +1,7 @@
 import pytest
 
 from collector.interfaces.counters import Counters
-from collector.interfaces.ledger import HostMeter
+from collector.interfaces.meter import InterfaceMeter
 from collector.interfaces.selection import Interface, Nature
 
 S = 10**9
@@ -31,12 +31,12 @@ def system() -> FakeSystem:
     return found
 
 
-def moved(meter: HostMeter, now_s: int) -> dict[str, int]:
+def moved(meter: InterfaceMeter, now_s: int) -> dict[str, int]:
     return {d.name: d.moved.rx_bytes for d in meter.look(now_s * S)}
 
 
 def test_the_first_look_is_a_baseline_and_the_next_ones_are_ip_bytes(system: FakeSystem) -> None:
-    meter = HostMeter(["*"], system)
+    meter = InterfaceMeter(["*"], system)
     assert moved(meter, 0) == {"eth0": 0}
     system.set("eth0", 2, 1_015_140, 1_010)
     assert moved(meter, 1) == {"eth0": 15_000}
@@ -44,7 +44,7 @@ def test_the_first_look_is_a_baseline_and_the_next_ones_are_ip_bytes(system: Fak
 
 
 def test_an_interface_that_appears_counts_from_its_birth_only_when_it_is_plainly_new(system: FakeSystem) -> None:
-    meter = HostMeter(["*"], system)
+    meter = InterfaceMeter(["*"], system)
     moved(meter, 0)
     system.set("tun0", 7, 5_140, 10, "tunnel")
     system.set("eth1", 1, 9_000_000, 10)  # an older index: it came from elsewhere with old counters
@@ -52,7 +52,7 @@ def test_an_interface_that_appears_counts_from_its_birth_only_when_it_is_plainly
 
 
 def test_an_interface_that_vanishes_and_returns_is_not_counted_twice(system: FakeSystem) -> None:
-    meter = HostMeter(["*"], system)
+    meter = InterfaceMeter(["*"], system)
     moved(meter, 0)
     gone = system.interfaces.pop("eth0")
     assert moved(meter, 1) == {}
@@ -61,7 +61,7 @@ def test_an_interface_that_vanishes_and_returns_is_not_counted_twice(system: Fak
 
 
 def test_after_a_rebase_what_passed_meanwhile_is_not_traffic(system: FakeSystem) -> None:
-    meter = HostMeter(["*"], system)
+    meter = InterfaceMeter(["*"], system)
     moved(meter, 0)
     system.set("eth0", 2, 99_000_000, 99_000)
     meter.rebase()
@@ -70,7 +70,7 @@ def test_after_a_rebase_what_passed_meanwhile_is_not_traffic(system: FakeSystem)
 
 def test_another_choice_of_interfaces_makes_no_jump(system: FakeSystem) -> None:
     system.set("wg0", 3, 5_000, 5, "tunnel")
-    meter = HostMeter(["eth0"], system)
+    meter = InterfaceMeter(["eth0"], system)
     moved(meter, 0)
     system.set("wg0", 3, 6_000, 5, "tunnel")
     meter.watch(["wg0"])
@@ -80,4 +80,4 @@ def test_another_choice_of_interfaces_makes_no_jump(system: FakeSystem) -> None:
 def test_a_system_that_does_not_answer_is_the_callers_to_handle(system: FakeSystem) -> None:
     system.failure = OSError("no netlink")
     with pytest.raises(OSError, match="no netlink"):
-        HostMeter(["*"], system).look(0)
+        InterfaceMeter(["*"], system).look(0)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from collector.probes.prober import MAX_IN_FLIGHT, MIN_INTERVAL_NS, Outcome, Prober
-from qos.system.echo import Echo, echo, is_address
+from collector.probes.prober import MAX_IN_FLIGHT, MIN_INTERVAL_NS, Prober, ProbeResult
+from qos.system.echo import EchoReply, echo, is_address
 
 MS = 10**6
 S = 10**9
@@ -18,19 +18,19 @@ class FakeNetwork:
     """Answers to ``ask`` and ``look_up``; a hanging target answers only when released."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Echo] = {}
+        self.answers: dict[str, EchoReply] = {}
         self.names: dict[str, tuple[str, ...]] = {}
         self.hanging: set[str] = set()
         self.release = threading.Event()
         self.asked: Counter[str] = Counter()
         self.looked_up: Counter[str] = Counter()
 
-    def ask(self, address: str, timeout_ns: int, seq: int) -> Echo:
+    def ask(self, address: str, timeout_ns: int, seq: int) -> EchoReply:
         self.asked[address] += 1
         if address in self.hanging:
             self.release.wait(60)
-            return Echo(None, "timeout")
-        return self.answers.get(address, Echo(5 * MS))
+            return EchoReply(None, "timeout")
+        return self.answers.get(address, EchoReply(5 * MS))
 
     def look_up(self, name: str) -> tuple[str, ...]:
         self.looked_up[name] += 1
@@ -63,9 +63,9 @@ def probing(network: FakeNetwork, *targets: str, timeout_ns: int = 100 * MS) -> 
         prober.stop()
 
 
-def until(prober: Prober, enough: Callable[[list[Outcome]], bool]) -> list[Outcome]:
+def until(prober: Prober, enough: Callable[[list[ProbeResult]], bool]) -> list[ProbeResult]:
     """Collect until there is enough, with much patience for a busy machine."""
-    found: list[Outcome] = []
+    found: list[ProbeResult] = []
     deadline = time.monotonic() + PATIENCE_S
     while not enough(found):
         assert time.monotonic() < deadline, found[-5:]
@@ -74,7 +74,7 @@ def until(prober: Prober, enough: Callable[[list[Outcome]], bool]) -> list[Outco
     return found
 
 
-def of(target: str, found: list[Outcome]) -> list[Outcome]:
+def of(target: str, found: list[ProbeResult]) -> list[ProbeResult]:
     return [o for o in found if o.target == target]
 
 
@@ -128,7 +128,7 @@ def test_a_name_is_resolved_once_while_it_answers(network: FakeNetwork) -> None:
 
 def test_after_a_failure_a_name_is_resolved_again_and_its_next_address_tried(network: FakeNetwork) -> None:
     network.names = {"dns.example": ("2001:db8::8", "8.8.8.8")}
-    network.answers = {"2001:db8::8": Echo(None, "unreachable")}
+    network.answers = {"2001:db8::8": EchoReply(None, "unreachable")}
     with probing(network, "dns.example") as prober:
         found = until(prober, lambda f: any(o.rtt_ns for o in f))
     assert found[0].reason == "unreachable"
@@ -139,7 +139,7 @@ def test_an_old_address_is_used_while_the_resolver_is_down(network: FakeNetwork)
     network.names = {"dns.example": ("8.8.8.8",)}
     with probing(network, "dns.example") as prober:
         until(prober, lambda f: any(o.rtt_ns for o in f))
-        network.answers = {"8.8.8.8": Echo(None, "timeout")}
+        network.answers = {"8.8.8.8": EchoReply(None, "timeout")}
         network.names = {"dns.example": ()}
         until(prober, lambda f: any(o.reason == "timeout" for o in f))
         network.answers = {}
@@ -147,7 +147,7 @@ def test_an_old_address_is_used_while_the_resolver_is_down(network: FakeNetwork)
 
 
 def test_a_probe_that_breaks_is_an_outcome(network: FakeNetwork) -> None:
-    def broken(address: str, timeout_ns: int, seq: int) -> Echo:
+    def broken(address: str, timeout_ns: int, seq: int) -> EchoReply:
         raise RuntimeError(address)
 
     prober = Prober(["1.1.1.1"], interval_ns=S, timeout_ns=S, window_ns=60 * S, ask=broken)

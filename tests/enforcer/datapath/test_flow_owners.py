@@ -47,7 +47,7 @@ def test_only_a_flow_that_matters_wakes_the_loop() -> None:
         return new
 
     owners = FlowOwners(
-        LockedProcesses(source=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
+        LockedProcesses(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
         SYSTEM,
         on_flow=on_flow,
         sockets=list,

@@ -34,7 +34,7 @@ def test_an_event_names_the_owner_and_a_close_ends_it() -> None:
     assert table.owner(KEY) == Holder(7)
     table.apply(event("deleted", 7, 200))
     assert table.owner(KEY) == Holder(7, closed=True)  # the last packets still find it
-    assert table.ports_of({7}) == {}
+    assert table.by_port() == {}
     table.expire(200 + KEEP_CLOSED_NS)
     assert table.owner(KEY) == Holder(7, closed=True)
     table.expire(201 + KEEP_CLOSED_NS)
@@ -158,19 +158,17 @@ def test_one_local_port_towards_two_hosts_is_two_flows() -> None:
     table.apply(event("established", 8, 200, endpoint=2, peer=OTHER))
     assert table.owner(KEY, (PEER, 443)) == Holder(7, shared=True)
     assert table.owner(KEY, (OTHER, 443)) == Holder(8, shared=True)
-    assert table.ports_of({7}) == {}
-    assert table.ports_of({7, 8}) == {6: {5000}}
     assert table.by_port() == {(6, 5000): {7, 8}}
     table.apply(event("deleted", 8, 300, endpoint=2, peer=OTHER))
     assert table.owner(KEY) == Holder(7)
-    assert table.ports_of({7}) == {6: {5000}}
+    assert table.by_port() == {(6, 5000): {7}}
 
 
 def test_a_port_on_two_addresses_is_not_one_processs_own() -> None:
     table = FlowTable()
     table.seed([row(7), row(8, key=(6, 4, PEER, 5000)), row(7, key=(6, 4, A, 6000))], 100)
     assert table.owner(KEY) == Holder(7)
-    assert table.ports_of({7}) == {6: {6000}}
+    assert table.by_port() == {(6, 5000): {7, 8}, (6, 6000): {7}}
 
 
 def test_tombstones_are_bounded() -> None:
@@ -256,8 +254,7 @@ def test_late_events_and_stale_snapshots_end_in_the_truth(script: list[tuple[str
             assert (holder.pid, holder.closed) == (truth[key][0], False)
         else:
             assert holder is None or holder.closed
-    for pid in range(5, 9):
-        mine = {(KEYS[key][0], KEYS[key][3]) for key, held in truth.items() if held[0] == pid}
-        others = {(KEYS[key][0], KEYS[key][3]) for key, held in truth.items() if held[0] != pid}
-        got = {(protocol, port) for protocol, ports in table.ports_of({pid}).items() for port in ports}
-        assert got == mine - others
+    holders: dict[tuple[int, int], set[int]] = {}
+    for key, held in truth.items():
+        holders.setdefault((KEYS[key][0], KEYS[key][3]), set()).add(held[0])
+    assert table.by_port() == holders

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 if sys.platform != "linux":
     pytest.skip("sock_diag is Linux", allow_module_level=True)
 
-from collector.capture.sockets import inet_diag
-from collector.capture.sockets.inet_diag import Entry, parse_entry
+from qos.system import inet_diag_linux
+from qos.system.inet_diag_linux import Entry, parse_entry
 
 
 def message(*, info: bytes = b"", family: int = socket.AF_INET, state: int = 1) -> memoryview:
@@ -35,7 +35,7 @@ def tcp_info(size: int = 232) -> bytes:
 
 
 def test_a_message_is_read_with_ports_cookie_and_inode() -> None:
-    entry = parse_entry(message(), inet_diag.TCP)
+    entry = parse_entry(message(), inet_diag_linux.TCP)
     assert (entry.local_port, entry.remote_port) == (40000, 443)
     assert (entry.cookie, entry.inode, entry.uid) == (0x1122334455667788, 5555, 1000)
     assert entry.counts is None
@@ -43,8 +43,8 @@ def test_a_message_is_read_with_ports_cookie_and_inode() -> None:
 
 
 def test_tcp_s_counters_are_those_sent_on_newer_kernels_and_acknowledged_on_older_ones() -> None:
-    new = parse_entry(message(info=tcp_info()), inet_diag.TCP).counts
-    old = parse_entry(message(info=tcp_info(160)), inet_diag.TCP).counts
+    new = parse_entry(message(info=tcp_info()), inet_diag_linux.TCP).counts
+    old = parse_entry(message(info=tcp_info(160)), inet_diag_linux.TCP).counts
     assert new is not None
     assert old is not None
     assert (new.rx_bytes, new.tx_bytes, new.rx_segments, new.tx_segments, new.stamps) == (700, 1000, 11, 12, True)
@@ -54,7 +54,7 @@ def test_tcp_s_counters_are_those_sent_on_newer_kernels_and_acknowledged_on_olde
 @given(st.integers(0, 300))
 def test_cut_attributes_are_no_counters_and_no_error(cut: int) -> None:
     whole = message(info=tcp_info())
-    entry = parse_entry(whole[: 72 + cut], inet_diag.TCP)
+    entry = parse_entry(whole[: 72 + cut], inet_diag_linux.TCP)
     assert isinstance(entry, Entry)
     assert (entry.counts is not None) == (72 + cut >= len(whole))
 
@@ -62,17 +62,17 @@ def test_cut_attributes_are_no_counters_and_no_error(cut: int) -> None:
 def test_a_socket_of_ours_is_listed_with_the_cookie_that_it_tells_itself() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
         other.bind(("::1", 0))
-        by_inode = {entry.inode: entry for entry in inet_diag.sockets(counts=True)}
+        by_inode = {entry.inode: entry for entry in inet_diag_linux.sockets(tcp_info=True)}
         for made in (server, other):
             entry = by_inode[os.fstat(made.fileno()).st_ino]
             assert entry.cookie.to_bytes(8, sys.byteorder) == made.getsockopt(socket.SOL_SOCKET, 57, 8)
             assert entry.local_port == made.getsockname()[1]
             assert entry.loopback
-        assert by_inode[os.fstat(server.fileno()).st_ino].state == inet_diag.LISTEN
+        assert by_inode[os.fstat(server.fileno()).st_ino].state == inet_diag_linux.LISTEN
 
 
 def test_a_socket_is_listed_alike_twice() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         inode = os.fstat(server.fileno()).st_ino
-        first, second = (next(e for e in inet_diag.sockets() if e.inode == inode) for _ in range(2))
+        first, second = (next(e for e in inet_diag_linux.sockets() if e.inode == inode) for _ in range(2))
         assert first == second

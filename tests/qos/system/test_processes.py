@@ -48,7 +48,7 @@ def curl(pid: int = 9, started_ns: int = 5 * S) -> Process:
 
 def test_a_known_process_is_read_once() -> None:
     source = FakeSource(curl())
-    processes = Processes(source=source)
+    processes = Processes(reader=source)
     for tick in range(10):
         assert processes.identify(9, tick * S).app == "curl"
     assert source.reads <= 2  # itself and its parent
@@ -59,7 +59,7 @@ def test_five_thousand_processes_are_read_once_each_and_forgotten_again() -> Non
         Process(pid, pid * S, 1, f"daemon{pid % 700}", f"/usr/sbin/daemon{pid % 700}") for pid in range(2, 5_002)
     ]
     source = FakeSource(*everybody)
-    processes = Processes(source=source)
+    processes = Processes(reader=source)
     for tick in range(3):
         apps = {processes.identify(p.pid, tick * S).app for p in everybody}
         processes.sweep(tick * S)
@@ -71,7 +71,7 @@ def test_five_thousand_processes_are_read_once_each_and_forgotten_again() -> Non
 
 def test_a_reused_pid_is_another_process() -> None:
     source = FakeSource(curl())
-    processes = Processes(source=source)
+    processes = Processes(reader=source)
     first = processes.identify(9, 1 * S)
     source.table[9] = Process(9, 60 * S, 1, "wget", "/usr/bin/wget")
     second = processes.identify(9, 61 * S)
@@ -81,7 +81,7 @@ def test_a_reused_pid_is_another_process() -> None:
 
 def test_a_process_that_became_another_program_is_named_anew() -> None:
     source = FakeSource(Process(9, 5 * S, 1, "bash", "/usr/bin/bash"))
-    processes = Processes(source=source)
+    processes = Processes(reader=source)
     assert processes.identify(9, 1 * S).app == "bash"
     source.table[9] = curl()
     assert processes.identify(9, 2 * S).app == "curl"
@@ -89,7 +89,7 @@ def test_a_process_that_became_another_program_is_named_anew() -> None:
 
 def test_the_last_bytes_of_a_process_that_is_gone_are_still_its_own() -> None:
     source = FakeSource(curl())
-    processes = Processes(source=source)
+    processes = Processes(reader=source)
     alive = processes.identify(9, 1 * S)
     del source.table[9]
     assert processes.identify(9, 2 * S, name="curl") == alive
@@ -98,7 +98,7 @@ def test_the_last_bytes_of_a_process_that_is_gone_are_still_its_own() -> None:
 
 
 def test_a_process_nobody_ever_saw_goes_by_what_the_backend_saw() -> None:
-    processes = Processes(source=FakeSource())
+    processes = Processes(reader=FakeSource())
     who = processes.identify(9, 1 * S, started_ns=7, name="curl")
     assert (who.app, who.pid, who.started_ns, who.background) == ("curl", 9, 7, True)
     assert processes.identify(10, 1 * S, exe="/opt/x/Tool").app == "Tool"
@@ -107,7 +107,7 @@ def test_a_process_nobody_ever_saw_goes_by_what_the_backend_saw() -> None:
 
 def test_a_new_owner_of_a_pid_does_not_get_the_bytes_of_the_old_one() -> None:
     source = FakeSource(Process(9, 100 * S, 1, "wget", "/usr/bin/wget"))
-    processes = Processes(source=source)
+    processes = Processes(reader=source)
     assert processes.identify(9, 1 * S).app == "wget"
     old = processes.identify(9, 1 * S, started_ns=5 * S, name="curl")
     assert (old.app, old.started_ns) == ("curl", 5 * S)
@@ -119,14 +119,14 @@ def test_a_browsers_children_are_the_browser() -> None:
         Process(5, 1 * S, 1, "firefox", "/usr/lib/firefox/firefox"),
         Process(6, 2 * S, 5, "Web Content", "/usr/lib/firefox/plugin-container", background=True),
     )
-    child = Processes(source=source).identify(6, 1 * S)
+    child = Processes(reader=source).identify(6, 1 * S)
     assert (child.app, child.name, child.exe) == ("firefox", "plugin-container", "/usr/lib/firefox/firefox")
     assert not child.background  # the browser has a window
 
 
 def test_scripts_are_looked_at_only_with_a_rule_and_applied_when_the_rule_changes() -> None:
     source = FakeSource(Process(9, 5 * S, 1, "python3", "/usr/bin/python3.11", script="backup.py"))
-    processes = Processes(source=source)
+    processes = Processes(reader=source)
     assert processes.identify(9, 1 * S).app == "python3"
     processes.name_by(["backup*"])
     assert processes.identify(9, 2 * S).app == "backup.py"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 if sys.platform != "linux":
     pytest.skip("/proc is Linux's", allow_module_level=True)
 
-from qos.system.processes_linux import Source, is_background, parse_stat, systemd_path
+from qos.system.processes_linux import ProcessReader, is_background, parse_stat, systemd_path
 
 TAIL = (
     b"S 1 42 42 34816 42 4194304 100 0 0 0 250 50 0 0 20 0 1 0 12345 8192000 500 18446744073709551615 1 1 0 0 0 0 0 "
@@ -62,7 +62,7 @@ def test_background_is_what_has_no_terminal_and_no_window(
 
 
 def test_this_process_is_read_and_a_dead_one_is_not() -> None:
-    source = Source()
+    source = ProcessReader()
     me = source.read(os.getpid(), scripts=True)
     assert me is not None
     assert os.path.samefile(me.exe, sys.executable)

@@ -3,14 +3,14 @@ import subprocess
 import sys
 
 from qos.system.processes import Processes
-from qos.system.processes_psutil import Source
+from qos.system.processes_psutil import ProcessReader
 
 S = 10**9
 NOBODY = 2**22 + 5
 
 
 def test_this_process_is_read_and_a_dead_one_is_not() -> None:
-    source = Source()
+    source = ProcessReader()
     me = source.read(os.getpid(), scripts=True)
     assert me is not None
     assert os.path.samefile(me.exe, sys.executable)
@@ -29,7 +29,7 @@ def test_this_process_is_read_and_a_dead_one_is_not() -> None:
 def test_identities_come_out_the_same_way_everywhere() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()", "--secret"], stdin=subprocess.PIPE)
     try:
-        processes = Processes(["*"], source=Source())
+        processes = Processes(["*"], reader=ProcessReader())
         first = processes.identify(child.pid, 1 * S)
         assert first.app.startswith("python")
         assert "secret" not in repr(first)

@@ -10,7 +10,7 @@ import pytest
 
 from qos.packets.flows import SocketRow
 from qos.system import elevation
-from qos.system.sockets import blind_to, heirs, sockets
+from qos.system.sockets import blind_to, inherited_sockets, sockets
 from qos.system.sockets_windows import parse
 
 LOCAL6 = socket.inet_pton(socket.AF_INET6, "fe80::1")
@@ -73,7 +73,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the Linux socket tab
 
 @linux
 def test_linux_answers_are_read_message_by_message() -> None:
-    from qos.system.sockets_linux import parse as parse_linux
+    from qos.system.inet_diag_linux import parse as parse_linux
+    from qos.system.sockets_linux import rows
 
     body = struct.pack(
         "=BBBB2s2s16s16sI2IIIIII",
@@ -83,12 +84,15 @@ def test_linux_answers_are_read_message_by_message() -> None:
     attribute = struct.pack("=HHI", 8, 1, 0)
     message = struct.pack("=IHHII", 16 + len(body) + len(attribute), 20, 2, 1, 0) + body + attribute
     done = struct.pack("=IHHIIi", 20, 3, 2, 1, 0, 0)
-    entry = (6, 4, b"\x0a\0\0\1", 5000, b"\x08\x08\x08\x08", 443, 98765)
-    assert parse_linux(6, message * 2) == ([entry, entry], False)
-    assert parse_linux(6, message + done) == ([entry], True)
+    row = SocketRow(6, 4, b"\x0a\0\0\1", 5000, 42, b"\x08\x08\x08\x08", 443)
+    entries, last = parse_linux(message * 2, 6)
+    assert ([entry.inode for entry in entries], last) == ([98765, 98765], False)
+    assert rows(entries[0], [42]) == [row]
+    entries, last = parse_linux(message + done, 6)
+    assert (len(entries), last) == (1, True)
     refused = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -1) + bytes(16)
     with pytest.raises(PermissionError, match="sock_diag"):
-        parse_linux(6, refused)
+        parse_linux(refused, 6)
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -112,7 +116,7 @@ def test_a_connection_has_its_peer_and_a_shared_socket_each_of_its_holders() -> 
         socket.create_connection(server.getsockname()) as client,
         server.accept()[0],
     ):
-        heirs()
+        inherited_sockets()
         with subprocess.Popen(["sleep", "60"], pass_fds=[client.fileno()]) as child:
             try:
                 port = client.getsockname()[1]
@@ -120,7 +124,7 @@ def test_a_connection_has_its_peer_and_a_shared_socket_each_of_its_holders() -> 
                 assert rows.keys() >= {os.getpid(), child.pid}
                 assert rows[child.pid].remote_port == server.getsockname()[1]
                 assert rows[child.pid].remote_addr == b"\x7f\0\0\1"
-                assert heirs()
+                assert inherited_sockets()
                 assert blind_to() is None or not elevation.elevated()
             finally:
                 child.kill()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.capture import Delta, Owner
-from collector.capture.divert.attribution import PARK_NS, Attribution
+from collector.capture.divert.attribution import GIVEN_UP_NS, PARK_NS, FlowAttribution
 from collector.capture.divert.flow_counts import Counted
 from qos.packets.divert.address import FlowEvent
 from qos.packets.flows import FlowTable
@@ -43,7 +43,7 @@ def table() -> FlowTable:
 def test_both_directions_of_a_flow_are_one_delta_of_its_owner(table: FlowTable) -> None:
     table.apply(opened(5000, 7))
     table.apply(opened(5001, 7))
-    attribution = Attribution(table)
+    attribution = FlowAttribution(table)
     attribution.count(counted(5000, rx=(1000, 2), tx=(100, 1)), 0)
     attribution.count(counted(5001, rx=(10, 1)), 0)
     assert list(attribution.settle(0, owner_of)) == [Delta(owner_of(7), 1010, 100, 3, 1, flows=2)]
@@ -51,7 +51,7 @@ def test_both_directions_of_a_flow_are_one_delta_of_its_owner(table: FlowTable) 
 
 
 def test_bytes_before_the_event_wait_for_it(table: FlowTable) -> None:
-    attribution = Attribution(table)
+    attribution = FlowAttribution(table)
     attribution.count(counted(5000, tx=(60, 1)), 0)
     assert list(attribution.settle(0, owner_of)) == []
     assert attribution.waiting == 1
@@ -61,7 +61,7 @@ def test_bytes_before_the_event_wait_for_it(table: FlowTable) -> None:
 
 
 def test_whom_nobody_knows_after_a_while_is_unattributed_and_not_waited_for_again(table: FlowTable) -> None:
-    attribution = Attribution(table)
+    attribution = FlowAttribution(table)
     attribution.count(counted(5000, rx=(60, 1)), 0)
     assert list(attribution.settle(PARK_NS - 1, owner_of)) == []
     assert list(attribution.settle(PARK_NS, owner_of)) == [Delta(None, 60, 0, 1, 0, flows=1)]
@@ -72,8 +72,17 @@ def test_whom_nobody_knows_after_a_while_is_unattributed_and_not_waited_for_agai
     assert list(attribution.settle(PARK_NS, owner_of)) == [Delta(owner_of(7), 80, 0, 1, 0, flows=1)]
 
 
+def test_a_flow_that_is_looked_up_again_and_again_keeps_no_older_one_in_memory(table: FlowTable) -> None:
+    attribution = FlowAttribution(table)
+    for second in range(200):
+        attribution.count(counted(5000, rx=(100, 1)), second * S)  # goes on for ever, and nobody is ever known
+        attribution.count(counted(10_000 + second, rx=(100, 1)), second * S)  # comes once
+        list(attribution.settle(second * S, owner_of))
+    assert attribution.given_up <= GIVEN_UP_NS // S + 2
+
+
 def test_what_has_no_flow_is_unattributed_at_once(table: FlowTable) -> None:
-    attribution, made = Attribution(table), Counted()
+    attribution, made = FlowAttribution(table), Counted()
     made.rest[0][:], made.rest[1][:] = [84, 1], [168, 2]
     attribution.count(made, 0)
     assert list(attribution.settle(0, owner_of)) == [Delta(None, 84, 168, 1, 2, flows=0)]
@@ -91,7 +100,7 @@ STEP = st.one_of(
 @given(st.lists(STEP, max_size=40))
 def test_bytes_are_conserved(script: list[tuple[str, int, int]]) -> None:
     table = FlowTable()
-    attribution = Attribution(table)
+    attribution = FlowAttribution(table)
     put: Counter[str] = Counter()
     got: Counter[str] = Counter()
     now_ns = 0

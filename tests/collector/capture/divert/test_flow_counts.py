@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.capture.divert.flow_counts import Tally
+from collector.capture.divert.flow_counts import FlowCounter
 from qos.packets.divert.address import ADDRESS_BYTES, SniffedBatch
 from qos.packets.packet import TCP, UDP, wire_bytes, wire_packets
 
@@ -77,7 +77,7 @@ def test_every_packet_is_counted_once_on_its_flow_or_in_the_rest(
         flow = ("rest", out) if protocol == 1 or form == "fragment" else (protocol, out, version, port)
         expected[*flow, "bytes"] += wire_bytes(len(raw), head, segment)
         expected[*flow, "packets"] += wire_packets(len(raw), head, segment)
-    tally = Tally()
+    tally = FlowCounter()
     assert tally.add(batch(raws, padded=padded)) == 0
     got: Counter[tuple[object, ...]] = Counter()
     counted = tally.take()
@@ -95,7 +95,7 @@ def test_every_packet_is_counted_once_on_its_flow_or_in_the_rest(
 
 
 def test_taking_begins_anew() -> None:
-    tally = Tally()
+    tally = FlowCounter()
     tally.add(batch([(packet(4, UDP, 10), True, 0)]))
     assert tally.take().flows[UDP, True] == {HERE4 + THERE4 + b"\x03\xe8\0\x09": [38, 1]}
     assert not any(tally.take().flows.values())
@@ -103,7 +103,7 @@ def test_taking_begins_anew() -> None:
 
 @pytest.mark.parametrize("garbage", [b"\x00" * 60, b"\x45", b"\x15" * 80])
 def test_what_cannot_be_read_is_given_up_and_said(garbage: bytes) -> None:
-    tally = Tally()
+    tally = FlowCounter()
     good = packet(4, UDP, 50)
     mixed = batch([(good, True, 0), (garbage, True, 0), (good, True, 0)])
     assert tally.add(mixed) == 2
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_given_up_and_said(garbage: bytes) -> None:
 
 
 def test_a_packet_cut_off_behind_its_ip_header_counts_by_its_own_length() -> None:
-    tally = Tally()
+    tally = FlowCounter()
     assert (
         tally.add(
             batch([(struct.pack(">BBHHHBBH", 0x45, 0, 24, 0, 0, 64, TCP, 0) + HERE4 + THERE4 + b"\0" * 4, False, 0)])

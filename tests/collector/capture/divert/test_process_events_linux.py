@@ -12,7 +12,7 @@ from tests import require
 if sys.platform != "linux":
     pytest.skip("the proc connector is Linux's", allow_module_level=True)
 
-from collector.capture.divert.process_events_linux import Births, parse
+from collector.capture.divert.process_events_linux import ProcessEvents, parse
 
 
 def message(what: int, *words: int) -> bytes:
@@ -39,7 +39,7 @@ def test_a_program_that_runs_is_reported() -> None:
     require.linux_root()
     seen: list[tuple[int, int]] = []
     try:
-        births = Births(lambda pid, parent: seen.append((pid, parent)))
+        births = ProcessEvents(lambda pid, parent: seen.append((pid, parent)))
     except OSError as error:
         require.missing(f"the kernel's proc connector is not to be had here: {error}")
     child = subprocess.Popen(["true"])

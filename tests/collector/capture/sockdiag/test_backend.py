@@ -19,8 +19,8 @@ if sys.platform != "linux":
     pytest.skip("sock_diag is Linux", allow_module_level=True)
 
 from collector.capture.sockdiag.backend import SockdiagCapture, wire_counts
-from collector.capture.sockets import inet_diag
-from collector.capture.sockets.inet_diag import Entry, TcpCounts
+from qos.system import inet_diag_linux
+from qos.system.inet_diag_linux import Entry, TcpCounts
 from tests.lab import PEER4, PEER6, Lab
 
 ROOT = Path(__file__).parents[4]
@@ -37,7 +37,7 @@ def lab() -> Iterator[Lab]:
 
 def entry(*, family: int = socket.AF_INET, state: int = 1, remote: bytes = b"", stamps: bool = True) -> Entry:
     return Entry(
-        protocol=inet_diag.TCP,
+        protocol=inet_diag_linux.TCP,
         family=family,
         state=state,
         local_port=1,
@@ -65,7 +65,7 @@ def test_ipv4_over_a_socket_of_both_families_has_ipv4_headers() -> None:
 
 
 def test_listeners_and_loopback_do_not_count() -> None:
-    assert wire_counts(entry(state=inet_diag.LISTEN)) is None
+    assert wire_counts(entry(state=inet_diag_linux.LISTEN)) is None
     assert wire_counts(entry(remote=bytes([127, 0, 0, 1]) + bytes(12))) is None
     mapped = bytes(10) + b"\xff\xff" + bytes([127, 0, 0, 1])
     assert wire_counts(entry(family=socket.AF_INET6, remote=mapped)) is None

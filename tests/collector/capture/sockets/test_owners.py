@@ -1,4 +1,4 @@
-"""Whose a socket is: creator, listener, heir."""
+"""Whose a socket is: its creator's, its listener's, or that of a child which inherited it."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.capture.sockets.owners import Creator, Custody
+from collector.capture.sockets.owners import Creator, SocketOwners
 
 V4, V6 = 2, 10
 ANY = bytes(16)
@@ -26,12 +26,12 @@ class World:
     known: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.births()
+        self.new()
 
-    def births(self) -> set[int]:
-        born = set(self.held) - self.known
-        self.known |= born
-        return born
+    def new(self) -> set[int]:
+        fresh = set(self.held) - self.known
+        self.known |= fresh
+        return fresh
 
     def socket_inodes(self, pid: int) -> set[int]:
         return set(self.held.get(pid, ()))
@@ -46,126 +46,126 @@ def world() -> World:
     return World(held={1: set(), 100: {5}}, inodes={77: 5})
 
 
-def started(world: World) -> Custody:
-    return Custody(world, world.listed, world.origins.get)
+def started(world: World) -> SocketOwners:
+    return SocketOwners(world, world.listed, world.origins.get)
 
 
 def test_the_creator_owns_it(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9, "curl"))
-    assert custody.owner(77) == Creator(100, 9, "curl")
-    assert custody.owner(78) is None
+    owners = started(world)
+    owners.created(77, Creator(100, 9, "curl"))
+    assert owners.owner(77) == Creator(100, 9, "curl")
+    assert owners.owner(78) is None
 
 
 @pytest.mark.parametrize(("bound", "accepted"), [(HERE, HERE), (ANY, HERE)])
 def test_an_accepted_socket_is_its_listener_s(world: World, bound: bytes, accepted: bytes) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
-    custody.listening(77, (V4, bound, 80))
-    assert custody.accepted(90, (V4, accepted, 80))
-    assert custody.owner(90) == Creator(100, 9)
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
+    owners.listening(77, (V4, bound, 80))
+    assert owners.accepted(90, (V4, accepted, 80))
+    assert owners.owner(90) == Creator(100, 9)
 
 
 def test_the_listener_at_the_very_address_goes_before_the_one_at_any(world: World) -> None:
-    custody = started(world)
-    custody.created(1, Creator(10, 0))
-    custody.created(2, Creator(20, 0))
-    custody.listening(1, (V4, ANY, 53))
-    custody.listening(2, (V4, HERE, 53))
-    custody.accepted(90, (V4, HERE, 53))
-    assert custody.owner(90) == Creator(20, 0)
+    owners = started(world)
+    owners.created(1, Creator(10, 0))
+    owners.created(2, Creator(20, 0))
+    owners.listening(1, (V4, ANY, 53))
+    owners.listening(2, (V4, HERE, 53))
+    owners.accepted(90, (V4, HERE, 53))
+    assert owners.owner(90) == Creator(20, 0)
 
 
 def test_nobody_listens_there_so_it_is_nobody_s(world: World) -> None:
-    custody = started(world)
-    custody.listening(77, (V4, ANY, 80))
-    assert not custody.accepted(90, (V4, HERE, 81))
-    assert not custody.accepted(91, (V6, ANY, 80))
-    assert custody.owner(90) is None
+    owners = started(world)
+    owners.listening(77, (V4, ANY, 80))
+    assert not owners.accepted(90, (V4, HERE, 81))
+    assert not owners.accepted(91, (V6, ANY, 80))
+    assert owners.owner(90) is None
 
 
 def test_a_straggler_after_the_close_is_still_the_owner_s(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
-    custody.listening(77, (V4, ANY, 80))
-    custody.accepted(90, (V4, HERE, 80))
-    custody.closed([77, 90])
-    assert len(custody) == 0
-    assert custody.owner(90) == custody.owner(77) == Creator(100, 9)
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
+    owners.listening(77, (V4, ANY, 80))
+    owners.accepted(90, (V4, HERE, 80))
+    owners.closed([77, 90])
+    assert len(owners) == 0
+    assert owners.owner(90) == owners.owner(77) == Creator(100, 9)
 
 
 def test_a_child_gets_what_its_parent_let_go_of(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
     world.held = {1: set(), 100: set(), 200: {5}}
-    custody.census(1000)
-    assert custody.owner(77) == Creator(200, 1000)
+    owners.check_inherited(1000)
+    assert owners.owner(77) == Creator(200, 1000)
 
 
 def test_a_child_gets_it_before_the_first_packet_too(world: World) -> None:
-    custody = started(world)
+    owners = started(world)
     world.origins[77] = Creator(1, 9, "systemd")
     world.held[300] = {5}
-    custody.census(1000)
-    custody.created(77, world.origins[77])  # the first packet: the kernel still knows the creator alone
-    assert custody.owner(77) == Creator(300, 1000)
+    owners.check_inherited(1000)
+    owners.created(77, world.origins[77])  # the first packet: the kernel still knows the creator alone
+    assert owners.owner(77) == Creator(300, 1000)
 
 
 def test_a_child_gets_what_its_parent_left_by_ending(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
     world.held = {1: set(), 200: {5}}
-    custody.census(1000)
-    assert custody.owner(77) == Creator(200, 1000)
+    owners.check_inherited(1000)
+    assert owners.owner(77) == Creator(200, 1000)
 
 
 def test_what_both_hold_stays_the_parent_s_until_it_lets_go(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
     world.held = {1: set(), 100: {5}, 200: {5}}
-    custody.census(1000)
-    assert custody.owner(77) == Creator(100, 9)
+    owners.check_inherited(1000)
+    assert owners.owner(77) == Creator(100, 9)
     world.held[100] = set()
     for now in range(2000, 2010):
-        custody.census(now)
-    owner = custody.owner(77)
+        owners.check_inherited(now)
+    owner = owners.owner(77)
     assert owner is not None
     assert owner.pid == 200
 
 
 def test_a_child_that_closes_its_copy_gets_nothing(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
     world.held = {1: set(), 100: {5}, 200: {5}}
-    custody.census(1000)
+    owners.check_inherited(1000)
     world.held = {1: set(), 100: set(), 200: set()}
     for now in range(2000, 2010):
-        custody.census(now)
-    assert custody.owner(77) == Creator(100, 9)
+        owners.check_inherited(now)
+    assert owners.owner(77) == Creator(100, 9)
 
 
 def test_what_init_opened_for_a_service_is_the_service_s_though_init_holds_it_too(world: World) -> None:
-    custody = started(world)
+    owners = started(world)
     world.held[1] = {5}
-    custody.created(77, Creator(1, 9, "systemd"))
-    custody.listening(77, (V6, ANY, 22))
+    owners.created(77, Creator(1, 9, "systemd"))
+    owners.listening(77, (V6, ANY, 22))
     world.held[300] = {5}
-    custody.census(1000)
-    custody.accepted(90, (V6, ANY, 22))
-    assert custody.owner(90) == Creator(300, 1000)
+    owners.check_inherited(1000)
+    owners.accepted(90, (V6, ANY, 22))
+    assert owners.owner(90) == Creator(300, 1000)
 
 
-def test_a_census_without_newcomers_reads_no_socket_list(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
+def test_a_check_inherited_without_newcomers_reads_no_socket_list(world: World) -> None:
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
     for now in range(10):
-        custody.census(now)
+        owners.check_inherited(now)
     assert world.lists == 0
 
 
 def test_a_lasting_tie_is_looked_at_ever_less_often(world: World) -> None:
-    custody = started(world)
-    custody.created(77, Creator(100, 9))
+    owners = started(world)
+    owners.created(77, Creator(100, 9))
     world.held[200] = {5}
     looks = 0
     real = world.socket_inodes
@@ -177,25 +177,25 @@ def test_a_lasting_tie_is_looked_at_ever_less_often(world: World) -> None:
 
     world.socket_inodes = counted  # type: ignore[method-assign] # the fake counts its own calls
     for now in range(300):
-        custody.census(now)
+        owners.check_inherited(now)
     assert looks < 15
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["create", "listen", "accept", "close"])), max_size=60))
 def test_whatever_happens_an_owner_is_a_creator_that_was_told(steps: list[tuple[int, str]]) -> None:
     world = World()
-    custody = started(world)
+    owners = started(world)
     told = set()
     for cookie, step in steps:
         if step == "create":
             creator = Creator(cookie + 100, 0)
             told.add(creator)
-            custody.created(cookie, creator)
+            owners.created(cookie, creator)
         elif step == "listen":
-            custody.listening(cookie, (V4, ANY, cookie % 2))
+            owners.listening(cookie, (V4, ANY, cookie % 2))
         elif step == "accept":
-            custody.accepted(cookie, (V4, HERE, cookie % 2))
+            owners.accepted(cookie, (V4, HERE, cookie % 2))
         else:
-            custody.closed([cookie])
-        owners = {custody.owner(each) for each in range(6)}
+            owners.closed([cookie])
+        owners = {owners.owner(each) for each in range(6)}
         assert owners <= told | {None}
