@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 
 from qos.contract.points import Agent, AppLimit, AppResources, AppTraffic, HostTraffic, Point, Probe
-from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.line_protocol import JournalReader
 from qos.store.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[1]
@@ -212,7 +212,7 @@ def measure(folder: Path, server: Server, data: Path | None, catch_up: int) -> d
     path = folder / "autoqos.db"
     filled = json.loads((folder / "filled.json").read_text())
     with SqliteStore(path) as store:
-        rows = Shipping(path).waiting({}, None).rows
+        rows = JournalReader(path).waiting({}, None).rows
         before = size_of(data)
         with shipper(folder, server, catch_up) as process:
             watched = psutil.Process(process.pid)

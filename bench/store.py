@@ -23,9 +23,9 @@ from typing import Any
 
 from qos.contract.config import Retention
 from qos.contract.points import SPECS, AppTraffic, Point
-from qos.store.read_request import select
+from qos.store.read_request import read_request
 from qos.store.sqlite.reading import aggregate
-from qos.store.sqlite.reading.read_plan import Plan, Spans
+from qos.store.sqlite.reading.read_plan import ReadPlan, Spans
 from qos.store.sqlite.series import all_series
 from qos.store.sqlite.store import SqliteStore
 
@@ -126,12 +126,12 @@ def top(store: SqliteStore, now_ns: int) -> Any:
 
 def top_from_raw(store: SqliteStore, now_ns: int) -> Any:
     """The same answer without rollups, for comparison."""
-    selection = select(
+    request = read_request(
         "app_traffic", ["rx_bytes", "tx_bytes"], start_ns=now_ns - DAY, stop_ns=now_ns, aggregate="auto", by=["app"]
     )
-    source = aggregate.Source(selection.spec, Plan(raw=Spans.of([(now_ns - DAY, now_ns)])))
+    source = aggregate.PartialRows(request.spec, ReadPlan(raw=Spans.of([(now_ns - DAY, now_ns)])))
     with store._database.reading() as db:
-        return aggregate.windows(db, selection, all_series(db, selection.spec), source)
+        return aggregate.windows(db, request, all_series(db, request.spec), source)
 
 
 def reads(path: Path) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """The enforcer's entry point: opens the store, lets the loop run until it is told to stop."""
 
-import logging
 import sys
 import threading
 from pathlib import Path
-from typing import Final
 
 from enforcer.datapath.port import DivertPort
 from enforcer.datapath.session import DivertDatapath, Tools
@@ -12,18 +10,15 @@ from enforcer.locked_processes import LockedProcesses
 from enforcer.loop import Loop
 from enforcer.qdisc.codel import LINUX, WINDOWS
 from qos.contract.config import Config
-from qos.contract.errors import StoreUnavailable
 from qos.packets.divert.filters import LINUX_EXACT, MAX_TESTS
 from qos.service import ConfigWatcher, store_path
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
 
-_log: Final = logging.getLogger(__name__)
-
 
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
     """Enforce until ``stop`` is set; the exit status. Raises ConfigError when the user must act."""
-    store = _open_store(config, data, stop)
+    store = SqliteStore.when_available(store_path(data), stop, retention=config.retention)
     if store is None:
         return 0
     with store:
@@ -43,14 +38,3 @@ def machine(processes: LockedProcesses) -> Tools:
         platform=WINDOWS if windows else LINUX,
         max_ports=MAX_TESTS if windows else LINUX_EXACT,
     )
-
-
-def _open_store(config: Config, data: Path, stop: threading.Event) -> SqliteStore | None:
-    """The store; waits for one that is unavailable now (a full disk). None when told to stop meanwhile."""
-    while True:
-        try:
-            return SqliteStore(store_path(data), retention=config.retention)
-        except StoreUnavailable as error:
-            _log.warning("the store cannot be opened yet: %s", error)
-            if stop.wait(max(1.0, error.retry_after_s)):
-                return None

@@ -7,12 +7,12 @@ store is compared with.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from qos.contract.config import Retention
 from qos.contract.points import SPECS, FieldSpec, Point
-from qos.store import Aggregate, Columns
-from qos.store.read_request import Selection, select
+from qos.store import Columns, ReadOptions
+from qos.store.read_request import ReadRequest, read_request
 from qos.store.sqlite.journal import Backlog, Batch
 
 
@@ -68,43 +68,21 @@ class MemoryStore:
         self._states.update(encoded)
         self._version += 1
 
-    def read(
-        self,
-        measurement: str,
-        fields: Sequence[str] | None = None,
-        *,
-        where: Mapping[str, str | Sequence[str]] | None = None,
-        start_ns: int | None = None,
-        stop_ns: int | None = None,
-        every_ns: int | None = None,
-        aggregate: Aggregate | None = None,
-        by: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> Columns:
+    def read(self, measurement: str, fields: Sequence[str] | None = None, **options: Unpack[ReadOptions]) -> Columns:
         self._open()
-        selection = select(
-            measurement,
-            fields,
-            where=where,
-            start_ns=start_ns,
-            stop_ns=stop_ns,
-            every_ns=every_ns,
-            aggregate=aggregate,
-            by=by,
-            limit=limit,
-        )
+        request = read_request(measurement, fields, **options)
         found = sorted(
             (
                 (time_ns, tags, point)
                 for (name, tags, time_ns), (_, point) in self._rows.items()
-                if name == measurement and selection.start_ns <= time_ns < selection.stop_ns and selection.matches(tags)
+                if name == measurement and request.start_ns <= time_ns < request.stop_ns and request.matches(tags)
             ),
             key=lambda entry: entry[:2],
         )
-        rows = _raw_rows(selection, found) if selection.aggregate is None else _window_rows(selection, found)
-        if selection.limit is not None:
-            rows = rows[max(0, len(rows) - selection.limit) :]
-        return {name: [row[at] for row in rows] for at, name in enumerate(selection.columns)}
+        rows = _raw_rows(request, found) if request.aggregate is None else _window_rows(request, found)
+        if request.limit is not None:
+            rows = rows[max(0, len(rows) - request.limit) :]
+        return {name: [row[at] for row in rows] for at, name in enumerate(request.columns)}
 
     def get_state(self, key: str) -> Any | None:
         self._open()
@@ -187,31 +165,31 @@ class MemoryStore:
 Found = list[tuple[int, tuple[str, ...], Point]]
 
 
-def _kept(selection: Selection, point: Point) -> tuple[str, ...]:
-    return tuple(getattr(point, tag) for tag in selection.by)
+def _kept(request: ReadRequest, point: Point) -> tuple[str, ...]:
+    return tuple(getattr(point, tag) for tag in request.by)
 
 
-def _raw_rows(selection: Selection, found: Found) -> list[tuple[Any, ...]]:
+def _raw_rows(request: ReadRequest, found: Found) -> list[tuple[Any, ...]]:
     return [
-        (time_ns, *_kept(selection, point), *(getattr(point, f.name) for f in selection.fields))
+        (time_ns, *_kept(request, point), *(getattr(point, f.name) for f in request.fields))
         for time_ns, _, point in found
     ]
 
 
-def _window_rows(selection: Selection, found: Found) -> list[tuple[Any, ...]]:
+def _window_rows(request: ReadRequest, found: Found) -> list[tuple[Any, ...]]:
     groups: dict[tuple[int, tuple[str, ...]], list[Point]] = {}
     for time_ns, _, point in found:
-        start = selection.stamp_ns if selection.every_ns is None else time_ns - time_ns % selection.every_ns
-        groups.setdefault((start, _kept(selection, point)), []).append(point)
+        start = request.stamp_ns if request.every_ns is None else time_ns - time_ns % request.every_ns
+        groups.setdefault((start, _kept(request, point)), []).append(point)
     return [
-        (start, *tags, *(_combine(selection, f, groups[start, tags]) for f in selection.fields))
+        (start, *tags, *(_combine(request, f, groups[start, tags]) for f in request.fields))
         for start, tags in sorted(groups)
     ]
 
 
-def _combine(selection: Selection, field: FieldSpec, points: list[Point]) -> Any:
+def _combine(request: ReadRequest, field: FieldSpec, points: list[Point]) -> Any:
     values = [value for point in points if (value := getattr(point, field.name)) is not None]
-    how = selection.how(field)
+    how = request.how(field)
     if how == "count":
         return len(values)
     if not values:

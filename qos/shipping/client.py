@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from qos.contract.config import Config, InfluxConfig
 from qos.contract.errors import ConfigError, StoreUnavailable
-from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge, outcome_of
+from qos.shipping.outcomes import BadLines, Denied, Ok, Retry, TooLarge, WriteOutcome, outcome_of
 from qos.system import clock
 
 _LEVEL: Final = 1
@@ -50,7 +50,7 @@ def influx_settings(config: Config) -> InfluxConfig | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ResultSeries:
     """One series of an InfluxQL answer. Times are integers, nanoseconds."""
 
     name: str
@@ -81,7 +81,7 @@ class InfluxClient:
         """The server's, for messages."""
         return self._settings.url
 
-    def write(self, lines: Sequence[str]) -> Outcome:
+    def write(self, lines: Sequence[str]) -> WriteOutcome:
         """Send line protocol (nanoseconds). Every failure is an outcome."""
         body = gzip.compress("\n".join(lines).encode(), _LEVEL)
         self._api.set_default_header("Content-Encoding", "gzip")
@@ -101,7 +101,7 @@ class InfluxClient:
             self._api.default_headers.pop("Content-Encoding", None)
         return Ok()
 
-    def query(self, statement: str) -> list[Series]:
+    def query(self, statement: str) -> list[ResultSeries]:
         """Run one InfluxQL statement. Raises StoreUnavailable, ConfigError (denied) or ValueError (not understood)."""
         try:
             answer = self._api.call_api(
@@ -137,7 +137,7 @@ class InfluxClient:
         self._client.close()
 
     @staticmethod
-    def _refused(error: ApiException) -> Outcome:
+    def _refused(error: ApiException) -> WriteOutcome:
         if not error.status:
             # The client's form of a TLS failure: a wrong certificate stays wrong.
             return Denied(" ".join(str(error.reason).split()))
@@ -145,7 +145,7 @@ class InfluxClient:
         return outcome_of(int(error.status), body, dict(error.headers or {}), clock.wall_ns() / 1e9)
 
 
-def raised(address: str, outcome: Outcome) -> Exception:
+def raised(address: str, outcome: WriteOutcome) -> Exception:
     """The exception that tells a caller of the store what an outcome means for it."""
     if isinstance(outcome, Denied):
         return ConfigError(f"InfluxDB at {address} refuses: {outcome.reason}: check influxdb: and INFLUX_TOKEN in .env")
@@ -161,11 +161,11 @@ def _no_answer(error: Exception) -> Retry:
     return Retry(f"no contact: {type(error).__name__}: {what}")
 
 
-def _series(statement: str, document: Mapping[str, Any], result: Mapping[str, Any]) -> list[Series]:
+def _series(statement: str, document: Mapping[str, Any], result: Mapping[str, Any]) -> list[ResultSeries]:
     problem = document.get("error") or result.get("error")
     if problem:
         raise ValueError(f"{statement}: {problem}")
     return [
-        Series(found.get("name", ""), found.get("tags", {}), tuple(found["columns"]), found.get("values", ()))
+        ResultSeries(found.get("name", ""), found.get("tags", {}), tuple(found["columns"]), found.get("values", ()))
         for found in result.get("series", ())
     ]

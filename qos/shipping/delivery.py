@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge
+from qos.shipping.outcomes import BadLines, Denied, Ok, Retry, TooLarge, WriteOutcome
 
 _GIVE_UP_AFTER: Final = 8
 
@@ -72,7 +72,7 @@ class Delivery:
         self._todo.append((start, stop))
         return self._lines[start:stop]
 
-    def answer(self, outcome: Outcome) -> None:
+    def answer(self, outcome: WriteOutcome) -> None:
         """What became of the last ``chunk``."""
         start, stop = self._todo.pop()
         count = stop - start

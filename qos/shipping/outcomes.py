@@ -52,10 +52,10 @@ class Denied:
     reason: str
 
 
-Outcome = Ok | Retry | TooLarge | BadLines | Denied
+WriteOutcome = Ok | Retry | TooLarge | BadLines | Denied
 
 
-def outcome_of(status: int, body: str, headers: Mapping[str, str], now_s: float) -> Outcome:
+def outcome_of(status: int, body: str, headers: Mapping[str, str], now_s: float) -> WriteOutcome:
     """The outcome of an HTTP answer. ``now_s`` (UTC, seconds) turns a date in ``Retry-After`` into a wait."""
     if 200 <= status <= 299:
         return Ok()

@@ -17,11 +17,11 @@ from qos.contract.documents.shipping_report import ShippingReport
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Agent
 from qos.service import STORE_NAME, ConfigWatcher, HeartbeatWriter, SelfUsage
-from qos.shipping.schedule import Pace
+from qos.shipping.schedule import SendSchedule
 from qos.shipping.set_aside import RejectedFile
-from qos.shipping.shipper import Shipper, Status
+from qos.shipping.shipper import Shipper, ShippingStatus
 from qos.store.sqlite.journal import Batch
-from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.line_protocol import JournalReader
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
 from qos.system.clock import NS_PER_S
@@ -69,14 +69,14 @@ def _session(
         stack.callback(client.close)
         store = stack.enter_context(contextlib.closing(SqliteStore(data / STORE_NAME)))
         store.register_cursor(CURSOR)
-        shipping = stack.enter_context(contextlib.closing(Shipping(data / STORE_NAME)))
+        shipping = stack.enter_context(contextlib.closing(JournalReader(data / STORE_NAME)))
         shipper = Shipper(
             source=shipping,
             writer=client,
             acknowledge=lambda positions: store.acknowledge(CURSOR, Batch((), positions)),
             set_aside=RejectedFile(data).add,
             settled=shipping.cursor(CURSOR),
-            pace=Pace(batch=settings.batch, catch_up=settings.catch_up),
+            schedule=SendSchedule(batch=settings.batch, catch_up=settings.catch_up),
         )
         reporter = Reporter(store, shipping, shipper, config, settings)
         over = threading.Event()
@@ -122,14 +122,14 @@ class Reporter:
     """Says how shipping goes, in its own thread."""
 
     def __init__(
-        self, store: SqliteStore, shipping: Shipping, shipper: Shipper, config: Config, settings: InfluxConfig
+        self, store: SqliteStore, shipping: JournalReader, shipper: Shipper, config: Config, settings: InfluxConfig
     ) -> None:
         self._store, self._shipping, self._shipper = store, shipping, shipper
         self._host, self._interval_ns, self._settings = config.host_tag, config.interval, settings
         self._heartbeat = HeartbeatWriter(store, PART)
         self._usage = SelfUsage()
         self._aged_out = shipping.aged_out(CURSOR)
-        self._last = Status()
+        self._last = ShippingStatus()
         self._rates: deque[tuple[int, int]] = deque()
 
     def run(self, over: threading.Event) -> None:
@@ -184,7 +184,7 @@ class Reporter:
         self._last, self._aged_out = status, aged_out
         return report
 
-    def _waiting(self, status: Status) -> tuple[int, int | None]:
+    def _waiting(self, status: ShippingStatus) -> tuple[int, int | None]:
         found = [self._shipping.waiting(status.live_after or {}, None)]
         if status.backlog_after is not None:
             found.append(self._shipping.waiting(status.backlog_after, status.backlog_until))

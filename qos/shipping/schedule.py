@@ -1,9 +1,9 @@
 """When to send what: live points first, the backlog in the room that is left, nothing while the server needs a rest.
 
-Sans-io; ``now_ns`` is monotonic. Two cores. ``Pace`` decides whose turn it is: the live lane is looked at every second
-and before every batch of the backlog, the backlog keeps to ``catch_up`` rows a second and to batches that the server
-takes in well under a second, and a failure makes both wait with exponential backoff and jitter, or as long as the
-server asked. ``Ledger`` knows positions: what the live lane has reached, what of the backlog is left, and what the
+Sans-io; ``now_ns`` is monotonic. Two cores. ``SendSchedule`` decides whose turn it is: the live lane is looked at every
+second and before every batch of the backlog, the backlog keeps to ``catch_up`` rows a second and to batches that the
+server takes in well under a second, and a failure makes both wait with exponential backoff and jitter, or as long as
+the server asked. ``SentPositions`` knows what the live lane has reached, what of the backlog is left, and what the
 durable cursor may acknowledge.
 
 The cursor follows a minute late. A server that was killed may forget what it had accepted (victoria-metrics keeps it
@@ -51,7 +51,7 @@ class Wait:
     until_ns: int
 
 
-class Pace:
+class SendSchedule:
     """Whose turn it is. ``catch_up`` is rows a second for the backlog, ``batch`` rows at most at once."""
 
     def __init__(self, *, batch: int, catch_up: int, seed: int | None = None) -> None:
@@ -64,11 +64,6 @@ class Pace:
         # Rows the backlog may send now, times NS_PER_S, so that the arithmetic stays in integers.
         self._credit = 0
         self._credit_ns: int | None = None
-
-    @property
-    def resting(self) -> bool:
-        """Whether the last attempt failed."""
-        return self._failures > 0
 
     def next(self, now_ns: int, *, backlog: bool) -> Turn | Wait:
         """The next thing to do; ``backlog`` says whether there is one."""
@@ -126,7 +121,7 @@ class Pace:
         return wait_ns
 
 
-class Ledger:
+class SentPositions:
     """What has been sent, as positions per measurement. ``settled`` is where the durable cursor stands."""
 
     def __init__(self, settled: Positions, head: Positions) -> None:

@@ -1,4 +1,4 @@
-"""The shipper's turn: ask ``Pace`` what to do, read lines, send them, tell ``Pace`` and ``Ledger`` what became of it.
+"""The shipper's turn: ask the schedule what to do, read lines, send them, note what became of them.
 
 It blocks only in ``write``. Everything it touches comes from outside, so a test drives it with a scripted writer and a
 clock of its own. ``status`` is a frozen snapshot for the thread that reports.
@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from qos.shipping.delivery import Delivery, Rejected
-from qos.shipping.outcomes import Denied, Outcome, Retry
-from qos.shipping.schedule import Lane, Ledger, Pace, Positions, Wait
+from qos.shipping.outcomes import Denied, Retry, WriteOutcome
+from qos.shipping.schedule import Lane, Positions, SendSchedule, SentPositions, Wait
 from qos.store.sqlite.line_protocol import Lines
 from qos.system.clock import NS_PER_S, SYSTEM, Clock
 
@@ -22,11 +22,11 @@ _log = logging.getLogger(__name__)
 class LineWriter(Protocol):
     """Where lines go."""
 
-    def write(self, lines: Sequence[str]) -> Outcome:
+    def write(self, lines: Sequence[str]) -> WriteOutcome:
         """Send them. Never raises for what a server may do."""
 
 
-class Source(Protocol):
+class LineSource(Protocol):
     """Where lines come from."""
 
     def read(self, after: Mapping[str, int], until: Mapping[str, int] | None, limit: int) -> Lines:
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ShippingStatus:
     """How shipping goes. Counters since the start."""
 
     state: str = "starting"
@@ -56,40 +56,40 @@ class Shipper:
     def __init__(
         self,
         *,
-        source: Source,
+        source: LineSource,
         writer: LineWriter,
         acknowledge: Callable[[Positions], None],
         set_aside: Callable[[Sequence[Rejected]], object],
         settled: Positions,
-        pace: Pace,
+        schedule: SendSchedule,
         clock: Clock = SYSTEM,
     ) -> None:
         self.writer = writer
         self._source, self._acknowledge, self._set_aside = source, acknowledge, set_aside
-        self._pace, self._clock = pace, clock
-        self._ledger = Ledger(settled, source.head())
+        self._schedule, self._clock = schedule, clock
+        self._positions = SentPositions(settled, source.head())
         self._largest: dict[Lane, int] = {}
         self._accepted_ns: int | None = None
         self._silenced = 0
-        self.status = Status()
+        self.status = ShippingStatus()
         self._publish("catching up")
 
     def turn(self) -> int:
         """Do one thing. Returns how long there is nothing to do, nanoseconds. Raises StoreUnavailable."""
         now_ns = self._clock.monotonic_ns()
-        step = self._pace.next(now_ns, backlog=self._ledger.catching_up)
+        step = self._schedule.next(now_ns, backlog=self._positions.catching_up)
         if isinstance(step, Wait):
             return max(0, step.until_ns - now_ns)
-        batch = self._source.read(self._ledger.after(step.lane), self._ledger.until(step.lane), step.limit)
+        batch = self._source.read(self._positions.after(step.lane), self._positions.until(step.lane), step.limit)
         if batch.lines:
             self._send(step.lane, batch, now_ns, more=len(batch.lines) >= step.limit)
         elif step.lane == "live":
-            self._pace.idle(now_ns)
+            self._schedule.idle(now_ns)
         else:
-            self._ledger.caught_up()
+            self._positions.caught_up()
             self._publish("shipping")
-        if (positions := self._ledger.settle(self._clock.monotonic_ns())) is not None:
-            self._acknowledge(positions)
+        if (settled := self._positions.settle(self._clock.monotonic_ns())) is not None:
+            self._acknowledge(settled)
         return 0
 
     def _send(self, lane: Lane, batch: Lines, began_ns: int, *, more: bool) -> None:
@@ -111,19 +111,19 @@ class Shipper:
             self._largest.pop(lane, None)
         if delivery.rejected:
             self._reject(delivery.rejected)
-        self._ledger.moved(lane, batch.reached, now_ns)
-        self._pace.sent(lane, len(batch.lines), began_ns, now_ns, more=more)
+        self._positions.moved(lane, batch.reached, now_ns)
+        self._schedule.sent(lane, len(batch.lines), began_ns, now_ns, more=more)
         if self._silenced:
             _log.info("shipping again after %d failed attempts", self._silenced)
             self._silenced = 0
         self.status = replace(self.status, sent=self.status.sent + delivery.accepted, last_error="")
-        self._publish("catching up" if self._ledger.catching_up else "shipping")
+        self._publish("catching up" if self._positions.catching_up else "shipping")
 
     def _failed(self, failure: Retry | Denied, now_ns: int) -> None:
         denied = isinstance(failure, Denied)
-        wait_ns = self._pace.failed(failure, now_ns)
+        wait_ns = self._schedule.failed(failure, now_ns)
         lost = isinstance(failure, Retry) and failure.lost_contact
-        self._ledger.fell_behind(self._source.head(), now_ns, lost_contact=lost)
+        self._positions.fell_behind(self._source.head(), now_ns, lost_contact=lost)
         if self._silenced == 0:
             _log.log(logging.ERROR if denied else logging.WARNING, "not shipped, kept: %s", failure.reason)
         else:
@@ -138,11 +138,11 @@ class Shipper:
         self.status = replace(self.status, rejected=self.status.rejected + len(rejected))
 
     def _publish(self, state: str) -> None:
-        ledger = self._ledger
+        positions = self._positions
         self.status = replace(
             self.status,
             state=state,
-            live_after=dict(ledger.after("live")),
-            backlog_after=dict(ledger.after("backlog")) if ledger.catching_up else None,
-            backlog_until=dict(ledger.until("backlog") or {}) if ledger.catching_up else None,
+            live_after=dict(positions.after("live")),
+            backlog_after=dict(positions.after("backlog")) if positions.catching_up else None,
+            backlog_until=dict(positions.until("backlog") or {}) if positions.catching_up else None,
         )

@@ -1,7 +1,7 @@
-"""Where points are kept: one protocol, SQLite (``sqlite.py``) and InfluxDB (``influx.py``) behind it."""
+"""Where points are kept: one protocol, SQLite (``sqlite``) and InfluxDB (``influx``) behind it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 from qos.contract.points import Point
 
@@ -15,30 +15,32 @@ Aggregate = Literal["auto", "sum", "mean", "min", "max", "last", "count"]
 """``auto`` is each field's own rollup (``qos.contract.points.FieldSpec.rollup``)."""
 
 
+class ReadOptions(TypedDict, total=False):
+    """What a read may ask for beside the measurement and its fields; ``None`` is the same as leaving it out."""
+
+    where: Mapping[str, str | Sequence[str]] | None
+    """Tags: text is equality, a sequence is "one of"."""
+    start_ns: int | None
+    stop_ns: int | None
+    """UTC, nanoseconds: ``start_ns <= time < stop_ns``."""
+    every_ns: int | None
+    """One row per window and tag set, stamped with its start; windows aligned to the epoch, empty ones left out."""
+    aggregate: Aggregate | None
+    """Alone: one row per tag set over the whole range (stamped ``start_ns`` or 0). With ``every_ns`` ``auto``."""
+    by: Sequence[str] | None
+    """The tags to keep apart (None: all, empty: none, everything merged)."""
+    limit: int | None
+    """Keeps the newest rows."""
+
+
 class Reader(Protocol):
     """Reads points back."""
 
-    def read(
-        self,
-        measurement: str,
-        fields: Sequence[str] | None = None,
-        *,
-        where: Mapping[str, str | Sequence[str]] | None = None,
-        start_ns: int | None = None,
-        stop_ns: int | None = None,
-        every_ns: int | None = None,
-        aggregate: Aggregate | None = None,
-        by: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> Columns:
-        """Rows of one measurement with ``start_ns <= time < stop_ns``.
+    def read(self, measurement: str, fields: Sequence[str] | None = None, **options: Unpack[ReadOptions]) -> Columns:
+        """Rows of one measurement; ``fields=None`` is all.
 
-        ``fields=None`` is all. ``where`` matches tags: text is equality, a sequence is "one of". Without ``every_ns``
-        and ``aggregate`` the raw points come back. With ``every_ns`` one row per window (stamped with its start,
-        windows aligned to the epoch, empty ones left out) and tag set; with ``aggregate`` alone one row per tag set
-        over the whole range (stamped ``start_ns`` or 0). ``by`` names the tags to keep apart (None: all, empty:
-        none, everything merged). ``limit`` keeps the newest rows. Raises KeyError for an unknown measurement, field
-        or tag, with the names there are, and StoreUnavailable.
+        Without ``every_ns`` and ``aggregate`` the raw points come back. Raises KeyError for an unknown measurement,
+        field or tag, with the names there are, ValueError for what cannot be, and StoreUnavailable.
         """
 
     def close(self) -> None:

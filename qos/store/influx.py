@@ -7,17 +7,17 @@ upper bound end now (there always is one, forecasts lie ahead), and ``last`` acr
 order (those are merged here from the raw rows).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from qos.contract.config import InfluxConfig
 from qos.contract.errors import StoreRejected
 from qos.contract.points import FieldSpec, Point, Spec, to_line
-from qos.shipping.client import InfluxClient, Series, raised
+from qos.shipping.client import InfluxClient, ResultSeries, raised
 from qos.shipping.outcomes import BadLines, Ok, TooLarge
-from qos.store import Aggregate, Columns
-from qos.store.read_request import Selection, select
+from qos.store import Columns, ReadOptions
+from qos.store.read_request import ReadRequest, read_request
 
 _LARGEST_WRITE: Final = 5_000
 _GUARD: Final = "_n"
@@ -53,36 +53,14 @@ class InfluxStore:
         elif not isinstance(outcome, Ok):
             raise raised(self._open().address, outcome)
 
-    def read(
-        self,
-        measurement: str,
-        fields: Sequence[str] | None = None,
-        *,
-        where: Mapping[str, str | Sequence[str]] | None = None,
-        start_ns: int | None = None,
-        stop_ns: int | None = None,
-        every_ns: int | None = None,
-        aggregate: Aggregate | None = None,
-        by: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> Columns:
+    def read(self, measurement: str, fields: Sequence[str] | None = None, **options: Unpack[ReadOptions]) -> Columns:
         """See ``qos.store.Reader.read``. Also raises ConfigError when the server denies access."""
-        selection = select(
-            measurement,
-            fields,
-            where=where,
-            start_ns=start_ns,
-            stop_ns=stop_ns,
-            every_ns=every_ns,
-            aggregate=aggregate,
-            by=by,
-            limit=limit,
-        )
-        rows = sorted(self._rows(selection), key=lambda row: row[0])
-        if selection.limit is not None:
-            rows = rows[max(0, len(rows) - selection.limit) :]
-        columns = list(zip(*(values for _, values in rows), strict=True)) or [() for _ in selection.columns]
-        return {name: list(column) for name, column in zip(selection.columns, columns, strict=True)}
+        request = read_request(measurement, fields, **options)
+        rows = sorted(self._rows(request), key=lambda row: row[0])
+        if request.limit is not None:
+            rows = rows[max(0, len(rows) - request.limit) :]
+        columns = list(zip(*(values for _, values in rows), strict=True)) or [() for _ in request.columns]
+        return {name: list(column) for name, column in zip(request.columns, columns, strict=True)}
 
     def close(self) -> None:
         """Close the connections. Reading or writing afterwards raises ValueError."""
@@ -101,88 +79,88 @@ class InfluxStore:
             raise ValueError("the store is closed")
         return self._client
 
-    def _rows(self, selection: Selection) -> Iterator[tuple[_Row, _Row]]:
+    def _rows(self, request: ReadRequest) -> Iterator[tuple[_Row, _Row]]:
         """(sort key: time then tags, the row) of what was asked for, in no order."""
         client = self._open()
-        if selection.spec.local or selection.start_ns >= selection.stop_ns or selection.limit == 0:
+        if request.spec.local or request.start_ns >= request.stop_ns or request.limit == 0:
             return
-        if any(not wanted for _, wanted in selection.where):
+        if any(not wanted for _, wanted in request.where):
             return
-        if selection.aggregate is None:
-            for time_ns, tags, values in self._raw(client, selection, selection.fields):
-                shown = tuple(t for t, name in zip(tags, selection.spec.tags, strict=True) if name in selection.by)
+        if request.aggregate is None:
+            for time_ns, tags, values in self._raw(client, request, request.fields):
+                shown = tuple(t for t, name in zip(tags, request.spec.tags, strict=True) if name in request.by)
                 yield (time_ns, *tags), (time_ns, *shown, *values)
             return
-        for (time_ns, tags), found in self._windows(client, selection).items():
-            yield (time_ns, *tags), (time_ns, *tags, *(found.get(f.name) for f in selection.fields))
+        for (time_ns, tags), found in self._windows(client, request).items():
+            yield (time_ns, *tags), (time_ns, *tags, *(found.get(f.name) for f in request.fields))
 
     def _raw(
-        self, client: InfluxClient, selection: Selection, fields: Sequence[FieldSpec]
+        self, client: InfluxClient, request: ReadRequest, fields: Sequence[FieldSpec]
     ) -> Iterator[tuple[int, _Row, _Row]]:
         """(time, all tags, values) of the raw points."""
-        spec = selection.spec
+        spec = request.spec
         names = ", ".join(_name(n) for n in (*(f.name for f in fields), *spec.tags))
         statement = f"SELECT {_name(_always(spec).name)} AS {_name(_GUARD)}, {names} FROM {_name(spec.name)}"
-        bounds = _bounds(selection.start_ns, selection.stop_ns)
-        tail = f" WHERE {bounds}{_conditions(selection)}"
-        if selection.limit is None:
+        bounds = _bounds(request.start_ns, request.stop_ns)
+        tail = f" WHERE {bounds}{_conditions(request)}"
+        if request.limit is None:
             answer = client.query(statement + tail)
         else:
-            answer = client.query(f"{statement}{tail} ORDER BY time DESC LIMIT {selection.limit}")
+            answer = client.query(f"{statement}{tail} ORDER BY time DESC LIMIT {request.limit}")
             times = [row[0] for series in answer for row in series.values]
-            if len(times) == selection.limit:
+            if len(times) == request.limit:
                 # Which of the points of the oldest instant are kept is decided by their tags, so fetch all of them.
                 answer = [_without(series, times[-1]) for series in answer]
                 only = _bounds(times[-1], times[-1] + 1)
-                answer += client.query(f"{statement} WHERE {only}{_conditions(selection)}")
+                answer += client.query(f"{statement} WHERE {only}{_conditions(request)}")
         first = 2
         for series in answer:
             for row in series.values:
                 values = tuple(_typed(f, "last", v) for f, v in zip(fields, row[first:], strict=False))
                 yield row[0], tuple(row[first + len(fields) :]), values
 
-    def _windows(self, client: InfluxClient, selection: Selection) -> dict[tuple[int, _Row], dict[str, Any]]:
+    def _windows(self, client: InfluxClient, request: ReadRequest) -> dict[tuple[int, _Row], dict[str, Any]]:
         """Per window and tag set the fields' values; the window is there whenever any point is."""
-        spec = selection.spec
-        merged = len(selection.by) < len(spec.tags)
-        here = [f for f in selection.fields if merged and selection.how(f) == "last"]
-        there = [f for f in selection.fields if f not in here]
+        spec = request.spec
+        merged = len(request.by) < len(spec.tags)
+        here = [f for f in request.fields if merged and request.how(f) == "last"]
+        there = [f for f in request.fields if f not in here]
         columns = [f"count({_name(_always(spec).name)}) AS {_name(_GUARD)}"]
-        columns += [f"{selection.how(f)}({_name(f.name)}) AS {_name(f.name)}" for f in there]
-        grouping = [] if selection.every_ns is None else [f"time({selection.every_ns}ns)"]
-        grouping += [_name(tag) for tag in selection.by]
+        columns += [f"{request.how(f)}({_name(f.name)}) AS {_name(f.name)}" for f in there]
+        grouping = [] if request.every_ns is None else [f"time({request.every_ns}ns)"]
+        grouping += [_name(tag) for tag in request.by]
         tail = " GROUP BY " + ", ".join(grouping) if grouping else ""
         answer = client.query(
             f"SELECT {', '.join(columns)} FROM {_name(spec.name)}"
-            f" WHERE {_bounds(selection.start_ns, selection.stop_ns)}{_conditions(selection)}"
-            f"{tail}{' fill(none)' if selection.every_ns else ''}"
+            f" WHERE {_bounds(request.start_ns, request.stop_ns)}{_conditions(request)}"
+            f"{tail}{' fill(none)' if request.every_ns else ''}"
         )
         groups: dict[tuple[int, _Row], dict[str, Any]] = {}
         for series in answer:
-            tags = tuple(series.tags[name] for name in selection.by)
+            tags = tuple(series.tags[name] for name in request.by)
             for row in series.values:
                 if not row[1]:
                     continue
-                time_ns = selection.stamp_ns if selection.every_ns is None else row[0]
-                values = {f.name: _typed(f, selection.how(f), v) for f, v in zip(there, row[2:], strict=True)}
+                time_ns = request.stamp_ns if request.every_ns is None else row[0]
+                values = {f.name: _typed(f, request.how(f), v) for f, v in zip(there, row[2:], strict=True)}
                 groups[time_ns, tags] = values
         if here:
-            self._last(client, selection, here, groups)
+            self._last(client, request, here, groups)
         return groups
 
     def _last(
         self,
         client: InfluxClient,
-        selection: Selection,
+        request: ReadRequest,
         fields: Sequence[FieldSpec],
         groups: dict[tuple[int, _Row], dict[str, Any]],
     ) -> None:
         """Of merged series the newest value that is present; where times tie, the greatest tags win."""
-        rows = self._raw(client, replace(selection, limit=None), fields)
+        rows = self._raw(client, replace(request, limit=None), fields)
         for time_ns, tags, values in sorted(rows, key=lambda row: row[:2]):
-            every = selection.every_ns
-            window = selection.stamp_ns if every is None else time_ns - time_ns % every
-            shown = tuple(t for t, name in zip(tags, selection.spec.tags, strict=True) if name in selection.by)
+            every = request.every_ns
+            window = request.stamp_ns if every is None else time_ns - time_ns % every
+            shown = tuple(t for t, name in zip(tags, request.spec.tags, strict=True) if name in request.by)
             group = groups.get((window, shown))
             if group is not None:
                 group.update({f.name: v for f, v in zip(fields, values, strict=True) if v is not None})
@@ -204,16 +182,16 @@ def _bounds(start_ns: int, stop_ns: int) -> str:
     return f"time >= {start_ns} AND time < {stop_ns}"
 
 
-def _conditions(selection: Selection) -> str:
+def _conditions(request: ReadRequest) -> str:
     parts = []
-    for tag, wanted in selection.where:
+    for tag, wanted in request.where:
         parts.append(" AND (" + " OR ".join(f"{_name(tag)} = {_text(value)}" for value in wanted) + ")")
     return "".join(parts)
 
 
-def _without(series: Series, time_ns: int) -> Series:
+def _without(series: ResultSeries, time_ns: int) -> ResultSeries:
     kept = [row for row in series.values if row[0] != time_ns]
-    return Series(series.name, series.tags, series.columns, kept)
+    return ResultSeries(series.name, series.tags, series.columns, kept)
 
 
 def _typed(field: FieldSpec, how: str, value: Any) -> Any:

@@ -1,18 +1,18 @@
 """What a read asks for, checked once, so that every store refuses the same things with the same words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, Unpack, get_args
 
 from qos.contract.points import SPECS, FieldSpec, Spec
-from qos.store import Aggregate
+from qos.store import Aggregate, ReadOptions
 
 TIME_MAX_NS: Final = 9_200_000_000_000_000_000
 """Stored times are ``0 <= time_ns < TIME_MAX_NS`` (1970 to 2261): window arithmetic then never leaves 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ReadRequest:
     """A read, checked. ``aggregate`` is None for raw rows; ``every_ns`` None with an aggregate is one window."""
 
     spec: Spec
@@ -52,19 +52,10 @@ def spec_named(measurement: str) -> Spec:
     return SPECS[measurement]
 
 
-def select(
-    measurement: str,
-    fields: Sequence[str] | None = None,
-    *,
-    where: Mapping[str, str | Sequence[str]] | None = None,
-    start_ns: int | None = None,
-    stop_ns: int | None = None,
-    every_ns: int | None = None,
-    aggregate: Aggregate | None = None,
-    by: Sequence[str] | None = None,
-    limit: int | None = None,
-) -> Selection:
+def read_request(measurement: str, fields: Sequence[str] | None = None, **options: Unpack[ReadOptions]) -> ReadRequest:
     """The arguments of ``Reader.read``, checked. Raises KeyError for unknown names, ValueError for what cannot be."""
+    start_ns, stop_ns, every_ns = options.get("start_ns"), options.get("stop_ns"), options.get("every_ns")
+    aggregate, by, limit = options.get("aggregate"), options.get("by"), options.get("limit")
     spec = spec_named(measurement)
     if every_ns is not None and every_ns <= 0:
         raise ValueError(f"every_ns: {every_ns} is not a window: it must be more than zero")
@@ -73,12 +64,12 @@ def select(
     if limit is not None and limit < 0:
         raise ValueError(f"limit: {limit} is negative")
     conditions = []
-    for name, wanted in (where or {}).items():
+    for name, wanted in (options.get("where") or {}).items():
         _known_tags(spec, [name])
         conditions.append((name, (wanted,) if isinstance(wanted, str) else tuple(wanted)))
     if by is not None:
         _known_tags(spec, by)
-    return Selection(
+    return ReadRequest(
         spec=spec,
         fields=spec.fields if fields is None else tuple(spec.field(name) for name in fields),
         where=tuple(conditions),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from qos.contract.points import SPECS, FieldSpec, Spec, escape_tag, escape_text
 from qos.store.sqlite import schema
-from qos.store.sqlite.database import Database
+from qos.store.sqlite.opening.database import Database
 from qos.store.sqlite.series import Tags, all_series
 
 _SHIPPED: Final = tuple(spec for spec in SPECS.values() if not spec.local)
@@ -36,7 +36,7 @@ class Waiting:
     oldest_ns: int | None
 
 
-class Shipping:
+class JournalReader:
     """Reads the journal. Raises StoreUnavailable like the store itself."""
 
     def __init__(self, path: Path) -> None:

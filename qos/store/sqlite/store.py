@@ -1,28 +1,29 @@
 """The embedded store: one SQLite file that several processes read and write at once.
 
-This is the face: it turns points into rows and hands the rest to its siblings (``database`` opens and repairs,
-``query`` reads, ``upkeep`` folds and removes, ``journal`` and ``state`` are what they say). Writing a point of the same
-series and time again replaces it and makes it pending again. Times must lie in 1970-2261.
+This is the face: it turns points into rows and hands the rest to its siblings (``opening`` opens and repairs,
+``query`` reads, ``upkeep`` folds and removes, ``journal`` and ``documents`` are what they say). Writing a point of the
+same series and time again replaces it and makes it pending again. Times must lie in 1970-2261.
 """
 
+import logging
 import socket
 import sqlite3
+import threading
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from qos.contract.config import Retention
-from qos.contract.errors import StoreRejected
+from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import SPECS, TYPES, Event, Point
-from qos.store import Aggregate, Columns
-from qos.store.read_request import TIME_MAX_NS, select
-from qos.store.sqlite import documents as state
-from qos.store.sqlite import journal
-from qos.store.sqlite.database import Database
+from qos.store import Columns, ReadOptions
+from qos.store.read_request import TIME_MAX_NS, read_request
+from qos.store.sqlite import documents, journal
 from qos.store.sqlite.erase import erase
 from qos.store.sqlite.journal import Backlog, Batch
+from qos.store.sqlite.opening.database import Database
 from qos.store.sqlite.reading import query
 from qos.store.sqlite.reading.read_plan import MINUTE_NS
 from qos.store.sqlite.series import SeriesCache
@@ -31,6 +32,8 @@ from qos.store.sqlite.upkeep.housekeeping import Upkeep
 from qos.system import clock
 
 __all__ = ["Backlog", "Batch", "SqliteStore"]
+
+_log = logging.getLogger(__name__)
 
 # MEASUREMENT beside the tags: attrgetter gives a tuple for two names and more only.
 _TAGS = {name: attrgetter("MEASUREMENT", *spec.tags) for name, spec in SPECS.items()}
@@ -58,6 +61,19 @@ class SqliteStore:
         self._upkeep = Upkeep(self._database, retention or Retention())
         self._series = SeriesCache()
 
+    @classmethod
+    def when_available(
+        cls, path: Path, stop: threading.Event, *, retention: Retention | None = None, host: str | None = None
+    ) -> "SqliteStore | None":
+        """The store; waits for one that is unavailable now (a full disk). None when told to stop meanwhile."""
+        while True:
+            try:
+                return cls(path, retention=retention, host=host)
+            except StoreUnavailable as error:
+                _log.warning("the store cannot be opened yet: %s", error)
+                if stop.wait(max(1.0, error.retry_after_s)):
+                    return None
+
     @property
     def path(self) -> Path:
         """The file."""
@@ -66,11 +82,11 @@ class SqliteStore:
     @property
     def notes(self) -> tuple[str, ...]:
         """What had to be repaired since opening, in sentences."""
-        return tuple(note.message for note in self._database.notes)
+        return tuple(repair.message for repair in self._database.repairs)
 
     def write(self, points: Sequence[Point], *, states: Mapping[str, Any] | None = None) -> None:
         """Keep the points (and documents), all or none. Raises StoreUnavailable or StoreRejected."""
-        documents = state.encode(states or {})
+        encoded = documents.encode(states or {})
         by_name: dict[str, list[Point]] = {}
         for point in points:
             if not 0 <= point.time_ns < TIME_MAX_NS:
@@ -82,8 +98,8 @@ class SqliteStore:
                 for name, group in by_name.items():
                     self._insert(db, name, group)
                 self._insert_repairs(db)
-                for key, text in documents.items():
-                    state.put(db, key, text)
+                for key, text in encoded.items():
+                    documents.put(db, key, text)
             except UnicodeEncodeError as error:
                 self._series.rolled_back()
                 raise StoreRejected(f"text that is not Unicode cannot be kept: {error}") from None
@@ -91,7 +107,7 @@ class SqliteStore:
                 self._series.rolled_back()
                 raise
         self._series.committed()
-        self._told = len(self._database.notes)
+        self._told = len(self._database.repairs)
 
     def _insert_repairs(self, db: sqlite3.Connection) -> None:
         """A new file's first rows say what became of the old one."""
@@ -102,10 +118,10 @@ class SqliteStore:
                 host=self._host,
                 part="store",
                 kind="store_replaced",
-                subject=note.kept_as,
-                message=note.message,
+                subject=repair.kept_as,
+                message=repair.message,
             )
-            for at, note in enumerate(self._database.notes[self._told :])
+            for at, repair in enumerate(self._database.repairs[self._told :])
         ]
         if events:
             self._insert(db, Event.MEASUREMENT, events)
@@ -118,43 +134,21 @@ class SqliteStore:
         db.executemany(_INSERT[name], [(ids[t], *v) for t, v in zip(tags, values, strict=True)])
         rollup.mark(db, name, 1, {point.time_ns - point.time_ns % MINUTE_NS for point in group})
 
-    def read(
-        self,
-        measurement: str,
-        fields: Sequence[str] | None = None,
-        *,
-        where: Mapping[str, str | Sequence[str]] | None = None,
-        start_ns: int | None = None,
-        stop_ns: int | None = None,
-        every_ns: int | None = None,
-        aggregate: Aggregate | None = None,
-        by: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> Columns:
+    def read(self, measurement: str, fields: Sequence[str] | None = None, **options: Unpack[ReadOptions]) -> Columns:
         """See ``qos.store.Reader.read``."""
-        selection = select(
-            measurement,
-            fields,
-            where=where,
-            start_ns=start_ns,
-            stop_ns=stop_ns,
-            every_ns=every_ns,
-            aggregate=aggregate,
-            by=by,
-            limit=limit,
-        )
+        request = read_request(measurement, fields, **options)
         with self._database.reading() as db:
-            return query.read(db, selection)
+            return query.read(db, request)
 
     def get_state(self, key: str) -> Any | None:
         """The JSON document under ``key``, or None."""
         with self._database.reading() as db:
-            return state.get(db, key)
+            return documents.get(db, key)
 
     def states(self, prefix: str) -> dict[str, Any]:
         """Every document whose key starts with ``prefix``, by key."""
         with self._database.reading() as db:
-            return state.under(db, prefix)
+            return documents.under(db, prefix)
 
     def set_state(self, key: str, value: Any) -> None:
         """Keep a small JSON document; the last write wins."""
@@ -163,7 +157,7 @@ class SqliteStore:
     def delete_state(self, key: str) -> None:
         """Forget a document; no matter if there is none."""
         with self._database.writing() as db:
-            state.delete(db, key)
+            documents.delete(db, key)
 
     def data_version(self) -> int:
         """Changes when anybody wrote, this process included. Compare only with earlier answers of this object."""

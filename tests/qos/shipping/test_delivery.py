@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qos.shipping.delivery import Delivery
-from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge
+from qos.shipping.outcomes import BadLines, Denied, Ok, Retry, TooLarge, WriteOutcome
 
-Server = Callable[[Sequence[str]], Outcome]
+Server = Callable[[Sequence[str]], WriteOutcome]
 
 
 def run(delivery: Delivery, server: Server) -> int:
@@ -29,7 +29,7 @@ class Database:
         self.bad, self.partial, self.most = bad, partial, most
         self.kept: set[str] = set()
 
-    def __call__(self, lines: Sequence[str]) -> Outcome:
+    def __call__(self, lines: Sequence[str]) -> WriteOutcome:
         if len(lines) > self.most:
             return TooLarge("413")
         refused = [line for line in lines if line in self.bad]
@@ -120,7 +120,7 @@ def test_too_large_halves_and_remembers_what_fitted() -> None:
 
 
 def test_a_line_that_is_too_large_by_itself_is_set_aside() -> None:
-    def server(lines: Sequence[str]) -> Outcome:
+    def server(lines: Sequence[str]) -> WriteOutcome:
         return TooLarge("413") if "big" in lines else Ok()
 
     delivery = Delivery(["a", "big", "b"], largest=10)
@@ -130,7 +130,7 @@ def test_a_line_that_is_too_large_by_itself_is_set_aside() -> None:
 
 
 def test_a_failure_in_the_middle_ends_the_batch() -> None:
-    answers: list[Outcome] = [Ok(), Retry("503")]
+    answers: list[WriteOutcome] = [Ok(), Retry("503")]
     delivery = Delivery(LINES, largest=50)
     assert run(delivery, lambda _: answers.pop(0)) == 2
     assert delivery.failure == Retry("503")

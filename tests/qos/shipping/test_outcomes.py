@@ -2,7 +2,7 @@
 
 import pytest
 
-from qos.shipping.outcomes import BadLines, Denied, Ok, Outcome, Retry, TooLarge, outcome_of
+from qos.shipping.outcomes import BadLines, Denied, Ok, Retry, TooLarge, WriteOutcome, outcome_of
 
 NOW_S = 1_795_000_000.0
 
@@ -39,7 +39,9 @@ TOO_OLD = (
         (503, "", {}, Retry),
     ],
 )
-def test_every_status_has_its_outcome(status: int, body: str, headers: dict[str, str], kind: type[Outcome]) -> None:
+def test_every_status_has_its_outcome(
+    status: int, body: str, headers: dict[str, str], kind: type[WriteOutcome]
+) -> None:
     assert type(outcome_of(status, body, headers, NOW_S)) is kind
 
 

@@ -4,36 +4,45 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qos.shipping.outcomes import Denied, Retry
-from qos.shipping.schedule import LIVE_EVERY_NS, REWIND_EVERY_NS, SETTLE_NS, Lane, Ledger, Pace, Turn, Wait
+from qos.shipping.schedule import (
+    LIVE_EVERY_NS,
+    REWIND_EVERY_NS,
+    SETTLE_NS,
+    Lane,
+    SendSchedule,
+    SentPositions,
+    Turn,
+    Wait,
+)
 from qos.system.clock import NS_PER_S
 
 
 def test_the_live_lane_comes_first_and_then_every_second() -> None:
-    pace = Pace(batch=100, catch_up=1000)
-    assert pace.next(0, backlog=False) == Turn("live", 100)
-    pace.sent("live", 10, 0, 5, more=False)
-    assert pace.next(10, backlog=False) == Wait(LIVE_EVERY_NS)
-    assert pace.next(LIVE_EVERY_NS, backlog=False) == Turn("live", 100)
+    schedule = SendSchedule(batch=100, catch_up=1000)
+    assert schedule.next(0, backlog=False) == Turn("live", 100)
+    schedule.sent("live", 10, 0, 5, more=False)
+    assert schedule.next(10, backlog=False) == Wait(LIVE_EVERY_NS)
+    assert schedule.next(LIVE_EVERY_NS, backlog=False) == Turn("live", 100)
 
 
 def test_a_full_live_batch_is_followed_by_another_at_once() -> None:
-    pace = Pace(batch=100, catch_up=1000)
-    pace.sent("live", 100, 0, 5, more=True)
-    assert pace.next(6, backlog=True) == Turn("live", 100)
+    schedule = SendSchedule(batch=100, catch_up=1000)
+    schedule.sent("live", 100, 0, 5, more=True)
+    assert schedule.next(6, backlog=True) == Turn("live", 100)
 
 
 def test_the_backlog_keeps_to_its_rate() -> None:
-    pace = Pace(batch=100, catch_up=1000, seed=1)
+    schedule = SendSchedule(batch=100, catch_up=1000, seed=1)
     now, sent = 0, 0
     while now < 30 * NS_PER_S:
-        step = pace.next(now, backlog=True)
+        step = schedule.next(now, backlog=True)
         if isinstance(step, Wait):
             assert step.until_ns > now, "a wait that is over is no wait"
             now = step.until_ns
         elif step.lane == "live":
-            pace.sent("live", 0, now, now, more=False)
+            schedule.sent("live", 0, now, now, more=False)
         else:
-            pace.sent("backlog", step.limit, now, now, more=True)
+            schedule.sent("backlog", step.limit, now, now, more=True)
             sent += step.limit
     assert 29_000 <= sent <= 31_000
 
@@ -47,11 +56,11 @@ def test_the_backlog_keeps_to_its_rate() -> None:
 def test_the_live_lane_never_waits_longer_than_one_backlog_batch(
     batch: int, catch_up: int, takes_ms: list[int]
 ) -> None:
-    pace = Pace(batch=batch, catch_up=catch_up)
+    schedule = SendSchedule(batch=batch, catch_up=catch_up)
     now = last_live = 0
     longest_batch = 0
     for ms in takes_ms:
-        while isinstance(step := pace.next(now, backlog=True), Wait):
+        while isinstance(step := schedule.next(now, backlog=True), Wait):
             assert step.until_ns > now
             now = step.until_ns
         began, now = now, now + ms * 10**6
@@ -59,26 +68,26 @@ def test_the_live_lane_never_waits_longer_than_one_backlog_batch(
             assert began - last_live <= LIVE_EVERY_NS + longest_batch
             last_live = began
             longest_batch = 0
-            pace.sent("live", 1, began, began + 1, more=False)
+            schedule.sent("live", 1, began, began + 1, more=False)
             now = began + 1
         else:
             assert 1 <= step.limit <= batch
             longest_batch = max(longest_batch, now - began)
-            pace.sent("backlog", step.limit, began, now, more=True)
+            schedule.sent("backlog", step.limit, began, now, more=True)
 
 
 def test_backlog_batches_shrink_while_the_server_is_slow_and_grow_again() -> None:
-    pace = Pace(batch=4000, catch_up=100_000)
+    schedule = SendSchedule(batch=4000, catch_up=100_000)
     now = 0
 
     def backlog_turn(took_ns: int) -> int:
         nonlocal now
-        while not (isinstance(step := pace.next(now, backlog=True), Turn) and step.lane == "backlog"):
+        while not (isinstance(step := schedule.next(now, backlog=True), Turn) and step.lane == "backlog"):
             if isinstance(step, Turn):
-                pace.sent("live", 0, now, now, more=False)
+                schedule.sent("live", 0, now, now, more=False)
             else:
                 now = step.until_ns
-        pace.sent("backlog", step.limit, now, now + took_ns, more=True)
+        schedule.sent("backlog", step.limit, now, now + took_ns, more=True)
         now += took_ns
         return step.limit
 
@@ -88,8 +97,8 @@ def test_backlog_batches_shrink_while_the_server_is_slow_and_grow_again() -> Non
 
 
 def test_rests_double_with_jitter_up_to_fifteen_seconds() -> None:
-    pace = Pace(batch=1, catch_up=100, seed=7)
-    rests = [pace.failed(Retry("down"), 0) / NS_PER_S for _ in range(40)]
+    schedule = SendSchedule(batch=1, catch_up=100, seed=7)
+    rests = [schedule.failed(Retry("down"), 0) / NS_PER_S for _ in range(40)]
     for attempt, rest in enumerate(rests):
         whole = min(15.0, 2.0**attempt)
         assert whole / 2 <= rest <= whole
@@ -97,82 +106,80 @@ def test_rests_double_with_jitter_up_to_fifteen_seconds() -> None:
 
 
 def test_the_server_decides_how_long_to_rest() -> None:
-    pace = Pace(batch=1, catch_up=100)
-    assert pace.failed(Retry("429", after_s=37.0, lost_contact=False), 0) == 37 * NS_PER_S
-    assert pace.next(36 * NS_PER_S, backlog=True) == Wait(37 * NS_PER_S)
-    assert pace.next(37 * NS_PER_S, backlog=True) == Turn("live", 1)
+    schedule = SendSchedule(batch=1, catch_up=100)
+    assert schedule.failed(Retry("429", after_s=37.0, lost_contact=False), 0) == 37 * NS_PER_S
+    assert schedule.next(36 * NS_PER_S, backlog=True) == Wait(37 * NS_PER_S)
+    assert schedule.next(37 * NS_PER_S, backlog=True) == Turn("live", 1)
 
 
 def test_denied_rests_half_a_minute_at_least() -> None:
-    assert 30 * NS_PER_S <= Pace(batch=1, catch_up=100).failed(Denied("401"), 0) <= 60 * NS_PER_S
+    assert 30 * NS_PER_S <= SendSchedule(batch=1, catch_up=100).failed(Denied("401"), 0) <= 60 * NS_PER_S
 
 
 def test_a_success_ends_the_backing_off() -> None:
-    pace = Pace(batch=1, catch_up=100, seed=3)
+    schedule = SendSchedule(batch=1, catch_up=100, seed=3)
     for _ in range(10):
-        pace.failed(Retry("down"), 0)
-    assert pace.resting
-    pace.sent("live", 1, 100 * NS_PER_S, 100 * NS_PER_S, more=False)
-    assert not pace.resting
-    assert pace.failed(Retry("down"), 101 * NS_PER_S) <= NS_PER_S
+        schedule.failed(Retry("down"), 0)
+    schedule.sent("live", 1, 100 * NS_PER_S, 100 * NS_PER_S, more=False)
+    assert schedule.failed(Retry("down"), 101 * NS_PER_S) <= NS_PER_S
 
 
 A = "app_traffic"
 
 
 def test_a_start_catches_up_from_the_cursor_while_live_rows_go_on() -> None:
-    ledger = Ledger({A: 10}, {A: 500})
-    assert ledger.catching_up
-    assert ledger.after("backlog") == {A: 10}
-    assert ledger.until("backlog") == {A: 500}
-    assert ledger.after("live") == {A: 500}
-    assert ledger.until("live") is None
+    positions = SentPositions({A: 10}, {A: 500})
+    assert positions.catching_up
+    assert positions.after("backlog") == {A: 10}
+    assert positions.until("backlog") == {A: 500}
+    assert positions.after("live") == {A: 500}
+    assert positions.until("live") is None
 
 
 def test_the_cursor_follows_the_backlog_and_then_the_live_lane_a_minute_late() -> None:
-    ledger = Ledger({A: 0}, {A: 100})
-    ledger.moved("live", {A: 130}, 0)
-    ledger.moved("backlog", {A: 60}, 6 * NS_PER_S)
-    assert ledger.settle(SETTLE_NS - 1) is None
-    assert ledger.settle(SETTLE_NS) is None, "nothing of the backlog had been sent by then"
-    assert ledger.settle(SETTLE_NS + 6 * NS_PER_S) == {A: 60}
-    ledger.moved("backlog", {A: 100}, SETTLE_NS + 7 * NS_PER_S)
-    ledger.caught_up()
-    ledger.moved("live", {A: 140}, SETTLE_NS + 20 * NS_PER_S)
-    assert ledger.settle(2 * SETTLE_NS + 7 * NS_PER_S) == {A: 100}
-    assert ledger.settle(2 * SETTLE_NS + 20 * NS_PER_S) == {A: 140}
+    positions = SentPositions({A: 0}, {A: 100})
+    positions.moved("live", {A: 130}, 0)
+    positions.moved("backlog", {A: 60}, 6 * NS_PER_S)
+    assert positions.settle(SETTLE_NS - 1) is None
+    assert positions.settle(SETTLE_NS) is None, "nothing of the backlog had been sent by then"
+    assert positions.settle(SETTLE_NS + 6 * NS_PER_S) == {A: 60}
+    positions.moved("backlog", {A: 100}, SETTLE_NS + 7 * NS_PER_S)
+    positions.caught_up()
+    positions.moved("live", {A: 140}, SETTLE_NS + 20 * NS_PER_S)
+    assert positions.settle(2 * SETTLE_NS + 7 * NS_PER_S) == {A: 100}
+    assert positions.settle(2 * SETTLE_NS + 20 * NS_PER_S) == {A: 140}
 
 
 def test_lost_contact_sends_the_last_minute_again() -> None:
-    ledger = Ledger({A: 0}, {A: 0})
-    ledger.caught_up()
-    ledger.moved("live", {A: 100}, 0)
-    assert ledger.settle(SETTLE_NS) == {A: 100}
-    ledger.moved("live", {A: 200}, SETTLE_NS)
-    ledger.fell_behind({A: 260}, SETTLE_NS + 1, lost_contact=True)
-    assert ledger.after("backlog") == {A: 100}
-    assert ledger.until("backlog") == {A: 260}
-    assert ledger.after("live") == {A: 260}
+    positions = SentPositions({A: 0}, {A: 0})
+    positions.caught_up()
+    positions.moved("live", {A: 100}, 0)
+    assert positions.settle(SETTLE_NS) == {A: 100}
+    positions.moved("live", {A: 200}, SETTLE_NS)
+    positions.fell_behind({A: 260}, SETTLE_NS + 1, lost_contact=True)
+    assert positions.after("backlog") == {A: 100}
+    assert positions.until("backlog") == {A: 260}
+    assert positions.after("live") == {A: 260}
 
 
 def test_a_busy_server_is_not_sent_the_last_minute_again() -> None:
-    ledger = Ledger({A: 0}, {A: 0})
-    ledger.caught_up()
-    ledger.moved("live", {A: 200}, 0)
-    ledger.fell_behind({A: 260}, 1, lost_contact=False)
-    assert ledger.after("backlog") == {A: 200}
+    positions = SentPositions({A: 0}, {A: 0})
+    positions.caught_up()
+    positions.moved("live", {A: 200}, 0)
+    positions.fell_behind({A: 260}, 1, lost_contact=False)
+    assert positions.after("backlog") == {A: 200}
 
 
 def test_contact_lost_every_few_seconds_still_gets_on() -> None:
-    ledger = Ledger({A: 0}, {A: 1000})
+    positions = SentPositions({A: 0}, {A: 1000})
     now = 0
     for turn in range(1, 10):
-        ledger.moved("backlog", {A: turn * 100}, now)
-        ledger.fell_behind({A: 1000 + turn}, now + 1, lost_contact=True)
+        positions.moved("backlog", {A: turn * 100}, now)
+        positions.fell_behind({A: 1000 + turn}, now + 1, lost_contact=True)
         now += 8 * NS_PER_S
-    assert ledger.after("backlog") == {A: 900}
-    ledger.fell_behind({A: 2000}, REWIND_EVERY_NS + 10 * NS_PER_S, lost_contact=True)
-    assert ledger.after("backlog")[A] < 900
+    assert positions.after("backlog") == {A: 900}
+    positions.fell_behind({A: 2000}, REWIND_EVERY_NS + 10 * NS_PER_S, lost_contact=True)
+    assert positions.after("backlog")[A] < 900
 
 
 @settings(deadline=None)
@@ -186,7 +193,7 @@ def test_contact_lost_every_few_seconds_still_gets_on() -> None:
 )
 def test_the_cursor_never_passes_a_row_that_was_not_sent(steps: list[tuple[str, int, int]]) -> None:
     head, sent, now = 30, set[int](), 0
-    ledger = Ledger({A: 0}, {A: head})
+    positions = SentPositions({A: 0}, {A: head})
     acknowledged = 0
     for what, amount, seconds in steps:
         now += seconds * NS_PER_S
@@ -194,23 +201,23 @@ def test_the_cursor_never_passes_a_row_that_was_not_sent(steps: list[tuple[str, 
             head += amount
         elif what in ("live", "backlog"):
             lane: Lane = "live" if what == "live" else "backlog"
-            if lane == "backlog" and not ledger.catching_up:
+            if lane == "backlog" and not positions.catching_up:
                 continue
-            until = ledger.until(lane)
-            start, stop = ledger.after(lane)[A], head if until is None else until[A]
+            until = positions.until(lane)
+            start, stop = positions.after(lane)[A], head if until is None else until[A]
             rows = range(start + 1, min(stop, start + amount) + 1)
             if rows:
                 sent |= set(rows)
-                ledger.moved(lane, {A: rows[-1]}, now)
+                positions.moved(lane, {A: rows[-1]}, now)
             elif lane == "backlog":
-                ledger.caught_up()
+                positions.caught_up()
         else:
-            ledger.fell_behind({A: head}, now, lost_contact=what == "lost")
-        if (positions := ledger.settle(now)) is not None:
-            assert positions[A] >= acknowledged, "the cursor went back"
-            acknowledged = positions[A]
+            positions.fell_behind({A: head}, now, lost_contact=what == "lost")
+        if (settled := positions.settle(now)) is not None:
+            assert settled[A] >= acknowledged, "the cursor went back"
+            acknowledged = settled[A]
         assert sent >= set(range(1, acknowledged + 1)), "acknowledged but never sent"
-        pending = set(range(ledger.after("live")[A] + 1, head + 1))
-        if ledger.catching_up:
-            pending |= set(range(ledger.after("backlog")[A] + 1, (ledger.until("backlog") or {A: 0})[A] + 1))
+        pending = set(range(positions.after("live")[A] + 1, head + 1))
+        if positions.catching_up:
+            pending |= set(range(positions.after("backlog")[A] + 1, (positions.until("backlog") or {A: 0})[A] + 1))
         assert sent | pending == set(range(1, head + 1)), "a row is neither sent nor pending"

@@ -11,11 +11,11 @@ from qos.contract.config import InfluxConfig
 from qos.contract.points import Probe, to_line
 from qos.shipping.client import InfluxClient
 from qos.shipping.delivery import Rejected
-from qos.shipping.schedule import Pace
+from qos.shipping.schedule import SendSchedule
 from qos.shipping.set_aside import RejectedFile
 from qos.shipping.shipper import Shipper
 from qos.store.sqlite.journal import Batch
-from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.line_protocol import JournalReader
 from qos.store.sqlite.store import SqliteStore
 from qos.system.clock import NS_PER_S
 from tests.fakes import FakeClock
@@ -35,7 +35,7 @@ class Rig:
         self.server, self.batch = server, batch
         self.store = SqliteStore(folder / "autoqos.db")
         self.store.register_cursor("influxdb")
-        self.shipping = Shipping(self.store.path)
+        self.shipping = JournalReader(self.store.path)
         self.clock = FakeClock()
         self.rejected: list[Rejected] = []
         config = InfluxConfig.model_validate({"url": server.url, "org": "o", "bucket": "b", "timeout": "1s"})
@@ -51,7 +51,7 @@ class Rig:
             acknowledge=lambda positions: self.store.acknowledge("influxdb", Batch((), positions)),
             set_aside=self.rejected.extend,
             settled=self.shipping.cursor("influxdb"),
-            pace=Pace(batch=self.batch, catch_up=10_000, seed=1),
+            schedule=SendSchedule(batch=self.batch, catch_up=10_000, seed=1),
             clock=self.clock,
         )
 

@@ -10,29 +10,22 @@ from typing import Final
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.system import clock
 
-Identity = tuple[int, int]
-
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+_REREAD_S: Final = 5.0
+"""A reader cannot mend the file: it waits for the next writer to."""
+
+
 @dataclass(frozen=True, slots=True)
-class Note:
-    """A repair: which file is kept, and the sentence to tell."""
+class Repair:
+    """A damaged file that was replaced: under which name it is kept, and the sentence to tell."""
 
     kept_as: str
     message: str
 
 
-def identity(path: Path) -> Identity | None:
-    """Which file stands at ``path``: device and inode."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def move_aside(path: Path) -> Note:
+def move_aside(path: Path) -> Repair:
     """Rename the damaged file and its log to ``NAME.corrupt-TIME``.
 
     Raises StoreUnavailable when another process holds it (Windows) or the directory refuses.
@@ -52,7 +45,7 @@ def move_aside(path: Path) -> Note:
         raise StoreUnavailable(
             f"{path}: is damaged and cannot be moved aside ({error.strerror}): stop AutoQoS and rename it", 5.0
         ) from None
-    return Note(aside.name, f"{path}: was damaged: it is kept as {aside.name}, and a new store was started")
+    return Repair(aside.name, f"{path}: was damaged: it is kept as {aside.name}, and a new store was started")
 
 
 def not_a_database(path: Path) -> sqlite3.DatabaseError:
@@ -72,7 +65,7 @@ def unwritable(folder: Path, why: str) -> ConfigError:
     return ConfigError(f"{folder}: cannot be written ({why}): make it writable or choose another data_dir or --data")
 
 
-def in_words(path: Path, error: sqlite3.Error) -> Exception:
+def in_words(path: Path, error: sqlite3.Error, *, read_only: bool) -> Exception:
     """The exception to raise for what SQLite says, by who must act."""
     code = _code(error)
     if code == sqlite3.SQLITE_FULL:
@@ -85,7 +78,8 @@ def in_words(path: Path, error: sqlite3.Error) -> Exception:
             return unwritable(path.parent, why)
         return StoreUnavailable(f"{path}: cannot be opened for writing ({error}): check its owner and permissions", 5.0)
     if code in _DAMAGE:
-        return StoreUnavailable(f"{path}: is damaged ({error}): the next write keeps it aside and starts anew", 0.0)
+        wait_s = _REREAD_S if read_only else 0.0
+        return StoreUnavailable(f"{path}: is damaged ({error}): the next write keeps it aside and starts anew", wait_s)
     if code == sqlite3.SQLITE_IOERR:
         return StoreUnavailable(f"{path}: the disk answers with an error ({error}): check the disk", 5.0)
     return error

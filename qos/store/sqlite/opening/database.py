@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from qos.contract.errors import StoreRejected
-from qos.store.sqlite import opening, recovery
+from qos.store.sqlite.opening import damage
+from qos.store.sqlite.opening.connections import (
+    BUSY_MS,
+    Connection,
+    FileIdentity,
+    ImmutableConnection,
+    connect,
+    identity,
+)
+from qos.store.sqlite.opening.prepare import prepare, require
 
 _POLITE_MS: Final = 100
 _IDLE_READERS: Final = 4
@@ -27,37 +36,37 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
-        self.notes: list[recovery.Note] = []
+        self.repairs: list[damage.Repair] = []
         self.generation = 0
         self._closed = False
         self._damaged = False
-        self._identity: recovery.Identity | None = None
-        self._writer: sqlite3.Connection | None = None
-        self._watch: sqlite3.Connection | None = None
-        self._readers: list[sqlite3.Connection] = []
+        self._identity: FileIdentity | None = None
+        self._writer: Connection | None = None
+        self._watch: Connection | None = None
+        self._readers: list[Connection] = []
         self._write_lock = threading.RLock()
         self._lock = threading.RLock()
         with self._translated():
             if read_only:
-                opening.require(path)
-                self._identity = recovery.identity(path)
-                self._give_back(opening.connect(path, read_only=True), self.generation)
+                require(path)
+                self._identity = identity(path)
+                self._give_back(connect(path, read_only=True), self.generation)
             else:
                 self._writer = self._start()
 
-    def _start(self) -> sqlite3.Connection:
+    def _start(self) -> Connection:
         """A prepared writing connection, the damaged file moved aside where there was one."""
-        if self._damaged and recovery.identity(self.path) == self._identity:
-            self.notes.append(recovery.move_aside(self.path))
+        if self._damaged and identity(self.path) == self._identity:
+            self.repairs.append(damage.move_aside(self.path))
         try:
-            db = opening.prepare(self.path)
+            db = prepare(self.path)
         except sqlite3.DatabaseError as error:
-            if not recovery.is_damage(error):
+            if not damage.is_damage(error):
                 raise
-            self.notes.append(recovery.move_aside(self.path))
-            db = opening.prepare(self.path)
+            self.repairs.append(damage.move_aside(self.path))
+            db = prepare(self.path)
         self._damaged = False
-        self._identity = recovery.identity(self.path)
+        self._identity = identity(self.path)
         return db
 
     @contextmanager
@@ -96,8 +105,8 @@ class Database:
             self._follow()
             with self._lock:
                 if self._watch is None:
-                    self._watch = opening.connect(self.path, read_only=self.read_only)
-                if isinstance(self._watch, opening.Resting):
+                    self._watch = connect(self.path, read_only=self.read_only)
+                if isinstance(self._watch, ImmutableConnection):
                     self._watch.close()
                     self._watch = None
                     return self.path.stat().st_mtime_ns
@@ -113,7 +122,7 @@ class Database:
             try:
                 db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if cut else 'PASSIVE'})").fetchall()
             finally:
-                db.execute(f"PRAGMA busy_timeout = {opening.BUSY_MS}")
+                db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
     def close(self) -> None:
         """Release every connection. Idempotent."""
@@ -132,37 +141,38 @@ class Database:
         """Let go of the file when it is damaged or another one stands at its path."""
         if self._closed:
             raise ValueError(f"{self.path}: the store is closed")
-        if not self._damaged and self._identity == recovery.identity(self.path):
+        if not self._damaged and self._identity == identity(self.path):
             return
         # Always in this order: a writer holds the first lock when it comes here, a reader none.
         with self._write_lock, self._lock:
-            if not self._damaged and self._identity == recovery.identity(self.path):
+            if not self._damaged and self._identity == identity(self.path):
                 return
             self._release()
             self.generation += 1
             if self.read_only:
-                opening.require(self.path)
-                self._identity = recovery.identity(self.path)
+                require(self.path)
+                self._identity = identity(self.path)
+                self._damaged = False
             else:
                 self._writer = self._start()
 
-    def _live_writer(self) -> sqlite3.Connection:
+    def _live_writer(self) -> Connection:
         self._follow()
         if self._writer is None:
             self._writer = self._start()
         return self._writer
 
-    def _borrow(self) -> tuple[sqlite3.Connection, int]:
+    def _borrow(self) -> tuple[Connection, int]:
         self._follow()
         with self._lock:
             generation = self.generation
             if self._readers:
                 return self._readers.pop(), generation
-        return opening.connect(self.path, read_only=self.read_only), generation
+        return connect(self.path, read_only=self.read_only), generation
 
-    def _give_back(self, db: sqlite3.Connection, generation: int) -> None:
+    def _give_back(self, db: Connection, generation: int) -> None:
         with self._lock:
-            fit = generation == self.generation and not isinstance(db, opening.Resting)
+            fit = generation == self.generation and not isinstance(db, ImmutableConnection)
             if fit and not self._closed and len(self._readers) < _IDLE_READERS:
                 self._readers.append(db)
                 return
@@ -173,6 +183,6 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            if recovery.is_damage(error) and not self.read_only:
+            if damage.is_damage(error):
                 self._damaged = True
-            raise recovery.in_words(self.path, error) from error
+            raise damage.in_words(self.path, error, read_only=self.read_only) from error

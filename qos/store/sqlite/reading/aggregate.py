@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qos.contract.points import FieldSpec, Spec
-from qos.store.read_request import Selection
-from qos.store.sqlite.reading.read_plan import Plan
+from qos.store.read_request import ReadRequest
+from qos.store.sqlite.reading.read_plan import ReadPlan
 from qos.store.sqlite.series import Tags
 
 _NEEDS: Final = {"sum": ("sum",), "mean": ("sum", "n"), "min": ("min",), "max": ("max",), "count": ("n",), "last": ()}
@@ -21,11 +21,11 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PartialRows:
     """Where partial rows of one measurement come from: the planned intervals, and the series (None: all)."""
 
     spec: Spec
-    plan: Plan
+    plan: ReadPlan
     numbers: tuple[int, ...] | None = None
 
     def sql(self, needed: Sequence[tuple[FieldSpec, str]]) -> tuple[str, list[str]]:
@@ -46,39 +46,39 @@ class Source:
         return " UNION ALL ".join(parts), parameters
 
 
-def windows(db: sqlite3.Connection, selection: Selection, chosen: Mapping[int, Tags], source: Source) -> list[Row]:
+def windows(db: sqlite3.Connection, request: ReadRequest, chosen: Mapping[int, Tags], source: PartialRows) -> list[Row]:
     """One row per window and tag set, ordered by time, then tags. ``chosen`` are the series asked for."""
-    spec = selection.spec
-    kept = [spec.tags.index(name) for name in selection.by]
+    spec = request.spec
+    kept = [spec.tags.index(name) for name in request.by]
     keys = {number: tuple(tags[at] for at in kept) for number, tags in chosen.items()}
-    groups = _combined(db, selection, keys, source)
-    latest = _latest(db, selection, chosen, keys, source)
+    groups = _combined(db, request, keys, source)
+    latest = _latest(db, request, chosen, keys, source)
     rows = []
     for key in sorted(groups):
         values = iter(groups[key])
-        row = [latest.get((key, f.name)) if selection.how(f) == "last" else next(values) for f in selection.fields]
+        row = [latest.get((key, f.name)) if request.how(f) == "last" else next(values) for f in request.fields]
         rows.append((key[0], *key[1], *row))
-    return rows if selection.limit is None else rows[max(0, len(rows) - selection.limit) :]
+    return rows if request.limit is None else rows[max(0, len(rows) - request.limit) :]
 
 
-def window_of(selection: Selection) -> str:
+def window_of(request: ReadRequest) -> str:
     """The SQL that gives a row's window start."""
-    return str(selection.stamp_ns) if selection.every_ns is None else f"t - t % {selection.every_ns}"
+    return str(request.stamp_ns) if request.every_ns is None else f"t - t % {request.every_ns}"
 
 
 def _combined(
-    db: sqlite3.Connection, selection: Selection, keys: Mapping[int, Tags], source: Source
+    db: sqlite3.Connection, request: ReadRequest, keys: Mapping[int, Tags], source: PartialRows
 ) -> dict[tuple[int, Tags], Row]:
-    fields = [(f, selection.how(f)) for f in selection.fields if selection.how(f) != "last"]
+    fields = [(f, request.how(f)) for f in request.fields if request.how(f) != "last"]
     table, parameters = source.sql([(f, part) for f, how in fields for part in _NEEDS[how]])
     join, groups = "", ["p.series"]
     merged = len(set(keys.values())) < len(keys)
     if merged:
-        groups = [f"s.{tag}" for tag in selection.by]
-        join = f" JOIN {selection.spec.name}_series s ON s.id = p.series" if groups else ""
+        groups = [f"s.{tag}" for tag in request.by]
+        join = f" JOIN {request.spec.name}_series s ON s.id = p.series" if groups else ""
 
     def query(add: str) -> list[Row]:
-        columns = ", ".join([f"{window_of(selection)} AS w", *groups, *(_combine(f, how, add) for f, how in fields)])
+        columns = ", ".join([f"{window_of(request)} AS w", *groups, *(_combine(f, how, add) for f, how in fields)])
         return db.execute(
             f"SELECT {columns} FROM ({table}) p{join} GROUP BY {', '.join(['w', *groups])}", parameters
         ).fetchall()
@@ -110,12 +110,16 @@ def widening(query: Callable[[str], list[Row]]) -> list[Row]:
 
 
 def _latest(
-    db: sqlite3.Connection, selection: Selection, chosen: Mapping[int, Tags], keys: Mapping[int, Tags], source: Source
+    db: sqlite3.Connection,
+    request: ReadRequest,
+    chosen: Mapping[int, Tags],
+    keys: Mapping[int, Tags],
+    source: PartialRows,
 ) -> dict[tuple[tuple[int, Tags], str], Any]:
-    wanted = [f for f in selection.fields if selection.how(f) == "last"]
+    wanted = [f for f in request.fields if request.how(f) == "last"]
     best: dict[tuple[tuple[int, Tags], str], tuple[int, Tags]] = {}
     result: dict[tuple[tuple[int, Tags], str], Any] = {}
-    for names, rows in latest_rows(db, source, wanted, window_of(selection)):
+    for names, rows in latest_rows(db, source, wanted, window_of(request)):
         for window, number, time_ns, *values in rows:
             rank = (time_ns, chosen[number])
             group = (window, keys[number])
@@ -128,7 +132,7 @@ def _latest(
 
 
 def latest_rows(
-    db: sqlite3.Connection, source: Source, wanted: Sequence[FieldSpec], window: str
+    db: sqlite3.Connection, source: PartialRows, wanted: Sequence[FieldSpec], window: str
 ) -> Iterator[tuple[list[str], list[Row]]]:
     """Per window and series the newest values: (names, rows of window, series, time, values).
 

@@ -72,7 +72,7 @@ class Spans:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReadPlan:
     """What to read from where."""
 
     raw: Spans = Spans()
@@ -89,7 +89,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RollupState:
     """How far the rollups of one measurement are: floors (0: nothing removed) and the windows out of date."""
 
     raw_floor_ns: int = 0
@@ -98,22 +98,22 @@ class Standing:
     dirty_hours: tuple[int, ...] = ()
 
 
-def plan_windows(start_ns: int, stop_ns: int, every_ns: int | None, standing: Standing) -> Plan:
+def plan_windows(start_ns: int, stop_ns: int, every_ns: int | None, rollup_state: RollupState) -> ReadPlan:
     """The plan for windows of ``every_ns`` (None: one window over everything)."""
     whole = Spans.of([(start_ns, stop_ns)])
-    dirty_minutes = Spans.windows(standing.dirty_minutes, MINUTE_NS)
-    dirty_hours = Spans.windows((*standing.dirty_minutes, *standing.dirty_hours), HOUR_NS)
+    dirty_minutes = Spans.windows(rollup_state.dirty_minutes, MINUTE_NS)
+    dirty_hours = Spans.windows((*rollup_state.dirty_minutes, *rollup_state.dirty_hours), HOUR_NS)
     hours = minutes = Spans()
     if every_ns is None or every_ns % HOUR_NS == 0:
-        hours = _aligned(max(start_ns, standing.minute_floor_ns), stop_ns, HOUR_NS) - dirty_hours
+        hours = _aligned(max(start_ns, rollup_state.minute_floor_ns), stop_ns, HOUR_NS) - dirty_hours
     if every_ns is None or every_ns % MINUTE_NS == 0:
-        minutes = _aligned(max(start_ns, standing.raw_floor_ns), stop_ns, MINUTE_NS) - dirty_minutes - hours
+        minutes = _aligned(max(start_ns, rollup_state.raw_floor_ns), stop_ns, MINUTE_NS) - dirty_minutes - hours
     raw = whole - hours - minutes
     if every_ns is None or every_ns >= MINUTE_NS:
-        minutes |= Spans.of([(start_ns, min(stop_ns, standing.raw_floor_ns))]) - hours
+        minutes |= Spans.of([(start_ns, min(stop_ns, rollup_state.raw_floor_ns))]) - hours
     if every_ns is None or every_ns >= HOUR_NS:
-        hours |= Spans.of([(start_ns, min(stop_ns, standing.minute_floor_ns))])
-    return Plan(raw, minutes, hours)
+        hours |= Spans.of([(start_ns, min(stop_ns, rollup_state.minute_floor_ns))])
+    return ReadPlan(raw, minutes, hours)
 
 
 def _aligned(start_ns: int, stop_ns: int, width_ns: int) -> Spans:

@@ -9,7 +9,7 @@ from typing import Final
 
 from qos.contract.config import Retention
 from qos.contract.points import SPECS
-from qos.store.sqlite.database import Database
+from qos.store.sqlite.opening.database import Database
 from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS
 from qos.store.sqlite.upkeep import retention, rollup
 

@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from qos.contract.points import Spec
 from qos.store.sqlite import journal
-from qos.store.sqlite.reading.aggregate import Row, Source, latest_rows, widening
-from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS, Plan, Span, Spans, Standing
+from qos.store.sqlite.reading.aggregate import PartialRows, Row, latest_rows, widening
+from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS, ReadPlan, RollupState, Span, Spans
 from qos.store.sqlite.schema import LEVELS, rollup_columns
 
 WIDTHS_NS: Final = {1: MINUTE_NS, 2: HOUR_NS}
 _WINDOWS_AT_ONCE: Final = {1: 15, 2: 4}
 
 
-def standing(db: sqlite3.Connection, spec: Spec, start_ns: int = 0, stop_ns: int = 2**63 - 1) -> Standing:
+def rollup_state(db: sqlite3.Connection, spec: Spec, start_ns: int = 0, stop_ns: int = 2**63 - 1) -> RollupState:
     """Floors, and the dirty windows that touch [start, stop)."""
     floors = dict(db.execute("SELECT level, time_ns FROM floor WHERE measurement = ?", (spec.name,)).fetchall())
     dirty: dict[int, list[int]] = {1: [], 2: []}
@@ -28,7 +28,7 @@ def standing(db: sqlite3.Connection, spec: Spec, start_ns: int = 0, stop_ns: int
         (spec.name, start_ns - HOUR_NS, stop_ns),
     ):
         dirty[level].append(time_ns)
-    return Standing(floors.get(0, 0), floors.get(1, 0), tuple(dirty[1]), tuple(dirty[2]))
+    return RollupState(floors.get(0, 0), floors.get(1, 0), tuple(dirty[1]), tuple(dirty[2]))
 
 
 def mark(db: sqlite3.Connection, name: str, level: int, windows: Iterable[int]) -> None:
@@ -71,7 +71,7 @@ def _recompute(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> No
     if span[0] >= span[1]:
         return
     here = Spans.of([span])
-    rows = _folded(db, Source(spec, Plan(raw=here) if level == 1 else Plan(minute=here)), level)
+    rows = _folded(db, PartialRows(spec, ReadPlan(raw=here) if level == 1 else ReadPlan(minute=here)), level)
     db.execute(f"DELETE FROM {spec.name}{LEVELS[level]} WHERE time_ns >= ? AND time_ns < ?", span)
     _insert(db, spec, level, rows)
 
@@ -80,8 +80,8 @@ def _merge(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> None:
     if span[0] >= span[1]:
         return
     here = Spans.of([span])
-    plan = Plan(raw=here, minute=here) if level == 1 else Plan(minute=here, hour=here)
-    _insert(db, spec, level, _folded(db, Source(spec, plan), level))
+    plan = ReadPlan(raw=here, minute=here) if level == 1 else ReadPlan(minute=here, hour=here)
+    _insert(db, spec, level, _folded(db, PartialRows(spec, plan), level))
     if level == 1:
         journal.count_aged_out(db, spec, *span)
     db.execute(f"DELETE FROM {spec.name}{LEVELS[level - 1]} WHERE time_ns >= ? AND time_ns < ?", span)
@@ -93,7 +93,7 @@ def _insert(db: sqlite3.Connection, spec: Spec, level: int, rows: list[Row]) -> 
     db.executemany(f"INSERT OR REPLACE INTO {spec.name}{LEVELS[level]} ({', '.join(names)}) VALUES ({marks})", rows)
 
 
-def _folded(db: sqlite3.Connection, source: Source, level: int) -> list[Row]:
+def _folded(db: sqlite3.Connection, source: PartialRows, level: int) -> list[Row]:
     """Rows of the rollup table from whatever the source gives, its columns in the table's order."""
     spec = source.spec
     window = f"t - t % {WIDTHS_NS[level]}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qos.contract.points import SPECS, Point, to_line
 from qos.store.sqlite.journal import Batch
-from qos.store.sqlite.line_protocol import Shipping
+from qos.store.sqlite.line_protocol import JournalReader
 from qos.store.sqlite.store import SqliteStore
 from tests.qos.store.strategies import START, S, points
 
@@ -25,8 +25,8 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 @pytest.fixture
-def shipping(store: SqliteStore) -> Iterator[Shipping]:
-    shipping = Shipping(store.path)
+def shipping(store: SqliteStore) -> Iterator[JournalReader]:
+    shipping = JournalReader(store.path)
     yield shipping
     shipping.close()
 
@@ -48,7 +48,7 @@ def test_reading_on_and_on_gives_every_line_once(batches: list[list[Point]], lim
                     # SQLite does not keep the sign of a zero.
                     line = re.sub(r"=-0\.0(?=[, ])", "=0.0", to_line(point))
                     expected[point.MEASUREMENT, tuple(point.tags.values()), point.time_ns] = line
-        shipping = Shipping(store.path)
+        shipping = JournalReader(store.path)
         try:
             after: dict[str, int] = dict.fromkeys(SHIPPED, 0)
             head = shipping.head()
@@ -72,7 +72,7 @@ def agent(at: int, rows: int = 0) -> Point:
     )  # fmt: skip
 
 
-def test_the_measurement_that_is_furthest_behind_comes_first(store: SqliteStore, shipping: Shipping) -> None:
+def test_the_measurement_that_is_furthest_behind_comes_first(store: SqliteStore, shipping: JournalReader) -> None:
     from tests.qos.store.test_influx import probe
 
     store.write([agent(5), agent(6), probe(1), probe(9)])
@@ -81,7 +81,7 @@ def test_the_measurement_that_is_furthest_behind_comes_first(store: SqliteStore,
     assert lines.oldest_ns == START + S
 
 
-def test_rows_written_while_reading_lie_beyond_the_head(store: SqliteStore, shipping: Shipping) -> None:
+def test_rows_written_while_reading_lie_beyond_the_head(store: SqliteStore, shipping: JournalReader) -> None:
     store.write([agent(0)])
     head = shipping.head()
     store.write([agent(1)])
@@ -92,7 +92,7 @@ def test_rows_written_while_reading_lie_beyond_the_head(store: SqliteStore, ship
     assert shipping.waiting(zero, None).oldest_ns == START
 
 
-def test_a_row_written_again_is_read_again(store: SqliteStore, shipping: Shipping) -> None:
+def test_a_row_written_again_is_read_again(store: SqliteStore, shipping: JournalReader) -> None:
     store.write([agent(0, rows=1)])
     head = shipping.head()
     store.write([agent(0, rows=2)])
@@ -101,7 +101,7 @@ def test_a_row_written_again_is_read_again(store: SqliteStore, shipping: Shippin
     assert "outbox_rows=2i" in lines[0]
 
 
-def test_the_cursor_is_the_stores_own(store: SqliteStore, shipping: Shipping) -> None:
+def test_the_cursor_is_the_stores_own(store: SqliteStore, shipping: JournalReader) -> None:
     assert shipping.cursor("influxdb") == dict.fromkeys(SHIPPED, 0)
     store.register_cursor("influxdb")
     store.write([agent(0)])

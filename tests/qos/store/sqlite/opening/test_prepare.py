@@ -16,7 +16,7 @@ from qos.store.sqlite import schema
 from qos.store.sqlite.store import SqliteStore
 from tests import require
 
-RECORDED = Path(__file__).with_name("recorded")
+RECORDED = Path(__file__).parents[1] / "recorded"
 START = 1_763_690_400 * 10**9
 
 
@@ -226,7 +226,7 @@ def test_another_user_reads_what_root_writes_at_rest_and_under_way(open_folder: 
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
-        env={"PYTHONPATH": str(Path(__file__).parents[4]), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONPATH": str(Path(__file__).parents[5]), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"},
     )
 
     def seen_by_nobody() -> list[int]:
