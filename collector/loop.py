@@ -9,12 +9,12 @@ machine slept) counters begin anew; a wall clock that is set back only changes t
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from collector.accounting import priorities
 from collector.accounting.live_document import live_document
+from collector.accounting.priorities import Priorities
 from collector.accounting.tick import TrafficAccounts
 from collector.accounting.tick_schedule import TickArrival, TickSchedule
 from collector.capture import Delta, Owner, Sample
@@ -25,7 +25,9 @@ from collector.probes.prober import Prober, ProbeResult
 from collector.resources import ResourceMeter
 from collector.selfcheck import PART, SelfCheck
 from qos.contract.config import Config, Retention
+from qos.contract.documents.limits import Limits
 from qos.contract.documents.live import Live
+from qos.contract.documents.override import Override, overrides_from
 from qos.contract.errors import StoreUnavailable
 from qos.contract.points import AppResources, Link, Point
 from qos.policy.applications import AppNames, Identity
@@ -48,6 +50,9 @@ class EmbeddedStore(Embedded, Protocol):
 
     def get_state(self, key: str) -> Any | None:
         """The JSON document under ``key``, or None."""
+
+    def states(self, prefix: str) -> dict[str, Any]:
+        """All documents whose key starts so, by key."""
 
     def retain(self, retention: Retention) -> None:
         """Other bounds from now on."""
@@ -94,7 +99,7 @@ class CollectorLoop:
         self._heartbeat = HeartbeatWriter(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
         self._notices = Notices(PART)
         self._probes: dict[str, ProbeResult] = {}
-        self._levels: Mapping[str, int] = {}
+        self._priorities = Priorities(config)
         self._levels_ns: int | None = None
         self._maintained_ns = 0
         self._link_ns: int | None = None
@@ -166,7 +171,7 @@ class CollectorLoop:
         deltas = (*sample.deltas, *own_probes(outcomes, self._backend.name)) if not arrival.gap else ()
         moved = [(delta, self._who(delta, now_ns)) for delta in deltas]
         points: list[Point] = list(
-            self.accounts.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priority, last=last)
+            self.accounts.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priorities.of, last=last)
         )
         points += self._probe_points(outcomes)
         points += self._resource_points(wall_ns, now_ns, moved)
@@ -203,14 +208,13 @@ class CollectorLoop:
             return None
         return self._processes.identify(owner.pid, now_ns, started_ns=owner.started_ns, name=owner.name, exe=owner.exe)
 
-    def _priority(self, app: str, who: Identity) -> int:
-        return priorities.priority(app, who, self.config, self._levels)
-
     def _read_levels(self, now_ns: int, wall_ns: int) -> None:
         if self._levels_ns is None or now_ns - self._levels_ns >= LIMITS_NS:
             self._levels_ns = now_ns
             with suppress(StoreUnavailable):  # the last known levels hold
-                self._levels = priorities.decided(self._store.get_state("limits"), wall_ns)
+                limits = Limits.parse(self._store.get_state(Limits.KEY))
+                documents = self._store.states(Override.PREFIX)
+                self._priorities.follow(limits, overrides_from(documents), clock.local_time(wall_ns), wall_ns)
 
     def _probe_points(self, outcomes: Sequence[ProbeResult]) -> list[Point]:
         self._probes.update({outcome.target: outcome for outcome in outcomes})
@@ -291,6 +295,8 @@ class CollectorLoop:
     def _apply(self, old: Config, new: Config, now_ns: int) -> None:
         was, now = old.collector, new.collector
         self.accounts.host = new.host_tag
+        if old.apps != new.apps or old.default_level != new.default_level:
+            self._priorities.configure(new)
         if old.link != new.link or old.host != new.host:
             self._link_ns = None
         if old.retention != new.retention:

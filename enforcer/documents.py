@@ -10,16 +10,6 @@ from qos.contract.documents.override import Override
 from qos.contract.documents.pause import Pause
 
 
-def overrides_from(documents: Mapping[str, Any]) -> dict[str, Override]:
-    """What is set by hand, by application."""
-    found = {
-        key.removeprefix(Override.PREFIX): Override.parse(document)
-        for key, document in documents.items()
-        if key.startswith(Override.PREFIX)
-    }
-    return {app: override for app, override in found.items() if override is not None}
-
-
 def in_force(overrides: Mapping[str, Override], now_ns: int) -> dict[str, Override]:
     """What of it holds now (UTC)."""
     found = {app: override.at(now_ns) for app, override in overrides.items()}

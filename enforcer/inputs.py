@@ -5,23 +5,22 @@ It touches no packet and writes nothing.
 """
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from enforcer.allocation.planner import Usage
-from enforcer.documents import heartbeats_from, in_force, next_expiry_ns, overrides_from, usage_from
+from enforcer.documents import heartbeats_from, in_force, next_expiry_ns, usage_from
 from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.documents.live import Live
-from qos.contract.documents.override import Override
+from qos.contract.documents.override import Override, overrides_from
 from qos.contract.documents.pause import Pause
-from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
+from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.policy import applications as apps
-from qos.policy.policy import Decision, Identity, Policy
-from qos.policy.schedule import LocalTime
+from qos.policy.matching import AppIdentity
+from qos.policy.policy import Decision, Policy
 from qos.service import ConfigWatcher, written_by_the_living
-from qos.system.clock import NS_PER_MS, NS_PER_S
+from qos.system.clock import NS_PER_MS, NS_PER_S, local_time
 from qos.system.processes import Processes
 
 _log: Final = logging.getLogger(__name__)
@@ -49,7 +48,6 @@ class Outlook:
     """See the module. Attributes are what is known now."""
 
     def __init__(self, config: Config, store: Documents, processes: Processes, watcher: ConfigWatcher) -> None:
-        """Raises ConfigError for a schedule that cannot be read."""
         self.config = config
         self.policy = Policy(config)
         self.paused = False
@@ -71,7 +69,7 @@ class Outlook:
         self._expiry_ns: int | None = None
         self._version: int | None = None
         self._looked_ns = 0
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[str, AppIdentity] = {}
         self._decided: tuple[Any, ...] = ()
 
     def look(self, now_ns: int, wall_ns: int) -> bool:
@@ -87,20 +85,14 @@ class Outlook:
         change = self._watcher.poll()
         if change is None:
             return False
-        errors, policy = change.errors, None
-        if change.config is not None:
-            try:
-                policy = Policy(change.config)
-            except ConfigError as error:
-                errors = error.lines
-        if change.config is None or policy is None:
-            for line in errors:
+        if change.config is None:
+            for line in change.errors:
                 _log.warning("%s", line)
-            self.news.append(("config", "config.yaml", f"kept the old settings: {'; '.join(errors)}"))
+            self.news.append(("config", "config.yaml", f"kept the old settings: {'; '.join(change.errors)}"))
             return True
         if change.config.collector.name_by_script != self.config.collector.name_by_script:
             self._processes.name_by(change.config.collector.name_by_script)
-        self.config, self.policy = change.config, policy
+        self.config, self.policy = change.config, Policy(change.config)
         self.reconfigured = True
         self._decided = ()
         self.news.append(("config", "config.yaml", "new settings are in force"))
@@ -154,7 +146,7 @@ class Outlook:
             for app in sorted(names)
         }
 
-    def _who(self, app: str, identities: Mapping[str, apps.Identity]) -> Identity:
+    def _who(self, app: str, identities: Mapping[str, apps.Identity]) -> AppIdentity:
         known = self._identities.get(app)
         if known is not None and known.paths:
             return known
@@ -163,14 +155,6 @@ class Outlook:
         if found is None and pid is not None:
             seen = self._processes.identify(pid, self._looked_ns)
             found = seen if seen.app == app else None
-        who = Identity(app)
-        if found is not None:
-            who = Identity(app, (found.exe,) if found.exe else (), (app,) if found.service else ())
+        who = AppIdentity.of(app, found)
         self._identities[app] = who
         return who
-
-
-def local_time(wall_ns: int) -> LocalTime:
-    """The local time of a UTC moment."""
-    local = time.localtime(wall_ns // NS_PER_S)
-    return LocalTime(local.tm_wday, local.tm_hour * 60 + local.tm_min)

@@ -20,6 +20,7 @@ from enforcer.qdisc.classifier import ClassStats, Rates
 from enforcer.reports import PART, Records, limits_document
 from qos.contract.config import Config
 from qos.contract.direction import Direction
+from qos.contract.documents.limits import Limits
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Agent, Point
 from qos.service import ConfigWatcher, HeartbeatWriter, SelfUsage
@@ -100,7 +101,7 @@ class Loop:
         self._close("stopped")
         self._steering.close()
         self._state = ("stopped", "the enforcer was stopped")
-        self._write(self._records.end_all(self._clock.wall_ns()), {"limits": self._document({}, {})})
+        self._write(self._records.end_all(self._clock.wall_ns()), {Limits.KEY: self._document({}, {}).dump()})
         self._beat(lambda: self._heartbeat.end(self._clock.wall_ns()))
 
     def round(self) -> None:
@@ -276,7 +277,7 @@ class Loop:
         due = since_ns >= (SHOW_NS if held else SHOW_IDLE_NS)
         if due or turned or (shown != self._shown and since_ns >= 90 * NS_PER_MS):
             self._shown, self._shown_ns = shown, now_ns
-            documents["limits"] = self._document(plans, tallies)
+            documents[Limits.KEY] = self._document(plans, tallies).dump()
         if points or documents:
             self._write(points, documents)
         self._beat(lambda: self._heartbeat.beat(wall_ns, *state))
@@ -296,9 +297,7 @@ class Loop:
             restarts=0,
         )
 
-    def _document(
-        self, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, ClassStats]]
-    ) -> dict[str, Any]:
+    def _document(self, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, ClassStats]]) -> Limits:
         engine: dict[str, Any] = self._datapath.describe() if self._datapath is not None else {"handles": 0}
         if self._outlook.config.enforcer.auto:
             engine["auto"] = self._steering.describe()

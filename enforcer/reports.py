@@ -13,8 +13,11 @@ from enforcer.allocation.planner import AppPlan
 from enforcer.qdisc.classifier import ClassStats
 from enforcer.qdisc.queued_packet import Counts
 from qos.contract.direction import Direction
+from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.points import AppLimit, Event, Point
+from qos.contract.reason import Reason, Subject
 from qos.contract.units import format_bps
+from qos.policy.wording import sentence
 
 PART: Final = "enforcer"
 _CHANGE: Final = 10
@@ -25,7 +28,7 @@ _CHANGE: Final = 10
 class _Last:
     down_bps: int | None
     up_bps: int | None
-    why: str
+    kind: "_Kind | None"
     delayed: int
     dropped: int
     time_ns: int
@@ -72,7 +75,7 @@ class Records:
         return [self._end(now_ns, app) for app in list(self._last)]
 
     def _row(self, now_ns: int, app: str, plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> list[Point]:
-        why = "; ".join(_binding(plan)) or "limited"
+        why = "; ".join(map(sentence, _binding(plan))) or "limited"
         kind = _kind(plan)
         last = self._last.get(app)
         delayed = sum(tally.counts.delayed for tally in sides.values())
@@ -81,11 +84,11 @@ class Records:
         rows: list[Point] = []
         if last is None:
             rows.append(self.event(now_ns, "limit", app, why))
-            last = self._last[app] = _Last(None, None, "", 0, 0, 0)
-        elif kind != last.why:
+            last = self._last[app] = _Last(None, None, None, 0, 0, 0)
+        elif kind != last.kind:
             rows.append(self.event(now_ns, "limit", app, why))
         last.worst_ns = max(last.worst_ns, worst)
-        moved = kind != last.why or _moved(plan.down_bps, last.down_bps) or _moved(plan.up_bps, last.up_bps)
+        moved = kind != last.kind or _moved(plan.down_bps, last.down_bps) or _moved(plan.up_bps, last.up_bps)
         if not moved and now_ns - last.time_ns < self._tick_ns:
             return rows
         rows.append(
@@ -125,15 +128,17 @@ def _moved(now: int | None, before: int | None) -> bool:
     return abs(now - before) * _CHANGE > before
 
 
-def _binding(plan: AppPlan) -> list[str]:
-    return [reason for reason in plan.reasons if reason.startswith(("down ", "up "))]
+def _binding(plan: AppPlan) -> list[Reason]:
+    return [reason for reason in plan.reasons if reason.subject in (Subject.DOWN, Subject.UP)]
 
 
-def _kind(plan: AppPlan) -> str:
+_Kind = tuple[object, ...]
+
+
+def _kind(plan: AppPlan) -> _Kind:
     """What limits, without the figures that move: a change of this is a decision."""
-    explicit = f"{plan.decision.down_bps} {plan.decision.up_bps}"
-    words = [reason.partition(": ")[2] for reason in _binding(plan)]
-    return f"{explicit} {plan.decision.priority} {' '.join(word.split(' (')[0] for word in words)}"
+    causes = tuple((reason.subject, reason.cause, reason.rule, reason.level) for reason in _binding(plan))
+    return plan.decision.down_bps, plan.decision.up_bps, plan.decision.priority, causes
 
 
 def limits_document(
@@ -145,34 +150,28 @@ def limits_document(
     plans: Mapping[str, AppPlan],
     tallies: Mapping[str, Mapping[Direction, ClassStats]],
     engine: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The ``limits`` document (UTC). Packet counts are totals since the application's lane was made."""
-    return {
-        "time_ns": now_ns,
-        "mode": mode,
-        "state": state,
-        "reason": reason,
-        "apps": {app: _app(plan, tallies.get(app, {})) for app, plan in sorted(plans.items())},
-        "engine": dict(engine),
-    }
+) -> Limits:
+    """The ``limits`` document (UTC). Packet counts are totals since the application's class was made."""
+    apps = {app: _app(plan, tallies.get(app, {})) for app, plan in sorted(plans.items())}
+    return Limits(now_ns, mode, state, reason, apps, engine)
 
 
-def _app(plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> dict[str, Any]:
+def _app(plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> EnforcedApp:
     counts = [tally.counts for tally in sides.values()] or [Counts()]
-    return {
-        "category": plan.decision.category,
-        "priority": plan.decision.priority,
-        "source": plan.decision.source,
-        "reasons": list(plan.reasons),
-        "down_bps": plan.down_bps,
-        "up_bps": plan.up_bps,
-        "demand_down_bps": plan.demand_down_bps,
-        "demand_up_bps": plan.demand_up_bps,
-        "delayed_packets": sum(count.delayed for count in counts),
-        "dropped_packets": sum(count.dropped for count in counts),
-        "marked_packets": sum(count.marked for count in counts),
-        "queue_ms": round(max((tally.worst_wait_ns for tally in sides.values()), default=0) / 1e6, 3),
-    }
+    return EnforcedApp(
+        priority=plan.decision.priority,
+        category=plan.decision.category,
+        source=plan.decision.source,
+        reasons=plan.reasons,
+        down_bps=plan.down_bps,
+        up_bps=plan.up_bps,
+        demand_down_bps=plan.demand_down_bps,
+        demand_up_bps=plan.demand_up_bps,
+        delayed_packets=sum(count.delayed for count in counts),
+        dropped_packets=sum(count.dropped for count in counts),
+        marked_packets=sum(count.marked for count in counts),
+        queue_ms=round(max((tally.worst_wait_ns for tally in sides.values()), default=0) / 1e6, 3),
+    )
 
 
 def says(plan: AppPlan) -> str:

@@ -1,45 +1,49 @@
-"""The priority that a point carries: the enforcer's decision, else the config's rules, else the default. Pure.
+"""The priority that a point carries: the enforcer's decision, else what the enforcer would decide. Pure.
 
-The enforcer decides; this only repeats it, and stands in for it while it does not run.
+The enforcer decides; this repeats it, and stands in for it with the same policy while it does not run.
 """
 
-import fnmatch
 from collections.abc import Mapping
-from typing import Any, Final
 
-from qos.contract.config import LEVELS, AppRule, Config
+from qos.contract.config import Config
+from qos.contract.documents.limits import Limits
+from qos.contract.documents.override import Override
+from qos.contract.schedule import LocalTime
 from qos.policy.applications import Identity
-
-STALE_NS: Final = 30 * 10**9
-"""An older ``limits`` document is that of an enforcer which no longer runs."""
-
-
-def decided(limits: Any, now_ns: int) -> dict[str, int]:
-    """The levels in a ``limits`` document by application; empty when it is absent, stale or of another shape."""
-    if not isinstance(limits, Mapping) or not isinstance(limits.get("time_ns"), int):
-        return {}
-    apps = limits.get("apps")
-    if abs(now_ns - limits["time_ns"]) > STALE_NS or not isinstance(apps, Mapping):
-        return {}
-    levels = ((app, entry.get("priority")) for app, entry in apps.items() if isinstance(entry, Mapping))
-    return {app: level for app, level in levels if type(level) is int and level in LEVELS}
+from qos.policy.matching import AppIdentity
+from qos.policy.policy import Policy
 
 
-def matches(rule: AppRule, app: str, who: Identity) -> bool:
-    """Whether a rule is about this application: by name, by path (a slash in the glob), or by service."""
-    glob = rule.match.lower()
-    if glob.startswith("service:"):
-        return who.service and fnmatch.fnmatchcase(app.lower(), glob.removeprefix("service:"))
-    if "/" in glob or "\\" in glob:
-        return fnmatch.fnmatchcase(who.exe.lower().replace("\\", "/"), glob.replace("\\", "/"))
-    return fnmatch.fnmatchcase(app.lower(), glob)
+class Priorities:
+    """Levels of applications. Decisions of the policy are remembered until anything that they depend on changes."""
 
+    def __init__(self, config: Config) -> None:
+        self._policy = Policy(config)
+        self._enforced: dict[str, int] = {}
+        self._overrides: dict[str, Override] = {}
+        self._at, self._now_ns = LocalTime(0, 0), 0
+        self._decided: dict[tuple[str, str, bool], int] = {}
 
-def priority(app: str, who: Identity, config: Config, by_enforcer: Mapping[str, int]) -> int:
-    """The level of one application, 0 to 5."""
-    if app in by_enforcer:
-        return by_enforcer[app]
-    for rule in config.apps:
-        if rule.priority is not None and matches(rule, app, who):
-            return rule.priority
-    return config.default_level
+    def configure(self, config: Config) -> None:
+        """Other rules from now on."""
+        self._policy = Policy(config)
+        self._decided.clear()
+
+    def follow(self, limits: Limits | None, overrides: Mapping[str, Override], at: LocalTime, now_ns: int) -> None:
+        """What the enforcer wrote and what is set by hand. ``at`` is local, ``now_ns`` UTC."""
+        self._enforced = {}
+        if limits is not None and limits.fresh(now_ns):
+            self._enforced = {app: found.priority for app, found in limits.apps.items()}
+        if at != self._at or overrides != self._overrides:
+            self._decided.clear()
+        self._overrides, self._at, self._now_ns = dict(overrides), at, now_ns
+
+    def of(self, app: str, who: Identity) -> int:
+        """The level of an application, 0 to 5, given one of its processes."""
+        if (level := self._enforced.get(app)) is not None:
+            return level
+        key = (app, who.exe, who.service)
+        if (known := self._decided.get(key)) is None:
+            decision = self._policy.decide(AppIdentity.of(app, who), self._overrides.get(app), self._at, self._now_ns)
+            known = self._decided[key] = decision.priority
+        return known

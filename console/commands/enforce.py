@@ -12,6 +12,7 @@ from console.steering.actions import Steering
 from console.views.enforcement import known_apps, read_enforcement
 from console.views.output import columns, console, emit_json, say, table, warn
 from console.views.times import parse_span_ns
+from qos.contract.documents.live import Live
 from qos.contract.errors import ConfigError
 from qos.contract.units import parse_rate_bps
 from qos.system import clock
@@ -106,7 +107,7 @@ def apps(as_json: JsonOption = False, config: ConfigOption = None, data: DataOpt
 def why(app: AppArgument, config: ConfigOption = None, data: DataOption = None) -> None:
     """The chain of reasons for an application's priority and limits, in plain words."""
     from console.views.enforcement_table import explain
-    from console.views.policy_preview import decide
+    from console.views.policy_preview import decide, identify
 
     context = open_context(config, data)
     now_ns = clock.wall_ns()
@@ -114,7 +115,11 @@ def why(app: AppArgument, config: ConfigOption = None, data: DataOption = None) 
         name, near = overrides.match_name(app, known_apps(store))
         found = read_enforcement(store, context.config, now_ns)
         by_hand = overrides.read_override(store, name, now_ns)
-    decision = None if found.running else decide(context.config, name, by_hand, now_ns)
+        live = Live.parse(store.get_state(Live.KEY))
+    decision = None
+    if not found.running:
+        who = identify(context.config, name, live if live is not None and live.fresh(now_ns) else None)
+        decision = decide(context.config, who, by_hand, now_ns)
     say(*explain(found, context.config, name, by_hand, decision))
     if near:
         warn(f"did you mean {', '.join(near)}?")

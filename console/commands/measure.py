@@ -191,10 +191,8 @@ def clear_log(config: ConfigOption = None, data: DataOption = None) -> None:
 
 def check(config: ConfigOption = None, data: DataOption = None) -> None:
     """Validate the settings: every problem at once, each with its key. Exit status 0 or 2."""
-    from console.views.policy_preview import check_rules
 
     context = open_context(config, data)
-    check_rules(context.config, str(context.config_path))
     if context.config_path is None:
         say("no config.yaml here: the built-in defaults apply")
     else:

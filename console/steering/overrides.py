@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from qos.contract.documents.override import Override
+from qos.contract.documents.override import Override, overrides_from
 from qos.contract.documents.pause import Pause
 from qos.contract.units import format_bps
 
@@ -46,9 +46,8 @@ def read_override(states: States, app: str, now_ns: int) -> Override:
 
 def read_overrides(states: States, now_ns: int) -> dict[str, Override]:
     """The same for every application that has any, by name."""
-    documents = states.states(Override.PREFIX)
-    found = {key.removeprefix(Override.PREFIX): Override.parse(document) for key, document in documents.items()}
-    current = {app: override.at(now_ns) for app, override in found.items() if override is not None}
+    found = overrides_from(states.states(Override.PREFIX))
+    current = {app: override.at(now_ns) for app, override in found.items()}
     return {app: override for app, override in current.items() if not override.empty}
 
 

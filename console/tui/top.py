@@ -165,7 +165,7 @@ class TopApp(App[None]):
         if by_hand is not None:
             words.append(f"by hand: {overrides.words(by_hand)}")
         if policy is not None and by_hand is None:
-            sides = (("▼", policy.numbers["down_bps"]), ("▲", policy.numbers["up_bps"]))
+            sides = (("▼", policy.down_bps), ("▲", policy.up_bps))
             words += [f"limit {mark} {format_bps(bps)}" for mark, bps in sides if bps is not None]
         words.append(f"{row.flows} flow{'s' if row.flows != 1 else ''}")
         if row.background:

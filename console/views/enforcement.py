@@ -4,24 +4,17 @@ Reads the ``limits`` and ``part:enforcer`` documents. Pure over the state docume
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from console.steering.overrides import States, read_overrides, read_pause
 from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
+from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override
-
-_NUMBERS: Final = (
-    "down_bps",
-    "up_bps",
-    "demand_down_bps",
-    "demand_up_bps",
-    "delayed_packets",
-    "dropped_packets",
-    "queue_ms",
-)
+from qos.contract.reason import Reason
+from qos.policy.wording import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +22,29 @@ class AppPolicy:
     """One application under the enforcer's eyes. Rates in bits per second; None is "no limit" or "not known"."""
 
     app: str
-    category: str | None
-    priority: int | None
-    source: str
-    reasons: tuple[str, ...]
-    numbers: Mapping[str, float | int | None]
-    rx_bps: float
-    tx_bps: float
+    category: str | None = None
+    priority: int | None = None
+    source: str = ""
+    reasons: tuple[Reason, ...] = ()
+    down_bps: int | None = None
+    up_bps: int | None = None
+    demand_down_bps: int | None = None
+    demand_up_bps: int | None = None
+    delayed_packets: int | None = None
+    dropped_packets: int | None = None
+    queue_ms: float | None = None
+    rx_bps: int = 0
+    tx_bps: int = 0
+
+    @property
+    def limited(self) -> bool:
+        """Whether a rate holds it."""
+        return self.down_bps is not None or self.up_bps is not None
 
     def document(self) -> dict[str, Any]:
-        """JSON's object."""
-        return {
-            "app": self.app,
-            "category": self.category,
-            "priority": self.priority,
-            "source": self.source,
-            "reasons": list(self.reasons),
-            **self.numbers,
-            "rx_bps": self.rx_bps,
-            "tx_bps": self.tx_bps,
-        }
+        """JSON's object; the reasons in words."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"reasons": [sentence(reason) for reason in self.reasons]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,55 +80,73 @@ def read_enforcement(states: States, config: Config, now_ns: int) -> Enforcement
     """How the enforcer stands now (UTC ns), with every application that it, the collector or a person has named."""
     part = Heartbeat.parse(states.get_state(Heartbeat.PREFIX + "enforcer"))
     running = part is not None and not part.stopped and part.fresh(now_ns)
-    limits = states.get_state("limits")
-    limits = limits if isinstance(limits, dict) else {}
-    judged = limits.get("apps") if running and isinstance(limits.get("apps"), dict) else {}
+    limits = Limits.parse(states.get_state(Limits.KEY)) if running else None
+    enforced = limits.apps if limits is not None else {}
+    state, reason = "not running", ""
+    if part is not None and running:
+        state = (limits.state if limits is not None else "") or part.state
+        reason = (limits.reason if limits is not None else "") or part.detail
     live = Live.parse(states.get_state(Live.KEY))
     pause = read_pause(states, now_ns)
     return Enforcement(
         running=running,
-        mode=str(limits.get("mode") or config.mode) if running else config.mode,
-        state=str(limits.get("state") or part.state) if part is not None and running else "not running",
-        reason=str(limits.get("reason") or part.detail) if part is not None and running else "",
+        mode=(limits.mode if limits is not None else "") or config.mode,
+        state=state,
+        reason=reason,
         paused=pause is not None,
         paused_until_ns=pause.until_ns if pause is not None else None,
-        apps=_policies(states, judged or {}, live if live is not None and live.fresh(now_ns) else None, now_ns),
+        apps=_policies(states, enforced, live if live is not None and live.fresh(now_ns) else None, now_ns),
     )
 
 
-def _policies(states: States, judged: Mapping[str, Any], live: Live | None, now_ns: int) -> tuple[AppPolicy, ...]:
+def _policies(
+    states: States, enforced: Mapping[str, EnforcedApp], live: Live | None, now_ns: int
+) -> tuple[AppPolicy, ...]:
     rows = {row.app: row for row in live.apps} if live is not None else {}
     by_hand = read_overrides(states, now_ns)
     policies = []
-    for app in {*judged, *rows, *by_hand}:
-        item = judged.get(app) or {}
-        override = by_hand.get(app, Override())
+    for app in {*enforced, *rows, *by_hand}:
         row = rows.get(app)
-        numbers = {name: item.get(name) for name in _NUMBERS}
-        priority, source = item.get("priority"), str(item.get("source") or "")
-        if not item:
-            priority = override.priority if override.priority is not None else (row.priority if row else None)
-            source = "hand" if override.priority is not None or override.limited else ""
-            numbers |= {"down_bps": override.down_bps, "up_bps": override.up_bps}
-        policies.append(
-            AppPolicy(
-                app=app,
-                category=item.get("category"),
-                priority=priority,
-                source=source,
-                reasons=tuple(str(reason) for reason in item.get("reasons") or ()),
-                numbers=numbers,
-                rx_bps=row.rx_bps if row else 0.0,
-                tx_bps=row.tx_bps if row else 0.0,
-            )
-        )
+        found = enforced.get(app)
+        if found is not None:
+            policy = _as_enforced(app, found)
+        else:
+            policy = _as_set(app, by_hand.get(app, Override()), row.priority if row is not None else None)
+        policies.append(replace(policy, rx_bps=row.rx_bps, tx_bps=row.tx_bps) if row is not None else policy)
     return tuple(sorted(policies, key=lambda policy: (-policy.rx_bps - policy.tx_bps, policy.app)))
+
+
+def _as_enforced(app: str, found: EnforcedApp) -> AppPolicy:
+    return AppPolicy(
+        app=app,
+        category=found.category or None,
+        priority=found.priority,
+        source=found.source,
+        reasons=found.reasons,
+        down_bps=found.down_bps,
+        up_bps=found.up_bps,
+        demand_down_bps=found.demand_down_bps,
+        demand_up_bps=found.demand_up_bps,
+        delayed_packets=found.delayed_packets,
+        dropped_packets=found.dropped_packets,
+        queue_ms=found.queue_ms,
+    )
+
+
+def _as_set(app: str, override: Override, measured: int | None) -> AppPolicy:
+    """While no enforcer decides: what is set by hand, else the priority that the collector gives its points."""
+    return AppPolicy(
+        app=app,
+        priority=override.priority if override.priority is not None else measured,
+        source="" if override.empty else "override",
+        down_bps=override.down_bps,
+        up_bps=override.up_bps,
+    )
 
 
 def known_apps(states: States) -> set[str]:
     """Every application that somebody has named lately: the collector, the enforcer or a person."""
-    limits = states.get_state("limits")
-    judged = limits.get("apps") if isinstance(limits, dict) else None
+    limits = Limits.parse(states.get_state(Limits.KEY))
     live = Live.parse(states.get_state(Live.KEY))
     by_hand = {key.removeprefix(Override.PREFIX) for key in states.states(Override.PREFIX)}
-    return {*(judged or {}), *(row.app for row in (live.apps if live else ())), *by_hand}
+    return {*(limits.apps if limits is not None else ()), *(row.app for row in (live.apps if live else ())), *by_hand}

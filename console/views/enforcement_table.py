@@ -9,6 +9,7 @@ from console.views.times import local_time, rfc3339
 from qos.contract.config import Config
 from qos.contract.documents.override import Override
 from qos.contract.units import format_bps
+from qos.policy.wording import sentence
 
 if TYPE_CHECKING:
     from qos.policy.policy import Decision
@@ -56,14 +57,12 @@ def narrow(found: Enforcement) -> Iterator[str]:
         app, category, level, source, *rates, delayed, dropped, queue = _row(policy)
         name = app if len(app) <= 22 else f"{app[:21]}…"
         yield f"{name:<22} {category:<12.12} {level:>3} " + " ".join(f"{text:>8}" for text in rates)
-        if policy.numbers["down_bps"] is not None or policy.numbers["up_bps"] is not None:
+        if policy.limited:
             words = [f"{delayed or 0} delayed", f"{dropped or 0} dropped", f"queue {queue}" if queue else ""]
             yield f"  by {source or 'nobody yet'}: {', '.join(word for word in words if word)}"
 
 
 def _row(policy: AppPolicy) -> list[str]:
-    numbers = policy.numbers
-    queue = numbers["queue_ms"]
     return [
         policy.app,
         policy.category or "",
@@ -71,11 +70,11 @@ def _row(policy: AppPolicy) -> list[str]:
         policy.source,
         rate(policy.rx_bps),
         rate(policy.tx_bps),
-        _limit(numbers["down_bps"]),
-        _limit(numbers["up_bps"]),
-        _count(numbers["delayed_packets"]),
-        _count(numbers["dropped_packets"]),
-        "" if not queue else f"{queue:.1f} ms",
+        _limit(policy.down_bps),
+        _limit(policy.up_bps),
+        _count(policy.delayed_packets),
+        _count(policy.dropped_packets),
+        "" if not policy.queue_ms else f"{policy.queue_ms:.1f} ms",
     ]
 
 
@@ -97,14 +96,14 @@ def explain(
     policy = found.find(app)
     if decision is not None:
         yield f"{app}: priority {decision.priority}{_level(config, decision.priority)} by the rules"
-        yield from (f"  {reason}" for reason in decision.reasons)
+        yield from (f"  {sentence(reason)}" for reason in decision.reasons)
         yield from _limits(decision.down_bps, decision.up_bps)
     elif policy is None or policy.priority is None:
         yield f"{app}: not seen lately: the enforcer decides when it uses the network"
     else:
         yield f"{app}: priority {policy.priority}{_level(config, policy.priority)}"
-        yield from (f"  {reason}" for reason in policy.reasons)
-        yield from _limits(policy.numbers["down_bps"], policy.numbers["up_bps"])
+        yield from (f"  {sentence(reason)}" for reason in policy.reasons)
+        yield from _limits(policy.down_bps, policy.up_bps)
     if policy is not None and (policy.rx_bps or policy.tx_bps):
         yield f"  it uses {format_bps(policy.rx_bps)} down, {format_bps(policy.tx_bps)} up now"
     if by_hand.until_ns is not None:

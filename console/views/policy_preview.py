@@ -1,20 +1,24 @@
-"""What the rules say about an application, worked out here: ``autoqos why`` without an enforcer, and ``check``."""
-
-import datetime
+"""What the enforcer would decide about an application, worked out here with its own policy while none runs."""
 
 from qos.contract.config import Config
+from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override
-from qos.policy.policy import Decision, Identity, Policy
-from qos.policy.schedule import LocalTime
+from qos.policy.matching import AppIdentity
+from qos.policy.policy import Decision, Policy
+from qos.system import clock
 
 
-def check_rules(config: Config, name: str) -> None:
-    """Raises ConfigError with every schedule that cannot be read."""
-    Policy(config, name)
+def identify(config: Config, app: str, live: Live | None) -> AppIdentity:
+    """What rules are compared with; its name alone when no process of it is listed or lives."""
+    from qos.system.processes import Processes
+
+    pid = live.pid_of(app) if live is not None else None
+    if pid is None:
+        return AppIdentity(app)
+    found = Processes(config.collector.name_by_script).identify(pid, clock.monotonic_ns())
+    return AppIdentity.of(app, found if found.app == app else None)
 
 
-def decide(config: Config, app: str, override: Override, now_ns: int) -> Decision:
-    """The decision for an application known by its name only. ``override`` is what is set by hand."""
-    now = datetime.datetime.fromtimestamp(now_ns / 1e9, datetime.UTC).astimezone()
-    at = LocalTime(now.weekday(), now.hour * 60 + now.minute)
-    return Policy(config).decide(Identity(app), override, at, now_ns)
+def decide(config: Config, who: AppIdentity, override: Override, now_ns: int) -> Decision:
+    """The decision at ``now_ns`` (UTC). ``override`` is what is set by hand."""
+    return Policy(config).decide(who, override, clock.local_time(now_ns), now_ns)

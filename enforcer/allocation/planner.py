@@ -15,7 +15,7 @@ from typing import Final
 from enforcer.allocation.allocate import STARVATION_FLOOR_BPS, UNBOUNDED_BPS, Claim, Share, allocate
 from qos.contract.config import LevelConfig, Link
 from qos.contract.direction import DIRECTIONS, Direction
-from qos.contract.units import format_bps
+from qos.contract.reason import Cause, Reason, Subject
 from qos.policy.policy import Decision
 
 _S: Final = 10**9
@@ -54,7 +54,7 @@ class AppPlan:
     up_bps: int | None
     demand_down_bps: int
     demand_up_bps: int
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
     @property
     def limited(self) -> bool:
@@ -121,11 +121,11 @@ class Planner:
         for app, decision in seen.decisions.items():
             used = seen.usage.get(app, Usage())
             (down, why_down), (up, why_up) = rates["down"][app], rates["up"][app]
-            reasons = (*decision.reasons, *(why for why in (why_down, why_up) if why))
+            reasons = (*decision.reasons, *(why for why in (why_down, why_up) if why is not None))
             plans[app] = AppPlan(decision, down, up, used.down_bps, used.up_bps, tuple(dict.fromkeys(reasons)))
         return plans
 
-    def _direction(self, seen: Seen, direction: Direction) -> dict[str, tuple[int | None, str]]:
+    def _direction(self, seen: Seen, direction: Direction) -> dict[str, tuple[int | None, Reason | None]]:
         shares = self.settings.shares(direction)
         capacity = self.settings.capacity(direction)
         usage = {app: seen.usage.get(app, Usage()) for app in seen.decisions}
@@ -145,7 +145,7 @@ class Planner:
                 claims[app] = _claim(direction, decision, usage[app])
         reserved = others + sum(bps for app, bps in moved.items() if app not in claims)
         link = allocate(capacity if contended else None, shares, list(claims.values()), reserved_bps=reserved)
-        result: dict[str, tuple[int | None, str]] = {}
+        result: dict[str, tuple[int | None, Reason | None]] = {}
         for app, decision in seen.decisions.items():
             rate = link.get(app)
             result[app] = (rate, self._why(direction, decision, rate, shares, contended=contended))
@@ -186,8 +186,8 @@ class Planner:
         seen: Seen,
         usage: Mapping[str, Usage],
         shares: Mapping[int, Share],
-        link: Mapping[str, tuple[int | None, str]],
-    ) -> dict[str, tuple[int | None, str]]:
+        link: Mapping[str, tuple[int | None, Reason | None]],
+    ) -> dict[str, tuple[int | None, Reason | None]]:
         """What the control loop's budget makes stricter."""
         budget = seen.budgets[direction]
         claims = [
@@ -195,12 +195,11 @@ class Planner:
             for app, decision in seen.decisions.items()
             if decision.priority in SHAPEABLE_LEVELS and usage[app].bps(direction) >= STARVATION_FLOOR_BPS
         ]
-        result: dict[str, tuple[int | None, str]] = {}
+        result: dict[str, tuple[int | None, Reason | None]] = {}
         for app, rate in allocate(budget, shares, claims).items():
             held = link[app][0]
             if rate is not None and (held is None or rate < held):
-                why = f"{direction} at most {format_bps(rate)}: its share of what latency allows ({format_bps(budget)})"
-                result[app] = (rate, why)
+                result[app] = (rate, Reason(Subject(direction), Cause.LATENCY_SHARE, rate, of_bps=budget))
         return result
 
     def _why(
@@ -211,19 +210,20 @@ class Planner:
         shares: Mapping[int, Share],
         *,
         contended: bool,
-    ) -> str:
+    ) -> Reason | None:
         if rate is None:
-            return ""
+            return None
         explicit = _explicit(decision, direction)
         if explicit is not None and rate >= explicit:
-            raised = rate > explicit
-            return f"{direction} {format_bps(rate)}: raised, so that connections survive" if raised else ""
-        name = f"level {decision.priority} ({self.settings.levels[decision.priority].name})"
-        if contended:
-            capacity = self.settings.capacity(direction) or 0
-            return f"{direction} at most {format_bps(rate)}: share of {name} in link.{direction} {format_bps(capacity)}"
-        ceiling = shares[decision.priority].ceiling_bps or 0
-        return f"{direction} at most {format_bps(rate)}: share of the ceiling {format_bps(ceiling)} of {name}"
+            return Reason(Subject(direction), Cause.LEAST, rate) if rate > explicit else None
+        return Reason(
+            Subject(direction),
+            Cause.LINK_SHARE if contended else Cause.CEILING_SHARE,
+            rate,
+            level=decision.priority,
+            level_name=self.settings.levels[decision.priority].name,
+            of_bps=self.settings.capacity(direction) if contended else shares[decision.priority].ceiling_bps,
+        )
 
 
 def _explicit(decision: Decision, direction: Direction) -> int | None:

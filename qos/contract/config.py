@@ -14,9 +14,19 @@ from typing import Annotated, Any, Final, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from qos.contract.errors import ConfigError
+from qos.contract.schedule import Schedule, parse_schedule
 from qos.contract.units import Duration, Rate, Size
 
 DEFAULT_NAME: Final = "config.yaml"
@@ -106,6 +116,14 @@ def _default_levels() -> dict[int, LevelConfig]:
     return levels | {5: LevelConfig(name="background", weight=5)}
 
 
+def _schedule(value: object) -> Schedule:
+    if isinstance(value, Schedule):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"must be text such as weekdays 09:00-18:00, got {_shown(value)}")
+    return parse_schedule(value)
+
+
 class AppRule(_Model):
     """What to do with applications that match. The first rule that matches decides each property it names."""
 
@@ -116,7 +134,7 @@ class AppRule(_Model):
     floor: Rate | None = None
     down: Rate | None = None
     up: Rate | None = None
-    schedule: str | None = None
+    schedule: Annotated[Schedule, BeforeValidator(_schedule)] | None = None
     """When the rule holds, local time: ``weekdays 09:00-18:00``, ``sat,sun``, ``daily 22:00-06:00``. None: always."""
 
     @field_validator("match")

@@ -11,6 +11,8 @@ import time
 from functools import cache
 from typing import Protocol
 
+from qos.contract.schedule import LocalTime
+
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
@@ -55,6 +57,12 @@ def since_boot_ns() -> int:
     if sys.platform == "linux":
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     return time.monotonic_ns()
+
+
+def local_time(wall_ns: int) -> LocalTime:
+    """The local time of a UTC moment, by the zone that this computer is set to."""
+    local = time.localtime(wall_ns // NS_PER_S)
+    return LocalTime(local.tm_wday, local.tm_hour * 60 + local.tm_min)
 
 
 @cache

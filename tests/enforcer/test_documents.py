@@ -1,10 +1,10 @@
 """What others wrote, turned into what decisions need."""
 
 from enforcer.allocation.planner import Usage
-from enforcer.documents import heartbeats_from, in_force, next_expiry_ns, overrides_from, usage_from
+from enforcer.documents import heartbeats_from, in_force, next_expiry_ns, usage_from
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.documents.live import Live, LiveRow
-from qos.contract.documents.override import Override
+from qos.contract.documents.override import Override, overrides_from
 from qos.contract.documents.pause import Pause
 
 

@@ -151,7 +151,7 @@ def test_observing_decides_but_never_opens_a_handle(make: Any) -> None:
     assert bench.port.log == []
     assert bench.limits["state"] == "observing"
     assert bench.limits["apps"]["bulk"]["down_bps"] is None
-    assert "down at most 1.0 Mbit/s: set by hand" in bench.limits["apps"]["bulk"]["reasons"]
+    assert {"subject": "down", "cause": "hand", "value": 1_000_000} in bench.limits["apps"]["bulk"]["reasons"]
 
 
 def test_a_limit_set_by_hand_is_in_force_in_the_next_round_and_gone_after_it_is_lifted(make: Any) -> None:
@@ -241,7 +241,7 @@ def test_level_0_is_never_held_even_with_a_limit(make: Any) -> None:
     bench.limit(priority=0, down_bps=1_000_000)
     bench.loop.round()
     assert bench.port.log == []
-    assert "level 0 is never limited" in " ".join(bench.limits["apps"]["bulk"]["reasons"])
+    assert {"subject": "limits", "cause": "critical"} in bench.limits["apps"]["bulk"]["reasons"]
 
 
 def test_a_store_that_cannot_be_written_leaves_the_limits_in_force(make: Any) -> None:

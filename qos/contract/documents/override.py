@@ -1,5 +1,6 @@
 """``override:app:<app>``: the priority and the limits that a person set by hand for one application."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -64,3 +65,13 @@ class Override:
     def empty(self) -> bool:
         """Whether it sets nothing at all."""
         return self.priority is None and not self.limited
+
+
+def overrides_from(documents: Mapping[str, Any]) -> dict[str, Override]:
+    """All overrides among the store's states, by application; what is none is left out."""
+    found = {
+        key.removeprefix(Override.PREFIX): Override.parse(document)
+        for key, document in documents.items()
+        if key.startswith(Override.PREFIX)
+    }
+    return {app: override for app, override in found.items() if override is not None}

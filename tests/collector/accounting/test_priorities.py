@@ -1,61 +1,75 @@
-from typing import Any
+"""The level on a point is the enforcer's: what it wrote, else what its own policy says."""
 
 import pytest
 
-from collector.accounting.priorities import STALE_NS, decided, priority
-from qos.contract.config import AppRule, Config
+from collector.accounting.priorities import Priorities
+from qos.contract.config import parse_config
+from qos.contract.documents.limits import STALE_NS, EnforcedApp, Limits
+from qos.contract.documents.override import Override
+from qos.contract.schedule import LocalTime
 from qos.policy.applications import Identity
+from qos.policy.matching import AppIdentity
+from qos.policy.policy import Policy
 
-S = 10**9
+MONDAY_NOON, SUNDAY = LocalTime(0, 720), LocalTime(6, 720)
+CONFIG = parse_config(
+    """
+default_level: 3
+apps:
+- {match: "Zoom*", category: call}
+- {match: "Zoom.exe", priority: 0}
+- {match: "*/SteamApps/*", priority: 1}
+- {match: "service:wua*", priority: 5}
+- {match: "zoom-updater", priority: 5}
+- {match: "backup", priority: 5, schedule: weekdays 09:00-18:00}
+- {match: "player", category: streaming}
+"""
+)
 
 
 def who(app: str, exe: str = "", *, service: bool = False) -> Identity:
     return Identity(pid=1, started_ns=0, app=app, name=app, exe=exe, service=service, background=False)
 
 
-CONFIG = Config(
-    default_level=3,
-    apps=(
-        AppRule(match="Zoom*", category="call"),  # names no priority: it decides none
-        AppRule(match="zoom*", priority=0),
-        AppRule(match="*/steamapps/*", priority=1),
-        AppRule(match="service:wua*", priority=5),
-        AppRule(match="zoom-updater", priority=5),
-    ),
-)
+CASES = [
+    ("ZOOM", "", False, 0),  # Zoom.exe means zoom, whatever the case: it was 3 here and 0 in the enforcer
+    ("vlc", "", False, 4),  # its category's level: it was 3 here and 4 in the enforcer
+    ("player", "", False, 4),
+    ("zoom-updater", "", False, 5),
+    ("game", "/home/a/.steam/steamapps/common/game", False, 1),
+    ("game", r"C:\Steam\steamapps\game.exe", False, 1),
+    ("wuauserv", "", True, 5),
+    ("backup", "", False, 5),
+    ("nobody-knows-me", "/usr/bin/x", False, 3),
+]
 
 
-@pytest.mark.parametrize(
-    ("app", "exe", "service", "expected"),
-    [
-        ("ZOOM", "", False, 0),
-        ("zoom-updater", "", False, 0),  # the first rule that matches
-        ("game", "/home/a/.steam/SteamApps/common/game", False, 1),
-        ("game", r"C:\Steam\steamapps\game.exe", False, 1),
-        ("wuauserv", "", True, 5),
-        ("wuauserv", "", False, 3),
-        ("curl", "/usr/bin/curl", False, 3),
-    ],
-)
-def test_the_first_rule_that_names_a_priority_decides(app: str, exe: str, service: bool, expected: int) -> None:
-    assert priority(app, who(app, exe, service=service), CONFIG, {}) == expected
+@pytest.mark.parametrize(("app", "exe", "service", "expected"), CASES)
+def test_without_an_enforcer_the_same_policy_decides(app: str, exe: str, service: bool, expected: int) -> None:
+    levels = Priorities(CONFIG)
+    levels.follow(None, {}, MONDAY_NOON, 0)
+    identity = who(app, exe, service=service)
+    assert levels.of(app, identity) == expected
+    assert expected == Policy(CONFIG).decide(AppIdentity.of(app, identity), None, MONDAY_NOON, 0).priority
 
 
-def test_the_enforcers_decision_comes_first() -> None:
-    assert priority("zoom", who("zoom"), CONFIG, {"zoom": 4}) == 4
+def test_a_schedule_and_a_priority_set_by_hand_are_followed_as_they_change() -> None:
+    levels = Priorities(CONFIG)
+    levels.follow(None, {}, MONDAY_NOON, 0)
+    assert levels.of("backup", who("backup")) == 5
+    levels.follow(None, {}, SUNDAY, 0)
+    assert levels.of("backup", who("backup")) == 3
+    levels.follow(None, {"backup": Override(priority=1)}, SUNDAY, 0)
+    assert levels.of("backup", who("backup")) == 1
+    levels.configure(parse_config("default_level: 4"))
+    levels.follow(None, {}, SUNDAY, 0)
+    assert levels.of("backup", who("backup")) == 4
 
 
-@pytest.mark.parametrize(
-    ("limits", "expected"),
-    [
-        ({"time_ns": 0, "apps": {"zoom": {"priority": 2}}}, {"zoom": 2}),
-        ({"time_ns": -STALE_NS - 1, "apps": {"zoom": {"priority": 2}}}, {}),
-        ({"time_ns": 0, "apps": {"a": {"priority": 9}, "b": {"priority": True}, "c": {}, "d": 5}}, {}),
-        ({"time_ns": 0, "apps": []}, {}),
-        ({"apps": {}}, {}),
-        (None, {}),
-        ("junk", {}),
-    ],
-)
-def test_only_a_fresh_well_formed_document_counts(limits: Any, expected: dict[str, int]) -> None:
-    assert decided(limits, 0) == expected
+def test_what_a_running_enforcer_decided_comes_first() -> None:
+    levels = Priorities(CONFIG)
+    limits = Limits(time_ns=0, apps={"zoom": EnforcedApp(priority=2)})
+    levels.follow(limits, {}, MONDAY_NOON, STALE_NS)
+    assert levels.of("zoom", who("zoom")) == 2
+    levels.follow(limits, {}, MONDAY_NOON, STALE_NS + 1)
+    assert levels.of("zoom", who("zoom")) == 0

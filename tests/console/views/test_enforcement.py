@@ -4,6 +4,7 @@ from console.views.enforcement_table import document, explain, narrow, render
 from console.views.policy_preview import decide
 from qos.contract.config import Config, parse_config
 from qos.contract.documents.override import Override
+from qos.policy.matching import AppIdentity
 from tests.console.samples import S, live_document
 from tests.fakes import MemoryStore
 
@@ -26,7 +27,11 @@ def _store(mode: str = "enforce", age_ns: int = 0) -> MemoryStore:
                     "category": "gaming",
                     "priority": 1,
                     "source": "override",
-                    "reasons": ["priority 1: set by hand", "down at most 2.0 Mbit/s: set by hand"],
+                    "reasons": [
+                        {"subject": "priority", "cause": "hand", "value": 1},
+                        {"subject": "down", "cause": "hand", "value": 2_000_000},
+                        {"subject": "colour", "cause": "of a newer version"},
+                    ],
                     "down_bps": 2_000_000,
                     "up_bps": None,
                     "demand_down_bps": 9_000_000,
@@ -50,7 +55,7 @@ def test_every_application_that_anybody_named_is_listed_busiest_first() -> None:
     assert known_apps(store) == {"steam", "firefox", "sshd", "zoom"}
     steam = found.find("steam")
     assert steam is not None
-    assert (steam.category, steam.priority, steam.numbers["down_bps"]) == ("gaming", 1, 2_000_000)
+    assert (steam.category, steam.priority, steam.down_bps) == ("gaming", 1, 2_000_000)
 
 
 def test_apps_json_has_the_promised_keys() -> None:
@@ -108,7 +113,7 @@ def test_an_enforcer_that_fell_silent_decides_nothing_any_more() -> None:
     assert not found.running
     assert steam is not None
     assert steam.reasons == ()
-    assert steam.numbers["down_bps"] is None
+    assert steam.down_bps is None
 
 
 def test_why_tells_the_enforcers_reasons_in_its_words() -> None:
@@ -121,7 +126,7 @@ def test_why_tells_the_enforcers_reasons_in_its_words() -> None:
 def test_why_works_the_rules_out_when_no_enforcer_is_running() -> None:
     config = parse_config("apps: [{match: 'back*', priority: 5, down: 1mbit}]")
     store = MemoryStore()
-    decision = decide(config, "backup", Override(), NOW)
+    decision = decide(config, AppIdentity("backup"), Override(), NOW)
     lines = list(explain(read_enforcement(store, config, NOW), config, "backup", Override(), decision))
     assert lines[0] == "backup: priority 5 (background) by the rules"
     assert "  limit: down 1.0 Mbit/s" in lines

@@ -9,7 +9,9 @@ from enforcer.qdisc.queued_packet import Counts
 from enforcer.reports import Records, limits_document
 from qos.contract.config import parse_config
 from qos.contract.direction import Direction
+from qos.contract.documents.limits import Limits
 from qos.contract.points import AppLimit, Event
+from qos.contract.reason import Cause, Reason, Subject
 from qos.policy.policy import Decision
 
 S = 10**9
@@ -22,7 +24,9 @@ def planner(text: str = "") -> Planner:
 
 
 def decision(app: str, level: int, **limits: int) -> Decision:
-    return Decision(app, "unknown", level, "default", reasons=(f"priority {level}: default_level",), **limits)
+    return Decision(
+        app, "unknown", level, "default", reasons=(Reason(Subject.PRIORITY, Cause.DEFAULT, level),), **limits
+    )
 
 
 def seen(now_ns: int, decisions: list[Decision], usage: dict[str, Usage], **rest: Any) -> Seen:
@@ -88,14 +92,14 @@ def test_a_level_ceiling_holds_those_of_the_level_that_are_there() -> None:
     plans = made.plan(seen(0, BULK, {"c": Usage(5 * M, down_waiting=True)}))
     assert plans["c"].down_bps == 3 * M
     assert not plans["a"].limited
-    assert "ceiling" in plans["c"].reasons[-1]
+    assert plans["c"].reasons[-1].cause is Cause.CEILING_SHARE
 
 
 def test_the_loops_budget_holds_bulk_and_never_the_upper_levels() -> None:
     plans = planner().plan(seen(0, BULK, WAITING, budgets={"down": 6 * M}))
     assert not plans["a"].limited
     assert (plans["b"].down_bps or 0) + (plans["c"].down_bps or 0) == 6 * M
-    assert "latency" in plans["c"].reasons[-1]
+    assert plans["c"].reasons[-1].cause is Cause.LATENCY_SHARE
 
 
 def counts(released: int, delayed: int = 0, dropped: int = 0) -> ClassStats:
@@ -132,8 +136,12 @@ def test_a_call_far_below_its_rate_does_not_look_as_if_it_wanted_the_link() -> N
         assert later["call"].down_waiting is waiting, (seconds, delayed, backlog)
 
 
-def held(app: str, down: int | None, *why: str, explicit: int | None = None) -> AppPlan:
+def held(app: str, down: int | None, *why: Reason, explicit: int | None = None) -> AppPlan:
     return AppPlan(Decision(app, "unknown", 3, "default", down_bps=explicit), down, None, 0, 0, why)
+
+
+def share(rate: int) -> Reason:
+    return Reason(Subject.DOWN, Cause.LINK_SHARE, rate, level=3, level_name="normal", of_bps=20 * M)
 
 
 def sides(**of: ClassStats) -> dict[str, dict[Direction, ClassStats]]:
@@ -142,7 +150,7 @@ def sides(**of: ClassStats) -> dict[str, dict[Direction, ClassStats]]:
 
 def test_a_limit_leaves_rows_with_deltas_an_event_and_an_end() -> None:
     records = Records("host", S)
-    why = "down at most 2.0 Mbit/s: set by hand"
+    why = Reason(Subject.DOWN, Cause.HAND, 2 * M)
     plans = {"a": held("a", 2 * M, why, explicit=2 * M)}
     first = records.points(S, plans, sides(a=counts(0, delayed=3)))
     assert [type(point) for point in first] == [Event, AppLimit]
@@ -150,7 +158,7 @@ def test_a_limit_leaves_rows_with_deltas_an_event_and_an_end() -> None:
     (row,) = records.points(2 * S, plans, sides(a=counts(0, delayed=10, dropped=2)))
     assert isinstance(row, AppLimit)
     assert (row.delayed_packets, row.dropped_packets, row.down_bps, row.active) == (7, 2, 2 * M, 1)
-    assert (row.reason, row.queue_ms) == (why, 3.0)
+    assert (row.reason, row.queue_ms) == ("down at most 2.0 Mbit/s: set by hand", 3.0)
     end, event = records.points(3 * S, {}, {})
     assert isinstance(end, AppLimit)
     assert (end.active, end.down_bps) == (0, None)
@@ -160,12 +168,12 @@ def test_a_limit_leaves_rows_with_deltas_an_event_and_an_end() -> None:
 
 def test_a_rate_that_wobbles_is_no_decision_and_another_reason_is() -> None:
     records = Records("host", S)
-    records.points(1, {"a": held("a", 10 * M, "down at most 10.0 Mbit/s: share of level 3 (normal) in x")}, {})
-    wobble = {"a": held("a", 10_500_000, "down at most 10.5 Mbit/s: share of level 3 (normal) in x")}
+    records.points(1, {"a": held("a", 10 * M, share(10 * M))}, {})
+    wobble = {"a": held("a", 10_500_000, share(10_500_000))}
     assert records.points(2, wobble, {}) == []
-    moved = records.points(3, {"a": held("a", 5 * M, "down at most 5.0 Mbit/s: share of level 3 (normal) in x")}, {})
+    moved = records.points(3, {"a": held("a", 5 * M, share(5 * M))}, {})
     assert [type(point) for point in moved] == [AppLimit]
-    other = records.points(4, {"a": held("a", 5 * M, "down at most 5.0 Mbit/s: set by hand", explicit=5 * M)}, {})
+    other = records.points(4, {"a": held("a", 5 * M, Reason(Subject.DOWN, Cause.HAND, 5 * M), explicit=5 * M)}, {})
     assert [type(point) for point in other] == [Event, AppLimit]
 
 
@@ -179,18 +187,14 @@ def test_a_dry_run_says_what_it_would_do_once() -> None:
 
 
 def test_the_document_has_what_every_view_reads() -> None:
-    plans = {"a": held("a", 2 * M, "why")}
+    plans = {"a": held("a", 2 * M, share(2 * M))}
     document = limits_document(
         7, "enforce", "enforcing", reason="r", plans=plans, tallies=sides(a=counts(1, 2, 3)), engine={"handles": 1}
     )
-    assert (document["time_ns"], document["mode"], document["state"], document["reason"]) == (
-        7,
-        "enforce",
-        "enforcing",
-        "r",
-    )
-    assert document["engine"] == {"handles": 1}
-    assert set(document["apps"]["a"]) >= {
-        *("category", "priority", "source", "reasons", "down_bps", "up_bps", "demand_down_bps", "demand_up_bps"),
-        *("delayed_packets", "dropped_packets", "queue_ms"),
-    }
+    assert Limits.parse(document.dump()) == document
+    assert (document.time_ns, document.mode, document.state, document.reason) == (7, "enforce", "enforcing", "r")
+    assert document.engine == {"handles": 1}
+    found = document.apps["a"]
+    assert (found.priority, found.category, found.source) == (3, "unknown", "default")
+    assert (found.down_bps, found.up_bps, found.reasons) == (2 * M, None, (share(2 * M),))
+    assert (found.delayed_packets, found.dropped_packets) == (2, 3)

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from qos.contract.documents.fields import MAX_BPS, MAX_INT
 from qos.contract.documents.heartbeat import Heartbeat
+from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.documents.live import Live, LiveProbe, LiveRow, LiveTraffic
 from qos.contract.documents.override import Override
 from qos.contract.documents.pause import Pause
 from qos.contract.documents.shipping_report import ShippingReport
+from qos.contract.reason import Cause, Reason, RuleReference, Subject
 
 COUNTS = st.integers(0, MAX_INT)
 TEXTS = st.text(max_size=20)
@@ -73,10 +75,44 @@ HEARTBEATS = st.builds(
     every_ns=st.integers(1, MAX_INT),
     report=REPORTS.map(ShippingReport.dump) | st.just({}),
 )
+REASONS = st.builds(
+    Reason,
+    st.sampled_from(Subject),
+    st.sampled_from(Cause),
+    TIMES,
+    TEXTS,
+    st.none() | st.builds(RuleReference, COUNTS, TEXTS, TEXTS),
+    LEVELS,
+    TEXTS,
+    TIMES,
+)
+ENFORCED = st.builds(
+    EnforcedApp,
+    priority=st.integers(0, 5),
+    category=TEXTS,
+    source=TEXTS,
+    reasons=st.lists(REASONS, max_size=3).map(tuple),
+    down_bps=RATES,
+    up_bps=RATES,
+    queue_ms=st.floats(0, 1e6),
+    **dict.fromkeys(
+        ("demand_down_bps", "demand_up_bps", "delayed_packets", "dropped_packets", "marked_packets"), COUNTS
+    ),
+)
+LIMITS = st.builds(
+    Limits,
+    COUNTS,
+    TEXTS,
+    TEXTS,
+    TEXTS,
+    st.dictionaries(NAMES, ENFORCED, max_size=3),
+    st.dictionaries(NAMES, COUNTS | TEXTS, max_size=2),
+)
 DOCUMENTS: dict[type, st.SearchStrategy[Any]] = {
     Override: OVERRIDES,
     Pause: PAUSES,
     Live: LIVES,
+    Limits: LIMITS,
     Heartbeat: HEARTBEATS,
     ShippingReport: REPORTS,
 }
@@ -104,7 +140,7 @@ def test_what_is_dumped_is_parsed_again(kind: Any, data: st.DataObject) -> None:
     assert kind.parse(through_json(made.dump())) == made
 
 
-@pytest.mark.parametrize("kind", [Override, Pause, Live, Heartbeat], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Override, Pause, Live, Limits, Heartbeat], ids=lambda kind: kind.__name__)
 @given(st.data())
 def test_no_json_makes_a_reader_raise(kind: Any, data: st.DataObject) -> None:
     kind.parse(data.draw(json_values(nan=True)))
@@ -116,7 +152,7 @@ def test_no_json_makes_a_reader_raise(kind: Any, data: st.DataObject) -> None:
         assert kind.parse(through_json(found.dump())) == found
 
 
-@pytest.mark.parametrize("kind", [Override, Pause, Live, Heartbeat], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Override, Pause, Live, Limits, Heartbeat], ids=lambda kind: kind.__name__)
 @given(st.data())
 def test_a_newer_version_is_read_as_far_as_it_is_understood(kind: Any, data: st.DataObject) -> None:
     made = data.draw(DOCUMENTS[kind])

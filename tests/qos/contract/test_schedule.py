@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qos.policy.schedule import DAYS, LocalTime, Schedule, parse_schedule
+from qos.contract.schedule import DAYS, LocalTime, Schedule, parse_schedule
 
 
 def at(day: str, clock: str) -> LocalTime:

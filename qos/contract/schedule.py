@@ -5,7 +5,7 @@ belongs to the day on which it began. The end is exclusive; ``00:00-24:00`` is t
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -30,6 +30,8 @@ class Schedule:
     days: frozenset[int]
     start: int = 0
     stop: int = _DAY_MINUTES
+    text: str = field(default="", compare=False)
+    """As it was written."""
 
     def holds(self, at: LocalTime) -> bool:
         """Whether the schedule is on at this local time."""
@@ -50,13 +52,13 @@ def parse_schedule(text: str) -> Schedule:
         raise ValueError(f"{text!r} is not a schedule: {_HELP}")
     days = _days(words[0], text) if words else frozenset(range(7))
     if times is None:
-        return Schedule(days)
+        return Schedule(days, text=text)
     start, stop = _minutes(times[:5], text), _minutes(times[6:], text)
     if start == stop:
         raise ValueError(f"{text!r}: the period is empty: leave the times out for the whole day")
     if start == _DAY_MINUTES:
         raise ValueError(f"{text!r}: a period cannot start at 24:00: write 00:00")
-    return Schedule(days, start, stop)
+    return Schedule(days, start, stop, text)
 
 
 def _days(text: str, whole: str) -> frozenset[int]:
