@@ -34,7 +34,8 @@ def inside(namespace: str, *command: str) -> list[str]:
 
 def part_of(process: psutil.Process) -> str:
     command = process.cmdline()
-    return command[3] if len(command) > 3 and command[1:3] == ["-m", "console"] else "other"
+    at = command.index("console") + 1 if "-m" in command[:3] and "console" in command[:4] else len(command)
+    return command[at] if at < len(command) else "other"
 
 
 def sample(family: list[psutil.Process]) -> dict[int, tuple[float, int, int]]:

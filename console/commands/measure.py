@@ -9,7 +9,7 @@ import typer
 from console.commands.context import Context, open_context
 from console.commands.options import ConfigOption, DataOption, JsonOption, SinceOption
 from console.views.output import console, emit_json, folded, say, warn
-from console.views.times import parse_moment_ns, parse_span_ns
+from console.views.times import parse_span_ns, parse_time_ns
 from qos.contract.documents.live import By
 from qos.contract.errors import ConfigError
 from qos.system import clock
@@ -82,7 +82,8 @@ def usage(
     data: DataOption = None,
 ) -> None:
     """Totals per application over a period, with what nobody could be named for."""
-    from console.views import period, period_table
+    from console.views.history import usage as period
+    from console.views.history import usage_table
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, until)
@@ -91,7 +92,7 @@ def usage(
     if as_json:
         emit_json(totals.document())
     else:
-        console().print(period_table.render(totals))
+        console().print(usage_table.render(totals))
 
 
 def query(
@@ -114,9 +115,9 @@ def query(
     data: DataOption = None,
 ) -> None:
     """Any measurement out of the store."""
-    from console.views import query as body
+    from console.views.history import query as body
+    from console.views.history.sources import open_source
     from console.views.output import show_whole, table
-    from console.views.sources import open_source
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, until)
@@ -147,8 +148,8 @@ def query(
 
 def status(as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None) -> None:
     """Which parts run, how the capture goes, what is lost, the store, and what AutoQoS itself costs."""
-    from console.views.status import read_status
-    from console.views.status_table import lines
+    from console.views.status.status import read_status
+    from console.views.status.status_table import lines
 
     now_ns = clock.wall_ns()
     found = read_status(open_context(config, data), now_ns)
@@ -171,7 +172,8 @@ def report(
     data: DataOption = None,
 ) -> None:
     """CPU, memory and bandwidth of the chosen applications compared, in one picture."""
-    from console.views.report import window_of, write_report
+    from console.views.report.comparison import window_of
+    from console.views.report.report import write_report
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, None)
@@ -201,8 +203,8 @@ def check(config: ConfigOption = None, data: DataOption = None) -> None:
 
 def _period(since: str, until: str | None) -> tuple[int, int]:
     now_ns = clock.wall_ns()
-    start_ns = parse_moment_ns(since, now_ns, "--since")
-    stop_ns = now_ns if until is None else parse_moment_ns(until, now_ns, "--until")
+    start_ns = parse_time_ns(since, now_ns, "--since")
+    stop_ns = now_ns if until is None else parse_time_ns(until, now_ns, "--until")
     if stop_ns <= start_ns:
         raise ConfigError("--until: must be after --since")
     return start_ns, stop_ns

@@ -70,7 +70,8 @@ class Shell:
             self._write(f"{answer!r} is no priority: 0 to 5, or DEFAULT")
 
     def _write_report(self) -> None:
-        from console.views.report import window_of, write_report
+        from console.views.report.comparison import window_of
+        from console.views.report.report import write_report
         from qos.contract.errors import ConfigError
 
         now_ns = clock.wall_ns()

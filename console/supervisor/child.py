@@ -5,13 +5,12 @@ outlives its parent; standard error is a pipe with its log lines. The parent's C
 """
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qos.service import SUPERVISED
+from qos.service import SUPERVISED, ChildCommand, child_command
 from qos.system import clock
 
 if sys.platform == "win32":
@@ -20,20 +19,22 @@ else:
     from console.supervisor.signals_posix import ask_to_stop, spawn_flags, spawn_session
 
 
-def command(part: str, config_path: Path | None, data: Path) -> list[str]:
-    """The child's command line."""
+def command(part: str, config_path: Path | None, data: Path) -> ChildCommand:
+    """How the child is started: nothing of the folder we are in takes part."""
     settings = ["--config", str(config_path.absolute())] if config_path is not None else []
-    return [sys.executable, "-m", "console", part, *settings, "--data", str(data)]
+    return child_command("console", part, *settings, "--data", str(data.absolute()), env={SUPERVISED: "1"})
 
 
 def start_child(part: str, config_path: Path | None, data: Path) -> "subprocess.Popen[bytes]":
     """Start a part. The caller reads its standard error."""
+    child = command(part, config_path, data)
     return subprocess.Popen(
-        command(part, config_path, data),
+        child.argv,
+        cwd=child.cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, SUPERVISED: "1"},
+        env=child.env,
         start_new_session=spawn_session(),
         creationflags=spawn_flags(),
     )
@@ -49,14 +50,14 @@ def stop_children(children: Sequence["subprocess.Popen[bytes]"], grace_s: float)
             with contextlib.suppress(OSError):
                 ask_to_stop(child)
     deadline_ns = clock.monotonic_ns() + int(grace_s * 1e9)
-    stubborn = []
+    killed = []
     for child in children:
         try:
             child.wait(max(0.0, (deadline_ns - clock.monotonic_ns()) / 1e9))
         except subprocess.TimeoutExpired:
-            stubborn.append(child.pid)
+            killed.append(child.pid)
             kill(child)
-    return stubborn
+    return killed
 
 
 def kill(child: "subprocess.Popen[bytes]") -> None:

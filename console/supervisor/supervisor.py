@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from console.supervisor.child import kill, stop_children
 from console.supervisor.parts import wanted
-from console.supervisor.restarts import Ended, Keeper
 from console.supervisor.status_line import Screen, open_screen
+from console.supervisor.supervised_child import Ended, SupervisedChild
 from qos.contract.config import Config, find_config, load_config
 from qos.contract.documents.live import Live
 from qos.contract.errors import StoreRejected, StoreUnavailable
@@ -68,45 +68,45 @@ class Supervisor:
     ) -> None:
         self._config, self._config_path, self._data = config, config_path, data
         self._store, self._screen = store, screen
-        self._keepers: dict[str, Keeper] = {}
+        self._children: dict[str, SupervisedChild] = {}
         self._lines: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._watcher = ConfigWatcher(config_path)
         self._heartbeat = HeartbeatWriter(store, "supervisor")
         self._usage = SelfUsage()
         self._recorded_ns = 0
         self._restarts_recorded = 0
-        self._stubborn: list[int] = []
-        self._blind_to: tuple[str, ...] = ()
+        self._killed: list[int] = []
+        self._not_seen: tuple[str, ...] = ()
 
     def run(self, stop: threading.Event) -> int:
         """Tend the parts until ``stop``, then stop them all. 0, or 1 when one had to be killed."""
         try:
             self._choose()
-            self._screen.say(f"AutoQoS runs {', '.join(self._keepers)}; data in {self._data}; Ctrl-C stops it")
+            self._screen.say(f"AutoQoS runs {', '.join(self._children)}; data in {self._data}; Ctrl-C stops it")
             while not stop.is_set():
                 self._tick()
                 stop.wait(_TICK_S)
         finally:
             self._stop_all()
-        return int(bool(self._stubborn))
+        return int(bool(self._killed))
 
     def _choose(self) -> None:
         """Start what the settings want now, stop what they no longer want."""
         names = wanted(self._config)
-        for name in set(self._keepers) - set(names):
-            keeper = self._keepers.pop(name)
+        for name in set(self._children) - set(names):
+            supervised = self._children.pop(name)
             self._screen.say(f"{name}: no longer wanted by the settings, stopping")
-            if keeper.child is not None:
-                self._stubborn += stop_children([keeper.child], GRACE_S)
+            if supervised.child is not None:
+                self._killed += stop_children([supervised.child], GRACE_S)
         for name in names:
-            if name not in self._keepers:
-                self._keepers[name] = Keeper(
+            if name not in self._children:
+                self._children[name] = SupervisedChild(
                     name, self._config_path, self._data, lambda part, line: self._lines.put((part, line))
                 )
 
     def _tick(self) -> None:
-        for keeper in self._keepers.values():
-            ended = keeper.tend(clock.monotonic_ns())
+        for supervised in self._children.values():
+            ended = supervised.poll(clock.monotonic_ns())
             if ended is not None:
                 self._tell_end(ended)
         self._tell_lines()
@@ -120,16 +120,20 @@ class Supervisor:
                 self._show(Live.parse(self._store.get_state(Live.KEY)), clock.wall_ns())
 
     def _show(self, live: Live | None, now_ns: int) -> None:
-        if live is not None and live.fresh(now_ns) and live.blind_to != self._blind_to:
-            self._blind_to = live.blind_to
+        if live is not None and live.fresh(now_ns) and live.blind_to != self._not_seen:
+            self._not_seen = live.blind_to
             self._screen.say(*(f"capture {live.backend} does not see {text}" for text in live.blind_to))
         self._screen.show(live, self._states(), now_ns)
 
     def _tell_end(self, ended: Ended) -> None:
-        how = f"status {ended.status}" if ended.status >= 0 else _signal_name(-ended.status)
         self._tell_lines()
-        message = f"ended ({how}), started again in {ended.again_s:.1f} s"
-        self._screen.say(f"{ended.part}: {message}")
+        if ended.status is None:
+            message = f"could not be started, tried again in {ended.again_s:.1f} s"
+            self._screen.say(f"{ended.part}: {message}: {ended.last_line}")
+        else:
+            how = f"status {ended.status}" if ended.status >= 0 else _signal_name(-ended.status)
+            message = f"ended ({how}), started again in {ended.again_s:.1f} s"
+            self._screen.say(f"{ended.part}: {message}")
         event = Event(
             time_ns=clock.wall_ns(),
             host=self._host,
@@ -147,7 +151,7 @@ class Supervisor:
                 self._screen.say(self._lines.get_nowait()[1])
 
     def _states(self) -> dict[str, str]:
-        return {keeper.part: keeper.state for keeper in self._keepers.values()}
+        return {supervised.part: supervised.state for supervised in self._children.values()}
 
     @property
     def _host(self) -> str:
@@ -156,16 +160,16 @@ class Supervisor:
     def _record(self) -> None:
         """The heartbeat, and every ten seconds what the supervisor costs."""
         now_ns = clock.wall_ns()
-        restarts = sum(keeper.restarts for keeper in self._keepers.values())
+        restarts = sum(supervised.restarts for supervised in self._children.values())
         waiting = [name for name, state in self._states().items() if state != "running"]
         detail = f"waiting to restart {', '.join(waiting)}" if waiting else ""
         parts = {
-            keeper.part: {
-                "state": keeper.state,
-                "restarts": keeper.restarts,
-                "pid": keeper.child.pid if keeper.child is not None else None,
+            supervised.part: {
+                "state": supervised.state,
+                "restarts": supervised.restarts,
+                "pid": supervised.child.pid if supervised.child is not None else None,
             }
-            for keeper in self._keepers.values()
+            for supervised in self._children.values()
         }
         self._heartbeat.beat(now_ns, "running", detail, restarts=restarts, parts=parts)
         if not 0 <= now_ns - self._recorded_ns < _RECORD_NS:
@@ -186,18 +190,18 @@ class Supervisor:
             self._recorded_ns, self._restarts_recorded = now_ns, restarts
 
     def _stop_all(self) -> None:
-        children = [keeper.child for keeper in self._keepers.values() if keeper.child is not None]
+        children = [supervised.child for supervised in self._children.values() if supervised.child is not None]
         self._screen.say("stopping")
         try:
-            self._stubborn += stop_children(children, GRACE_S)
+            self._killed += stop_children(children, GRACE_S)
         except KeyboardInterrupt:  # a second Ctrl-C: at once
             for child in children:
                 if child.poll() is None:
-                    self._stubborn.append(child.pid)
+                    self._killed.append(child.pid)
                     kill(child)
         self._tell_lines()
-        if self._stubborn:
-            self._screen.say(f"had to be killed: PID {', '.join(map(str, self._stubborn))}")
+        if self._killed:
+            self._screen.say(f"had to be killed: PID {', '.join(map(str, self._killed))}")
         with contextlib.suppress(StoreUnavailable, StoreRejected):
             self._heartbeat.end(clock.wall_ns())
 

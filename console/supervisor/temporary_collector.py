@@ -13,7 +13,7 @@ from qos.service import make_data_dir
 from qos.system import clock
 
 
-class BorrowedCollector:
+class TemporaryCollector:
     """The child, and the live document that it writes."""
 
     def __init__(self, context: Context, process: subprocess.Popen[bytes]) -> None:
@@ -63,11 +63,11 @@ class BorrowedCollector:
 
 
 @contextmanager
-def borrowed_collector(context: Context) -> Iterator[BorrowedCollector]:
+def temporary_collector(context: Context) -> Iterator[TemporaryCollector]:
     """A collector as a child of this process, stopped at the end. Raises ConfigError when it cannot write its data."""
     make_data_dir(context.data)
     process = start_child("collector", context.config_path, context.data)
     try:
-        yield BorrowedCollector(context, process)
+        yield TemporaryCollector(context, process)
     finally:
         stop_children([process], grace_s=4.0)

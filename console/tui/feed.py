@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from console.commands.context import Context
 from console.steering.overrides import read_overrides
-from console.supervisor.temporary_collector import BorrowedCollector
+from console.supervisor.temporary_collector import TemporaryCollector
 from console.views.enforcement import AppPolicy, Enforcement, read_enforcement
 from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override
@@ -31,14 +31,14 @@ class Snapshot:
 
 
 class Feed:
-    """Reads snapshots. ``collector`` is the one borrowed for this window, if there was none."""
+    """Reads snapshots. ``collector`` is the one that runs for this window only, where there was none."""
 
-    def __init__(self, context: Context, collector: BorrowedCollector | None) -> None:
+    def __init__(self, context: Context, collector: TemporaryCollector | None) -> None:
         self.context = context
         self._collector = collector
 
     @property
-    def borrowed(self) -> bool:
+    def temporary(self) -> bool:
         """Whether the collector ends with this window."""
         return self._collector is not None
 
@@ -58,7 +58,7 @@ class Feed:
         if live is None or not live.fresh(now_ns):
             words = (
                 "waiting for the first measurement"
-                if self.borrowed
+                if self.temporary
                 else "no collector is running any more: start `autoqos up`"
             )
             return Snapshot(None, enforcement, by_hand, words)

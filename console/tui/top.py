@@ -18,7 +18,7 @@ from textual.widgets import DataTable, Static
 from console.commands.context import Context, open_context
 from console.steering import overrides
 from console.steering.actions import Steering
-from console.supervisor.temporary_collector import borrowed_collector
+from console.supervisor.temporary_collector import temporary_collector
 from console.tui.feed import Feed, Snapshot
 from console.tui.top_screens import HelpScreen, LimitRequest, LimitScreen
 from console.tui.top_table import AppTable
@@ -40,7 +40,7 @@ def run_top(config: Path | None, data: Path | None, by: By) -> None:
         collector = None
         if not measured_now(context):
             context = open_context(config, data, reading=False)
-            collector = stack.enter_context(borrowed_collector(context))
+            collector = stack.enter_context(temporary_collector(context))
         TopApp(Feed(context, collector), by).run()
 
 
@@ -133,7 +133,7 @@ class TopApp(App[None]):
         enforcement = self.snapshot.enforcement
         if enforcement is not None and enforcement.paused:
             lines.append("enforcer PAUSED: p resumes it")
-        if self._feed.borrowed:
+        if self._feed.temporary:
             lines.append("measuring while this window is open; `autoqos up` keeps on and keeps the history")
         return [line[:width] for line in lines]
 
@@ -205,7 +205,9 @@ class TopApp(App[None]):
                 until_ns = clock.wall_ns() + request.span_ns if request.span_ns is not None else None
                 self._steer("limit", app, request.down_bps, request.up_bps, until_ns)
 
-        self.push_screen(LimitScreen(row.app), answered)
+        by_hand = self.snapshot.by_hand.get(row.app)
+        rates = (by_hand.down_bps, by_hand.up_bps) if by_hand is not None else (None, None)
+        self.push_screen(LimitScreen(row.app, *rates), answered)
 
     def action_pause(self) -> None:
         """p: the whole enforcer off, or on again."""
@@ -228,7 +230,8 @@ class TopApp(App[None]):
     @work(thread=True, exclusive=True, group="report")
     def action_report(self) -> None:
         """r: the picture of the last hour, into the current folder."""
-        from console.views.report import window_of, write_report
+        from console.views.report.comparison import window_of
+        from console.views.report.report import write_report
 
         now_ns = clock.wall_ns()
         try:

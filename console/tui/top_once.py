@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from console.commands.context import Context
-from console.supervisor.temporary_collector import borrowed_collector
+from console.supervisor.temporary_collector import temporary_collector
 from console.views import table_format as views
 from console.views.output import table, warn
 from console.views.times import rfc3339
@@ -25,7 +25,7 @@ def look(context: Context, own: Context, *, patience_s: float = 20.0) -> Live:
     if live is not None and live.fresh(clock.wall_ns()):
         return live
     warn("no collector is running: measuring for two seconds (`autoqos up` keeps the history)")
-    with borrowed_collector(own) as collector:
+    with temporary_collector(own) as collector:
         return collector.wait_for(2 * 10**9, patience_s)
 
 

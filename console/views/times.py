@@ -15,7 +15,7 @@ _S: Final = 10**9
 _FRACTION: Final = re.compile(r"\.(\d{1,9})")
 
 
-def parse_moment_ns(text: str, now_ns: int, option: str) -> int:
+def parse_time_ns(text: str, now_ns: int, option: str) -> int:
     """A duration before now, or an RFC 3339 time (no zone: UTC), as UTC nanoseconds. Raises ConfigError."""
     try:
         return max(0, now_ns - parse_duration_ns(text))

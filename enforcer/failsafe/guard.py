@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 _log = logging.getLogger(__name__)
@@ -25,14 +24,17 @@ class Guard:
         self._process: subprocess.Popen[bytes] | None = None
         if sys.platform != "linux":
             return
-        command = [sys.executable, "-m", "enforcer.failsafe.guard_linux", str(os.getpid())]
+        from qos.service import child_command  # here: the guard's own process imports this module and stays small
+
+        child = child_command("enforcer.failsafe.guard_linux", str(os.getpid()))
         try:
             self._process = subprocess.Popen(
-                command,
+                child.argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
-                cwd=Path(__file__).parents[2],
+                cwd=child.cwd,
+                env=child.env,
             )
         except OSError as error:
             _log.warning("no guard process: if the enforcer dies, packets wait up to 3 s: %s", error)

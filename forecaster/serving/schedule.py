@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Final
 from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.errors import StoreRejected, StoreUnavailable
-from qos.service import SUPERVISED, store_path
+from qos.service import SUPERVISED, child_command, store_path
 from qos.system import clock
 from qos.system.process_start import process_start
 
@@ -97,12 +96,11 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
 
 def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Event, beat: "_Beat") -> int | None:
     """Its exit status; None when it was ended because of ``stop``."""
-    command = [sys.executable, "-m", "forecaster.serving.job", kind, "--data", str(data)]
-    if config_path is not None:
-        command += ["--config", str(config_path.absolute())]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))}
+    settings = ["--config", str(config_path.absolute())] if config_path is not None else []
+    arguments = (kind, "--data", str(data.absolute()), *settings)
+    child = child_command("forecaster.serving.job", *arguments, env={SUPERVISED: "1"})
     # A pipe as standard input: the job ends when this process does, however that happens.
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env={**environment, SUPERVISED: "1"})
+    process = subprocess.Popen(child.argv, cwd=child.cwd, env=child.env, stdin=subprocess.PIPE)
     assert process.stdin is not None
     began_ns = clock.monotonic_ns()
     try:
@@ -120,10 +118,6 @@ def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Ev
         if process.poll() is None:
             process.kill()
         process.wait()
-
-
-def _root() -> str:
-    return str(Path(__file__).resolve().parents[2])
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ TrainingError; the caller serves a baseline.
 import contextlib
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from forecaster.data.frames import Floats
+from qos.service import child_command
 
 JOBS_PER_PROCESS: Final = 80
 
@@ -104,15 +104,16 @@ class Trainer:
         return Trained(weights, tuple(losses["loss"]), tuple(losses["val_loss"]), start[0] if start else None)
 
     def _start(self) -> None:
+        child = child_command("forecaster.training.keras_process", env={"OMP_NUM_THREADS": "1"})
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "forecaster.training.keras_process"],
+            child.argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            cwd=child.cwd,
+            env=child.env,
         )
         self._jobs = 0
         _lower_priority(self._process.pid)

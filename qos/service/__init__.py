@@ -5,6 +5,7 @@ Each noun has a file; this is the front door. It knows nothing of packets, point
 
 from qos.service.datadir import STORE_NAME, data_dir, make_data_dir, store_path
 from qos.service.heartbeat import HeartbeatWriter, StateWriter, writer_lives, written_by_the_living
+from qos.service.interpreter import ChildCommand, child_command, module_argv
 from qos.service.lock import InstanceLock, instance_lock
 from qos.service.logs import set_up_logging
 from qos.service.stop import SUPERVISED, stop_on_signals, stop_with_parent
@@ -15,15 +16,18 @@ __all__ = [
     "STORE_NAME",
     "SUPERVISED",
     "Change",
+    "ChildCommand",
     "ConfigWatcher",
     "HeartbeatWriter",
     "InstanceLock",
     "SelfUsage",
     "StateWriter",
     "Usage",
+    "child_command",
     "data_dir",
     "instance_lock",
     "make_data_dir",
+    "module_argv",
     "set_up_logging",
     "stop_on_signals",
     "stop_with_parent",

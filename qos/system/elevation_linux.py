@@ -12,5 +12,5 @@ def elevated() -> bool:
 
 def how_to() -> str:
     """What to type to become root with the same command, in one line."""
-    command = shlex.join([sys.executable, "-m", "console", *sys.argv[1:]])
+    command = shlex.join([sys.executable, "-P", "-m", "console", *sys.argv[1:]])
     return f"type: sudo {command}"

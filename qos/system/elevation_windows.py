@@ -17,5 +17,5 @@ def elevated() -> bool:
 
 def how_to() -> str:
     """What to do to get an elevated terminal, and what to type there, in one line."""
-    command = subprocess.list2cmdline([sys.executable, "-m", "console", *sys.argv[1:]])
+    command = subprocess.list2cmdline([sys.executable, "-P", "-m", "console", *sys.argv[1:]])
     return f"press Win+X, choose Terminal (Admin), and type: {command}"

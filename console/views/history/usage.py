@@ -11,7 +11,7 @@ _SUMS = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class UsageRow:
     """One application, or one process of it."""
 
     app: str
@@ -31,13 +31,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class PeriodUsage:
     """A period's totals. ``coverage`` is the share of the interfaces' bytes that has a name; None without any data."""
 
     start_ns: int
     stop_ns: int
     by: By
-    parts: tuple[Part, ...]
+    rows: tuple[UsageRow, ...]
     host_rx_bytes: int
     host_tx_bytes: int
     unattributed_rx_bytes: int
@@ -49,14 +49,14 @@ class Usage:
         return {
             "start": rfc3339(self.start_ns),
             "stop": rfc3339(self.stop_ns),
-            "apps" if self.by == "app" else "processes": [part.document() for part in self.parts],
+            "apps" if self.by == "app" else "processes": [row.document() for row in self.rows],
             "unattributed": {"rx_bytes": self.unattributed_rx_bytes, "tx_bytes": self.unattributed_tx_bytes},
             "host": {"rx_bytes": self.host_rx_bytes, "tx_bytes": self.host_tx_bytes},
             "coverage": self.coverage,
         }
 
 
-def usage(store: Reader, start_ns: int, stop_ns: int, by: By) -> Usage:
+def usage(store: Reader, start_ns: int, stop_ns: int, by: By) -> PeriodUsage:
     """The totals with ``start_ns <= time < stop_ns``. Raises StoreUnavailable."""
     if by == "app":
         columns = store.read("app_traffic", _SUMS, start_ns=start_ns, stop_ns=stop_ns, aggregate="sum", by=("app",))
@@ -72,7 +72,7 @@ def usage(store: Reader, start_ns: int, stop_ns: int, by: By) -> Usage:
         aggregate="sum",
         by=(),
     )
-    parts = sorted(_parts(columns, by), key=lambda part: (-part.rx_bytes, -part.tx_bytes, part.app, part.pid or 0))
+    rows = sorted(_read_rows(columns, by), key=lambda row: (-row.rx_bytes, -row.tx_bytes, row.app, row.pid or 0))
     rx, tx, lost_rx, lost_tx = (
         sum(int(value or 0) for value in host[name])
         for name in ("rx_bytes", "tx_bytes", "unattributed_rx_bytes", "unattributed_tx_bytes")
@@ -80,12 +80,12 @@ def usage(store: Reader, start_ns: int, stop_ns: int, by: By) -> Usage:
     coverage = None
     if host["time_ns"]:
         coverage = 1.0 if rx + tx == 0 else min(1.0, max(0.0, 1 - (lost_rx + lost_tx) / (rx + tx)))
-    return Usage(start_ns, stop_ns, by, tuple(parts), rx, tx, lost_rx, lost_tx, coverage)
+    return PeriodUsage(start_ns, stop_ns, by, tuple(rows), rx, tx, lost_rx, lost_tx, coverage)
 
 
-def _parts(columns: Columns, by: By) -> list[Part]:
+def _read_rows(columns: Columns, by: By) -> list[UsageRow]:
     return [
-        Part(
+        UsageRow(
             columns["app"][index],
             _number(columns["pid"][index]) if by == "pid" else None,
             _number(columns["started"][index]) if by == "pid" else None,

@@ -2,21 +2,21 @@
 
 from rich.table import Table
 
+from console.views.history.usage import PeriodUsage
 from console.views.output import table
-from console.views.period import Usage
 from console.views.table_format import percent
 from qos.contract.units import format_bytes
 
 
-def render(totals: Usage) -> Table:
+def render(totals: PeriodUsage) -> Table:
     """The table for people."""
     by_pid = totals.by == "pid"
     columns = [("PID", True)] if by_pid else []
     columns += [("Application", False), ("Received", True), ("Sent", True), ("Packets in", True), ("Packets out", True)]
     rows = []
-    for part in totals.parts:
-        who = [str(part.pid)] if by_pid else []
-        rows.append([*who, part.app, *_sizes(part.rx_bytes, part.tx_bytes), str(part.rx_packets), str(part.tx_packets)])
+    for row in totals.rows:
+        who = [str(row.pid)] if by_pid else []
+        rows.append([*who, row.app, *_sizes(row.rx_bytes, row.tx_bytes), str(row.rx_packets), str(row.tx_packets)])
     lead = [""] if by_pid else []
     rest = _sizes(totals.unattributed_rx_bytes, totals.unattributed_tx_bytes)
     rows.append([*lead, "(unattributed)", *rest, "", ""])

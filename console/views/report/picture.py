@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from console.views.output import plain
-from console.views.report import Compared, Window
+from console.views.report.comparison import Compared, Window
 from qos.contract.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from console.views.status import PartStatus, Status
+from console.views.status.status import PartStatus, Status
 from console.views.table_format import percent
 from console.views.times import rough_span
 from qos.contract.units import format_bytes

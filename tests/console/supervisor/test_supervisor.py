@@ -16,7 +16,7 @@ import pytest
 
 from console.supervisor.child import command, stop_children
 from console.supervisor.parts import installed, wanted
-from console.supervisor.restarts import Keeper
+from console.supervisor.supervised_child import SupervisedChild
 from console.supervisor.supervisor import Supervisor
 from qos.contract.config import Config, parse_config
 from qos.contract.errors import ConfigError, StoreUnavailable
@@ -233,9 +233,10 @@ def test_a_child_that_does_not_follow_the_request_is_killed(stopped: bool) -> No
 
 def test_the_child_is_this_interpreter_with_absolute_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    line = command("collector", Path("config.yaml"), tmp_path)
-    assert line == [
+    child = command("collector", Path("config.yaml"), tmp_path)
+    assert list(child.argv) == [
         sys.executable,
+        "-P",
         "-m",
         "console",
         "collector",
@@ -244,22 +245,44 @@ def test_the_child_is_this_interpreter_with_absolute_settings(tmp_path: Path, mo
         "--data",
         str(tmp_path),
     ]
+    assert child.env[SUPERVISED] == "1"
+    assert child.cwd == ROOT
     assert SUPERVISED not in os.environ
 
 
-def test_a_keeper_reports_an_end_once_with_the_childs_last_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervised_child_reports_an_end_once_with_the_childs_last_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
     (home / "config.yaml").write_text("interval: soon\n")
     told: list[tuple[str, str]] = []
-    keeper = Keeper("collector", home / "config.yaml", home / "data", lambda part, line: told.append((part, line)))
-    assert keeper.tend(0) is None
-    assert keeper.child is not None
-    keeper.child.wait(60)
-    ended = keeper.tend(10**9)
+    supervised = SupervisedChild(
+        "collector", home / "config.yaml", home / "data", lambda part, line: told.append((part, line))
+    )
+    assert supervised.poll(0) is None
+    assert supervised.child is not None
+    supervised.child.wait(60)
+    ended = supervised.poll(10**9)
     assert ended is not None
     assert (ended.part, ended.status, ended.again_s) == ("collector", 2, 0.5)
     assert "interval" in ended.last_line
     assert told == [("collector", ended.last_line)]
-    assert keeper.state == "waiting"
-    assert keeper.tend(10**9 + 1) is None
-    assert keeper.restarts == 0
+    assert supervised.state == "waiting"
+    assert supervised.poll(10**9 + 1) is None
+    assert supervised.restarts == 0
+
+
+def test_a_part_that_cannot_be_started_is_said_tried_again_and_ends_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(home / "no-python"))
+    supervised = SupervisedChild("collector", home / "config.yaml", home / "data", lambda _part, _line: None)
+    ended = supervised.poll(0)
+    assert ended is not None
+    assert (ended.status, ended.again_s) == (None, 0.5)
+    assert "no-python" in ended.last_line
+    assert supervised.state == "waiting"
+    assert supervised.poll(10**8) is None
+    again = supervised.poll(10**9)
+    assert again is not None
+    assert again.again_s == 1.0

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from console.commands.context import Context, open_context
-from console.supervisor.temporary_collector import borrowed_collector
+from console.supervisor.temporary_collector import temporary_collector
 from console.tui.feed import Feed
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError
@@ -54,7 +54,7 @@ def test_a_collector_that_cannot_start_gives_its_own_reason(context: Context) ->
     context.data.mkdir()
     with (
         instance_lock(context.data, "collector"),
-        borrowed_collector(context) as collector,
+        temporary_collector(context) as collector,
         pytest.raises(ConfigError, match=f"PID {os.getpid()}"),
     ):
         collector.wait_for(2 * S, 60)
@@ -62,13 +62,13 @@ def test_a_collector_that_cannot_start_gives_its_own_reason(context: Context) ->
 
 def test_the_window_tells_when_its_collector_ended(context: Context) -> None:
     context.data.mkdir()
-    with instance_lock(context.data, "collector"), borrowed_collector(context) as collector:
+    with instance_lock(context.data, "collector"), temporary_collector(context) as collector:
         feed = Feed(context, collector)
         deadline = time.monotonic() + 60
         while "already works on" not in feed.read(time.time_ns()).trouble:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert feed.borrowed
+        assert feed.temporary
 
 
 def test_the_window_says_what_it_waits_for(tmp_path: Path) -> None:

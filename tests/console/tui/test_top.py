@@ -158,13 +158,50 @@ async def test_letters_in_the_question_for_rates_are_letters(data: Path) -> None
         assert kept(data, "override:app:steam") is None
 
 
-async def test_empty_rates_lift_the_limit(data: Path) -> None:
+async def test_emptied_rates_lift_the_limit(data: Path) -> None:
     app = window(data)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("5", "l", "enter")
+        await pilot.press("5", "l", *"1500kbit", "enter")
+        await until(pilot, lambda: "down 1.5 Mbit/s" in text(app, "detail"))
+        assert kept(data, "override:app:steam")["down_bps"] == 1_500_000
+        await app.repaint()
+        await pilot.press("l")
+        assert isinstance(app.screen, LimitScreen)
+        assert app.screen.query_one("#down", Input).value == "1500kbit"
+        app.screen.query_one("#down", Input).value = ""
+        await pilot.press("enter")
         await pilot.pause()
         assert kept(data, "override:app:steam")["priority"] == 5
         assert kept(data, "override:app:steam")["down_bps"] is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words", "at_fault"),
+    [
+        ({}, "no rate given", "down"),
+        ({"span": "2h"}, "no rate given", "down"),
+        ({"down": "2mbit", "span": "soon"}, "for how long: 'soon' is not a duration", "span"),
+        ({"down": "2mbit", "span": "0s"}, "for how long: must be more than zero", "span"),
+        ({"down": "2mbit", "up": "1"}, "up: '1' is not a rate", "up"),
+        ({"down": "0mbit"}, "down: a rate must be more than zero", "down"),
+        ({"down": "9" * 5000 + "mbit"}, "down: ", "down"),
+    ],
+)
+async def test_what_cannot_be_set_is_said_and_the_question_stays(
+    data: Path, fields: dict[str, str], words: str, at_fault: str
+) -> None:
+    app = window(data)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("l")
+        for name, value in fields.items():
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("enter")
+        assert isinstance(app.screen, LimitScreen)
+        assert words in str(app.screen.query_one("#problem", Static).render())
+        assert app.screen.focused is app.screen.query_one(f"#{at_fault}", Input)
+        assert kept(data, "override:app:steam") is None
+        await pilot.press("escape")
+        assert not isinstance(app.screen, LimitScreen)
 
 
 async def test_p_pauses_and_resumes_the_enforcer(data: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from console.views.query import parse_where, query, rows, to_csv
+from console.views.history.query import parse_where, query, rows, to_csv
 from qos.contract.errors import ConfigError
 from qos.store import Columns
 from tests.console.samples import S, points

@@ -1,4 +1,4 @@
-from console.views.period import usage
+from console.views.history.usage import usage
 from qos.contract.points import HostTraffic
 from tests.console.samples import S, points
 from tests.fakes import MemoryStore

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.views.report import MOST, compare, step_ns, window_of
+from console.views.report.comparison import MOST, compare, step_ns, window_of
 from qos.contract.config import parse_config
 from qos.contract.points import AppTraffic
 from tests.console.samples import S, points

@@ -3,8 +3,8 @@ import time
 from pathlib import Path
 
 from console.commands.context import Context
-from console.views.status import Status, read_status
-from console.views.status_table import lines
+from console.views.status.status import Status, read_status
+from console.views.status.status_table import lines
 from qos.contract.config import Config, parse_config
 from qos.contract.points import Agent
 from qos.store.sqlite.store import SqliteStore

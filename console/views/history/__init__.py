@@ -1,0 +1,1 @@
+"""Stored points over a period: any measurement, and what each application moved."""

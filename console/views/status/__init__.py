@@ -1,0 +1,1 @@
+"""How the agent itself goes: parts, capture, store, outbox and cost."""
