@@ -14,7 +14,7 @@ def _store() -> MemoryStore:
 
 def test_applications_are_summed_over_the_period_most_received_first() -> None:
     totals = usage(_store(), NOW - 60 * S, NOW, "app")
-    assert [(part.app, part.rx_bytes, part.tx_bytes) for part in totals.parts] == [
+    assert [(part.app, part.rx_bytes, part.tx_bytes) for part in totals.rows] == [
         ("steam", 540_000, 54_000),
         ("firefox", 240_000, 24_000),
         ("sshd", 6_000, 600),
@@ -23,8 +23,8 @@ def test_applications_are_summed_over_the_period_most_received_first() -> None:
 
 def test_named_and_unnamed_bytes_add_up_to_the_interfaces() -> None:
     totals = usage(_store(), NOW - 60 * S, NOW, "app")
-    assert sum(part.rx_bytes for part in totals.parts) + totals.unattributed_rx_bytes == totals.host_rx_bytes
-    assert sum(part.tx_bytes for part in totals.parts) + totals.unattributed_tx_bytes == totals.host_tx_bytes
+    assert sum(part.rx_bytes for part in totals.rows) + totals.unattributed_rx_bytes == totals.host_rx_bytes
+    assert sum(part.tx_bytes for part in totals.rows) + totals.unattributed_tx_bytes == totals.host_tx_bytes
     assert totals.coverage is not None
     assert abs(totals.coverage - 0.9) < 0.01
 
