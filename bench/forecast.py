@@ -31,12 +31,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from forecaster.data.frames import Frame, regular  # noqa: E402
-from forecaster.evaluation.backtest import Evaluation, evaluate, origin_losses, standings  # noqa: E402 - after the path
+from forecaster.evaluation.backtest import Evaluation, candidate_scores, evaluate, origin_losses  # noqa: E402 - after the path
 from forecaster.evaluation.metrics import origin_errors  # noqa: E402
 from forecaster.evaluation.selection import choose  # noqa: E402
 from forecaster.evaluation.task import plan  # noqa: E402
 from forecaster.models.candidates import NAMES, candidates  # noqa: E402
-from forecaster.training.trainer import Trainer, unavailable  # noqa: E402
+from forecaster.training.keras_trainer import KerasTrainer, unavailable  # noqa: E402
 from qos.contract.points import AppTraffic, HostTraffic, Probe  # noqa: E402
 from qos.system.clock import SYSTEM  # noqa: E402
 
@@ -93,7 +93,7 @@ def all_frames(data: Path, store: Path | None, quick: bool) -> tuple[dict[str, F
 
 
 def own(store: Path, notes: list[str]) -> dict[str, Frame]:
-    from forecaster.data.series import HostFrames, Series, choose_grid, hosts
+    from forecaster.data.series import HostFrames, SeriesId, choose_grid, hosts
     from qos.store.sqlite.store import SqliteStore
 
     found = {}
@@ -103,7 +103,7 @@ def own(store: Path, notes: list[str]) -> dict[str, Frame]:
             grid = choose_grid(reader, host, now, interval_ns=S, min_history=120)
             frames = HostFrames(reader, host, grid, now)
             for name in ("host_down", "host_up"):
-                frame = frames.frame(Series(host, name))
+                frame = frames.frame(SeriesId(host, name))
                 if frame.rows < 120:
                     notes.append(f"{host} {name}: {frame.rows} steps are too few")
                 else:
@@ -111,27 +111,27 @@ def own(store: Path, notes: list[str]) -> dict[str, Frame]:
     return found
 
 
-def accuracy(frame: Frame, trainer: Trainer | None, why: str, lstm_every: int) -> dict[str, Any]:
+def accuracy(frame: Frame, trainer: KerasTrainer | None, why: str, lstm_every: int) -> dict[str, Any]:
     planned = plan(frame, horizon=12, sequence=48, folds=5, seed=7)
     chosen, missing = candidates(NAMES, planned.task, trainer, why, lstm_every=lstm_every, hybrid_every=3)
     found = evaluate(frame, planned.task, planned.folds, chosen, left_out=missing, clock=SYSTEM)
-    naive = min(found.tracks[name].score.mae for name in ("naive", "seasonal_naive") if name in found.tracks)
-    served = found.tracks[found.choice.model].score
+    naive = min(found.backtests[name].score.mae for name in ("naive", "seasonal_naive") if name in found.backtests)
+    served = found.backtests[found.choice.model].score
     return {
         "rows": frame.rows,
         "seasons": list(planned.task.seasons),
         "models": {
             name: {
-                "mae": track.score.mae,
+                "mae": backtest.score.mae,
                 "skill": found.skill(name),
-                "ratio_interval": track.ratio_interval,
-                "r2": track.score.r2,
-                "mase": track.score.mase,
-                "wql": track.score.wql,
-                "coverage": track.score.coverage,
-                "train_seconds": round(track.train_seconds, 2),
+                "ratio_interval": backtest.ratio_interval,
+                "r2": backtest.score.r2,
+                "mase": backtest.score.mase,
+                "wql": backtest.score.wql,
+                "coverage": backtest.score.coverage,
+                "train_seconds": round(backtest.train_seconds, 2),
             }
-            for name, track in found.tracks.items()
+            for name, backtest in found.backtests.items()
         },
         "left_out": dict(found.left_out),
         "served": found.choice.model,
@@ -147,19 +147,19 @@ def held_out(found: Evaluation) -> dict[str, Any]:
     first = 3
     cut = found.folds[first + 1].cut - 1
     early, late = found.scored & (found.origins < cut), found.origins >= cut
-    errors = {name: origin_errors(found.actual, track.raw[:, :, 1]) for name, track in found.tracks.items()}
-    losses = {name: origin_losses(found.actual, track.banded) for name, track in found.tracks.items()}
+    errors = {name: origin_errors(found.actual, backtest.raw[:, :, 1]) for name, backtest in found.backtests.items()}
+    losses = {name: origin_losses(found.actual, backtest.banded) for name, backtest in found.backtests.items()}
     seen = {
         name: replace(
-            track,
-            score=replace(track.score, mae=float(np.nanmean(errors[name][early]))),
-            fold_mae=track.fold_mae[:first],
-            fold_loss=track.fold_loss[:first],
+            backtest,
+            score=replace(backtest.score, mae=float(np.nanmean(errors[name][early]))),
+            fold_mae=backtest.fold_mae[:first],
+            fold_loss=backtest.fold_loss[:first],
         )
-        for name, track in found.tracks.items()
+        for name, backtest in found.backtests.items()
     }
     part = [{name: values[early] for name, values in table.items()} for table in (errors, losses)]
-    model = choose(standings(seen, part[0], part[1], 2 * found.task.horizon, found.task.seed)).model
+    model = choose(candidate_scores(seen, part[0], part[1], 2 * found.task.horizon, found.task.seed)).model
     later = {name: float(np.nanmean(values[late])) for name, values in errors.items()}
     loss = {name: float(np.nanmean(values[late])) for name, values in losses.items()}
     naive = min(later[name] for name in ("naive", "seasonal_naive") if name in later)
@@ -272,9 +272,8 @@ SERVE = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from forecaster.models import artifact
-from forecaster.serving import serve
 from forecaster.data.frames import Frame
+from forecaster.serving import artifact, serve
 times, models = {}, {}
 for path in sorted(Path(sys.argv[1]).glob("*.npz")):
     model = artifact.load(path)
@@ -311,7 +310,7 @@ def main() -> None:
         frames, notes = all_frames(given.data, given.store, given.quick)
         why = unavailable()
         series = {}
-        with Trainer() as trainer:
+        with KerasTrainer() as trainer:
             for name, frame in frames.items():
                 if given.only is None or name in given.only.split(","):
                     series[name] = accuracy(frame, None if why else trainer, why or "", lstm_every=6)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import typer
 
-from forecaster.cli.progress import Bar
+from forecaster.cli.progress import ProgressBar
 from forecaster.data.csvfile import read_csv
 from forecaster.data.frames import Frame
-from forecaster.data.windows import Task
+from forecaster.data.windows import ForecastTask
 from forecaster.evaluation import report
 from forecaster.evaluation.backtest import Evaluation, evaluate
 from forecaster.evaluation.folds import TooShortError, minimum_rows
 from forecaster.evaluation.task import SHORTEST_LOOKBACK, plan
 from forecaster.models.candidates import NAMES, candidates
-from forecaster.training.trainer import Trainer, unavailable
+from forecaster.training.keras_trainer import KerasTrainer, unavailable
 from qos.contract.errors import ConfigError
 from qos.contract.units import format_duration, parse_duration_ns
 from qos.system.clock import SYSTEM
@@ -64,11 +64,11 @@ def assess(frame: Frame, *, horizon: int, sequence: int, folds: int, names: tupl
     try:
         planned = plan(frame, horizon=horizon, sequence=sequence, folds=folds, seed=seed)
     except TooShortError as error:
-        least = minimum_rows(folds, Task(horizon, SHORTEST_LOOKBACK, frame.step_ns))
+        least = minimum_rows(folds, ForecastTask(horizon, SHORTEST_LOOKBACK, frame.step_ns))
         raise ConfigError(f"{error}: at least {least} are needed (or fewer folds, a shorter horizon)") from None
-    with Bar("reading", len(names) * len(planned.folds)) as bar:
+    with ProgressBar("reading", len(names) * len(planned.folds)) as bar:
         why_not = unavailable()
-        with Trainer(bar.part) as trainer:
+        with KerasTrainer(bar.part) as trainer:
             chosen, missing = candidates(names, planned.task, None if why_not else trainer, why_not or "")
             try:
                 return evaluate(
@@ -118,6 +118,6 @@ def _write(value: str, frame: Frame, evaluation: Evaluation, drawn: tuple[Path, 
     console.print(table)
     for model, why in evaluation.left_out.items():
         console.print(f"{model} took no part: {escape(why)}")
-    console.print(f"Served: {evaluation.choice.reason}.")
+    console.print(f"ServedModel: {evaluation.choice.reason}.")
     for path in drawn:
         console.print(f"drawn: {escape(str(path))}")

@@ -18,8 +18,8 @@ from qos.system import clock
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from forecaster.data.series import Series
-    from forecaster.serving.round import Outcome
+    from forecaster.data.series import SeriesId
+    from forecaster.serving.round import SeriesResult
     from qos.contract.points import Event
 
 
@@ -39,26 +39,26 @@ def run_forever(config_path: Path | None, data: Path | None) -> int:
 
 def run_once(config_path: Path | None, data: Path | None, source: str, only: str | None, plots: Path | None) -> None:
     """One round with a progress bar, then a table. Raises ConfigError."""
-    from forecaster.cli.progress import Bar
+    from forecaster.cli.progress import ProgressBar
     from forecaster.serving.job import whole_round
 
     config, path, folder = _settings(config_path, data, reading=False)
     names = _names(only)
     # Per series: every model once per fold and the calibration fold; more or less, bars may jump.
-    with Bar("reading", 10 * (len(config.forecast.models) * 6 + 1)) as bar:
+    with ProgressBar("reading", 10 * (len(config.forecast.models) * 6 + 1)) as bar:
         done = whole_round(
             config, path, folder, source=parse_source(source), only=names, on_step=bar.next, on_epoch=bar.part
         )
-    missing = sorted(set(names or ()) - {outcome.series.name for outcome in done.outcomes})
+    missing = sorted(set(names or ()) - {outcome.series.name for outcome in done.results})
     if missing:
         raise ConfigError(f"--series: nothing is measured under {', '.join(missing)}")
-    if not done.outcomes:
+    if not done.results:
         raise ConfigError("nothing was measured in the last four weeks: start `autoqos up` first")
-    _write_round(done.outcomes, done.events, done.seconds)
+    _write_round(done.results, done.events, done.seconds)
     if plots is not None:
         from forecaster.evaluation.plots import draw_all, draw_targets
 
-        scored = [o for o in done.outcomes if o.evaluation is not None and o.frame is not None]
+        scored = [o for o in done.results if o.evaluation is not None and o.frame is not None]
         drawn: list[Path] = []
         for outcome in scored:
             assert outcome.evaluation is not None
@@ -119,12 +119,12 @@ def _names(only: str | None) -> Sequence[str] | None:
     return names
 
 
-def _label(series: "Series", among: "Sequence[Outcome]") -> str:
+def _label(series: "SeriesId", among: "Sequence[SeriesResult]") -> str:
     several = len({outcome.series.host for outcome in among}) > 1
     return f"{series.host} {series.name}" if several else series.name
 
 
-def _write_round(outcomes: "Sequence[Outcome]", events: "Sequence[Event]", seconds: float) -> None:
+def _write_round(results: "Sequence[SeriesResult]", events: "Sequence[Event]", seconds: float) -> None:
     from rich.table import Table
 
     from forecaster.evaluation.report import percent, ratio
@@ -136,18 +136,18 @@ def _write_round(outcomes: "Sequence[Outcome]", events: "Sequence[Event]", secon
     for header in ("MAE", "RMSE", "R²", "MASE", "skill", "coverage", "seconds"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("next", justify="right", no_wrap=True)
-    for outcome in outcomes:
+    for outcome in results:
         e, name = outcome.evaluation, outcome.series.name
         if e is None or outcome.prediction is None:
             table.add_row(
-                _label(outcome.series, outcomes), "–", *[""] * 6, f"{outcome.seconds:.1f}", outcome.reason or ""
+                _label(outcome.series, results), "–", *[""] * 6, f"{outcome.seconds:.1f}", outcome.reason or ""
             )
             continue
         # What is forecast now: naive, with its own scores, while a gap breaks the winner's lookback.
-        model = outcome.prediction.model if outcome.prediction.model in e.tracks else e.choice.model
-        s = e.tracks[model].score
+        model = outcome.prediction.model if outcome.prediction.model in e.backtests else e.choice.model
+        s = e.backtests[model].score
         table.add_row(
-            _label(outcome.series, outcomes),
+            _label(outcome.series, results),
             outcome.prediction.model,
             in_unit(name, s.mae),
             in_unit(name, s.rmse),
@@ -159,12 +159,12 @@ def _write_round(outcomes: "Sequence[Outcome]", events: "Sequence[Event]", secon
             in_unit(name, float(outcome.prediction.value[0])),
         )
     _print(table)
-    left_out = {m: why for o in outcomes if o.evaluation for m, why in o.evaluation.left_out.items()}
+    left_out = {m: why for o in results if o.evaluation for m, why in o.evaluation.left_out.items()}
     for model, why in left_out.items():
         typer.echo(f"{model} took no part: {why}")
     for event in events:
         typer.echo(event.message)
-    typer.echo(f"{sum(o.prediction is not None for o in outcomes)} of {len(outcomes)} series, {seconds:.0f} s")
+    typer.echo(f"{sum(o.prediction is not None for o in results)} of {len(results)} series, {seconds:.0f} s")
 
 
 def _print(table: "Table") -> None:

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any
 
 
-class Bar:
+class ProgressBar:
     """One bar over all trainings; epochs move it within one. A context manager."""
 
     def __init__(self, title: str, total: int) -> None:
@@ -24,7 +24,7 @@ class Bar:
         self._task: Any = self._progress.add_task(title, total=total)
         self._done = -1.0
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "ProgressBar":
         self._progress.start()
         return self
 

@@ -23,7 +23,7 @@ BUSY_NS: Final = 7 * DAY_NS
 
 
 @dataclass(frozen=True, order=True)
-class Series:
+class SeriesId:
     """One series of one host."""
 
     host: str
@@ -74,7 +74,7 @@ def _measured_steps(reader: Reader, host: str, now_ns: int, step_ns: int) -> int
     return len(found["time_ns"])
 
 
-def default_series(reader: Reader, host: str, now_ns: int, top_apps: int) -> tuple[Series, ...]:
+def default_series(reader: Reader, host: str, now_ns: int, top_apps: int) -> tuple[SeriesId, ...]:
     """Bandwidth, then latency and loss of each target, then the busiest applications."""
     start = max(0, now_ns - BUSY_NS)
     where = {"host": host}
@@ -97,7 +97,7 @@ def default_series(reader: Reader, host: str, now_ns: int, top_apps: int) -> tup
             for app, rx, tx in zip(apps["app"], apps["rx_bytes"], apps["tx_bytes"], strict=True)
         )
         names += [f"app:{app}" for _, app in reversed(totals[-top_apps:])]
-    return tuple(Series(host, name) for name in names)
+    return tuple(SeriesId(host, name) for name in names)
 
 
 class HostFrames:
@@ -105,12 +105,11 @@ class HostFrames:
 
     def __init__(self, reader: Reader, host: str, step_ns: int, now_ns: int, steps: int = HISTORY_STEPS) -> None:
         self._reader, self._host, self._step_ns = reader, host, step_ns
-        # The step that contains now is not over.
-        self._stop_ns = now_ns // step_ns * step_ns
+        self._stop_ns = _last_step_end(reader, host, step_ns, now_ns)
         self._start_ns = max(0, self._stop_ns - steps * step_ns)
         self._known: dict[str, Floats] = {}
 
-    def frame(self, series: Series) -> Frame:
+    def frame(self, series: SeriesId) -> Frame:
         """The series with the host's bandwidth, latency and loss as features; starts with its first measured step."""
         names = [series.name, *(n for n in ("host_down", "host_up", "latency", "loss") if n != series.name)]
         if series.kind in ("latency", "loss"):
@@ -165,6 +164,25 @@ class HostFrames:
         # Bytes, milliseconds and ratios are never negative: such a value is a counter that was reset.
         result[place] = np.where(total >= 0, total, np.nan)
         return result
+
+
+def _last_step_end(reader: Reader, host: str, step_ns: int, now_ns: int) -> int:
+    """End of the newest step of which every tick is known to be stored, ns.
+
+    The step that contains now is not over. The one before may lack its last tick (not written yet, or not shipped yet),
+    so it counts only once a later tick of the same host is stored.
+    """
+    stop_ns = now_ns // step_ns * step_ns
+    later = reader.read(
+        "host_traffic",
+        ["rx_bytes"],
+        where={"host": host},
+        start_ns=stop_ns,
+        stop_ns=now_ns + 1,
+        aggregate="count",
+        by=[],
+    )
+    return stop_ns if any(later["rx_bytes"]) else max(0, stop_ns - step_ns)
 
 
 def _without_edges(rates: Floats) -> Floats:

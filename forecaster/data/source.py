@@ -11,19 +11,19 @@ from qos.contract.errors import ConfigError
 from qos.service import store_path
 from qos.store import Store
 
-Source = Literal["auto", "local", "influxdb"]
-SOURCES: Final[tuple[Source, ...]] = ("auto", "local", "influxdb")
+StoreSource = Literal["auto", "local", "influxdb"]
+STORE_SOURCES: Final[tuple[StoreSource, ...]] = ("auto", "local", "influxdb")
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str) -> StoreSource:
     """One of the names. Raises ConfigError."""
-    for name in SOURCES:
+    for name in STORE_SOURCES:
         if text == name:
             return name
-    raise ConfigError(f"--from: {text!r} is none of {', '.join(SOURCES)}")
+    raise ConfigError(f"--from: {text!r} is none of {', '.join(STORE_SOURCES)}")
 
 
-def uses_influx(config: Config, source: Source) -> bool:
+def uses_influx(config: Config, source: StoreSource) -> bool:
     """Whether InfluxDB is meant; ``auto`` means it where the settings or the environment name one."""
     if source != "auto":
         return source == "influxdb"
@@ -32,7 +32,7 @@ def uses_influx(config: Config, source: Source) -> bool:
 
 @contextmanager
 def open_store(
-    config: Config, config_path: Path | None, data: Path, source: Source, *, read_only: bool = False
+    config: Config, config_path: Path | None, data: Path, source: StoreSource, *, read_only: bool = False
 ) -> Iterator[Store]:
     """The store, closed afterwards. Raises ConfigError (no data yet, no access) and StoreUnavailable."""
     if uses_influx(config, source):

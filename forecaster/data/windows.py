@@ -19,7 +19,7 @@ SEASONS: Final = 3
 
 
 @dataclass(frozen=True)
-class Task:
+class ForecastTask:
     """How far, from how much, and with which seasons (in steps, shortest first)."""
 
     horizon: int
@@ -91,7 +91,7 @@ def calendar(frame_start_ns: int, step_ns: int, rows: Ints) -> Floats:
     )
 
 
-def usable_origins(frame: Frame, task: Task, first: int, stop: int, *, future: bool = True) -> Ints:
+def usable_origins(frame: Frame, task: ForecastTask, first: int, stop: int, *, future: bool = True) -> Ints:
     """Origins in ``[first, stop)`` whose lookback holds no gap longer than the horizon.
 
     The origin itself lies at most a horizon after a measurement. ``future`` also asks for the whole path to lie in

@@ -1,4 +1,4 @@
-"""Walk-forward evaluation: every model, the same origins, later data only.
+"""CalibratedBands-forward evaluation: every model, the same origins, later data only.
 
 At each fold a model is trained on the rows before the cut (``Frame.before``: it is handed nothing else) and
 predicts the fold's origins. The band of an origin is made from the errors known at that origin. The last fit and
@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
-from forecaster.data.windows import Task, paths, usable_origins
+from forecaster.data.windows import ForecastTask, paths, usable_origins
 from forecaster.evaluation import conformal
 from forecaster.evaluation.folds import Fold
 from forecaster.evaluation.metrics import Score, block_bootstrap, mean_change, origin_errors, pinball, score
-from forecaster.evaluation.selection import Choice, Standing, choose
-from forecaster.models.baselines import Fitted
+from forecaster.evaluation.selection import CandidateScores, ModelChoice, choose
 from forecaster.models.candidates import Candidate
-from forecaster.training.trainer import TrainingError
+from forecaster.models.model import Fitted, TrainingError
 from qos.system.clock import Clock
 
 OnFit = Callable[[str, int, int], None]
@@ -26,14 +25,14 @@ OnFit = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class ModelBacktest:
     """One model's walk over all folds, the calibration fold first."""
 
     model: str
     raw: Floats
     """(origins, horizon, 3) before the band."""
     banded: Floats
-    shifts: conformal.Shifts
+    shifts: conformal.BandOffsets
     """The band of the next forecast."""
     fitted: Fitted
     """The newest."""
@@ -53,28 +52,28 @@ class Track:
 class Evaluation:
     """What a backtest found."""
 
-    task: Task
+    task: ForecastTask
     folds: tuple[Fold, ...]
     origins: Ints
     scored: np.ndarray[tuple[int], np.dtype[np.bool_]]
     """Which origins count; the others calibrate."""
     actual: Floats
-    tracks: Mapping[str, Track]
+    backtests: Mapping[str, ModelBacktest]
     left_out: Mapping[str, str]
     """Model to the reason it took no part."""
-    choice: Choice
+    choice: ModelChoice
     floor: float | None
     window: int
     notes: tuple[str, ...] = field(default=())
 
     def skill(self, model: str) -> float | None:
         """1 - its error over naive's."""
-        if "naive" not in self.tracks or not self.tracks["naive"].score.mae > 0:
+        if "naive" not in self.backtests or not self.backtests["naive"].score.mae > 0:
             return None
-        return 1 - self.tracks[model].score.mae / self.tracks["naive"].score.mae
+        return 1 - self.backtests[model].score.mae / self.backtests["naive"].score.mae
 
 
-def window_for(task: Task) -> int:
+def window_for(task: ForecastTask) -> int:
     """How many past errors make a band: two days, or 400 where there is no daily season."""
     return max(400, 2 * task.seasons[0]) if task.seasons else 400
 
@@ -87,7 +86,7 @@ def floor_of(target: Floats) -> float | None:
 
 def evaluate(
     frame: Frame,
-    task: Task,
+    task: ForecastTask,
     folds: Sequence[Fold],
     models: Sequence[Candidate],
     *,
@@ -119,7 +118,7 @@ def evaluate(
             missing[candidate.name] = str(error)
     if not walked:
         raise ValueError("; ".join(f"{name}: {why}" for name, why in missing.items()) or "no model was asked for")
-    tracks: dict[str, Track] = {}
+    backtests: dict[str, ModelBacktest] = {}
     errors = {name: origin_errors(actual[scored], raw[scored][:, :, 1]) for name, (raw, *_) in walked.items()}
     block = 2 * task.horizon
     for name, (raw, first, fitted, seconds) in walked.items():
@@ -129,7 +128,7 @@ def evaluate(
         interval = block_bootstrap(errors[name], reference, block, seed=task.seed)
         numbers = [index for index, fold in enumerate(folds) if fold.scored]
         parts = [member == index for index in numbers if np.any(member == index)]
-        tracks[name] = Track(
+        backtests[name] = ModelBacktest(
             name,
             raw,
             banded,
@@ -143,14 +142,20 @@ def evaluate(
             tuple(float(np.nanmean(np.abs(actual - banded[:, :, 1])[part])) for part in parts),
             tuple(float(np.nanmean(pinball(actual, banded)[part])) for part in parts),
         )
-    losses = {name: origin_losses(actual[scored], track.banded[scored]) for name, track in tracks.items()}
-    choice = choose(standings(tracks, errors, losses, block, task.seed))
-    return Evaluation(task, tuple(folds), origins, scored, actual, tracks, missing, choice, floor, window, frame.notes)
+    losses = {name: origin_losses(actual[scored], backtest.banded[scored]) for name, backtest in backtests.items()}
+    choice = choose(candidate_scores(backtests, errors, losses, block, task.seed))
+    return Evaluation(
+        task, tuple(folds), origins, scored, actual, backtests, missing, choice, floor, window, frame.notes
+    )
 
 
-def standings(
-    tracks: Mapping[str, Track], errors: Mapping[str, Floats], losses: Mapping[str, Floats], block: int, seed: int
-) -> dict[str, Standing]:
+def candidate_scores(
+    backtests: Mapping[str, ModelBacktest],
+    errors: Mapping[str, Floats],
+    losses: Mapping[str, Floats],
+    block: int,
+    seed: int,
+) -> dict[str, CandidateScores]:
     """What the rule looks at; ``errors`` and ``losses`` are per origin."""
 
     def upper(per_origin: Mapping[str, Floats], name: str) -> dict[str, float]:
@@ -158,21 +163,21 @@ def standings(
         return {o: block_bootstrap(per_origin[name], per_origin[o], block, seed=seed)[3] for o in others}
 
     return {
-        name: Standing(
-            track.score.mae,
+        name: CandidateScores(
+            backtest.score.mae,
             float(np.nanmean(losses[name])),
-            track.fold_mae,
-            track.fold_loss,
+            backtest.fold_mae,
+            backtest.fold_loss,
             upper(errors, name),
             upper(losses, name),
         )
-        for name, track in tracks.items()
+        for name, backtest in backtests.items()
     }
 
 
 def _walk(
     frame: Frame,
-    task: Task,
+    task: ForecastTask,
     folds: Sequence[Fold],
     starts: Sequence[Ints],
     candidate: Candidate,
@@ -206,5 +211,5 @@ def origin_losses(actual: Floats, banded: Floats) -> Floats:
     return result
 
 
-def _none(task: Task) -> Floats:
+def _none(task: ForecastTask) -> Floats:
     return np.empty((0, task.horizon, 3))

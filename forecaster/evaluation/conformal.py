@@ -31,7 +31,7 @@ LEAST: Final = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Shifts:
+class BandOffsets:
     """What to add to the lower and upper quantile of each step: (horizon, 2)."""
 
     values: Floats
@@ -45,12 +45,12 @@ class Shifts:
 
 
 @dataclass(frozen=True, eq=False)
-class Walk:
+class CalibratedBands:
     """The bands of all origins, and what the next one's would be."""
 
     banded: Floats
     """(origins, horizon, 3); a band is NaN where no error was known."""
-    next: Shifts
+    next: BandOffsets
 
 
 def ordered(quantiles: Floats, floor: float | None) -> Floats:
@@ -61,7 +61,7 @@ def ordered(quantiles: Floats, floor: float | None) -> Floats:
     return result if floor is None else np.maximum(result, floor)
 
 
-def walk(origins: Ints, actual: Floats, quantiles: Floats, window: int, floor: float | None) -> Walk:
+def walk(origins: Ints, actual: Floats, quantiles: Floats, window: int, floor: float | None) -> CalibratedBands:
     """Banded quantiles of every origin, each from the newest ``window`` errors of its step known at that origin.
 
     ``origins`` ascend. The band of an origin does not depend on anything measured after it.
@@ -77,7 +77,7 @@ def walk(origins: Ints, actual: Floats, quantiles: Floats, window: int, floor: f
             moves, last = _side(origins, errors, h + 1, window)
             result[:, h, 2 * side] += sign * moves
             following[h, side] = 0.0 if np.isnan(last) else sign * last
-    return Walk(ordered(result, floor), Shifts(following))
+    return CalibratedBands(ordered(result, floor), BandOffsets(following))
 
 
 def _side(origins: Ints, errors: Floats, step: int, window: int) -> tuple[Floats, float]:

@@ -1,4 +1,4 @@
-"""Walk-forward folds: train on everything before a cut, score on what follows, move on.
+"""CalibratedBands-forward folds: train on everything before a cut, score on what follows, move on.
 
 The first fold is for calibration only: its errors are what the first scored fold's band is made from. Nothing is
 shuffled.
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from forecaster.data.windows import Task
+from forecaster.data.windows import ForecastTask
 
 
 class TooShortError(ValueError):
@@ -24,7 +24,7 @@ class Fold:
     scored: bool
 
 
-def walk_forward(rows: int, count: int, task: Task, test_share: float = 0.25) -> tuple[Fold, ...]:
+def walk_forward(rows: int, count: int, task: ForecastTask, test_share: float = 0.25) -> tuple[Fold, ...]:
     """One calibration fold and ``count`` scored ones of equal length over the last ``test_share`` of the rows.
 
     A scored fold holds at least half a horizon of origins, however short the history. Raises TooShortError
@@ -43,7 +43,7 @@ def walk_forward(rows: int, count: int, task: Task, test_share: float = 0.25) ->
     return tuple(Fold(a, b, index > 0) for index, (a, b) in enumerate(pairwise(cuts)))
 
 
-def minimum_rows(count: int, task: Task) -> int:
+def minimum_rows(count: int, task: ForecastTask) -> int:
     """The fewest rows that ``walk_forward`` takes with its default share."""
     rows = task.sequence + 4 * task.horizon
     while not _fits(rows, count, task):
@@ -51,7 +51,7 @@ def minimum_rows(count: int, task: Task) -> int:
     return rows
 
 
-def _fits(rows: int, count: int, task: Task) -> bool:
+def _fits(rows: int, count: int, task: ForecastTask) -> bool:
     try:
         walk_forward(rows, count, task)
     except TooShortError:

@@ -5,14 +5,11 @@ measured (NaN) takes no part.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from forecaster.data.frames import Floats
-
-QUANTILES: Final = (0.1, 0.5, 0.9)
-"""The 80 % band and the median."""
+from forecaster.models.model import QUANTILES
 
 
 @dataclass(frozen=True)

@@ -59,16 +59,16 @@ def draw_targets(folder: Path, found: Mapping[str, Evaluation]) -> Path | None:
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    series = [name for name, e in found.items() if any(e.skill(m) is not None for m in e.tracks)]
+    series = [name for name, e in found.items() if any(e.skill(m) is not None for m in e.backtests)]
     if not series:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    models = [m for m in COLOURS if any(m in found[s].tracks for s in series)]
+    models = [m for m in COLOURS if any(m in found[s].backtests for s in series)]
     figure = Figure(figsize=(12.0, max(4.0, 1.2 + 0.28 * len(series) * len(models))), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     height = 0.8 / len(models)
     for place, model in enumerate(models):
-        skills = [found[s].skill(model) if model in found[s].tracks else None for s in series]
+        skills = [found[s].skill(model) if model in found[s].backtests else None for s in series]
         ratios = [min(1 - v, 3.0) if v is not None else 0.0 for v in skills]
         at = np.arange(len(series)) + (place - (len(models) - 1) / 2) * height
         axes.barh(at, ratios, height * 0.9, color=COLOURS[model], label=model)
@@ -94,12 +94,12 @@ def _prediction(figure: Any, name: str, frame: Frame, evaluation: Evaluation) ->
     newest = np.flatnonzero(evaluation.scored)[-SHOWN:]
     times = [_time(frame, int(o) + step + 1) for o in evaluation.origins[newest]]
     scale, unit = _scale(evaluation.actual[newest])
-    banded = evaluation.tracks[served].banded[newest] / scale
+    banded = evaluation.backtests[served].banded[newest] / scale
     axes.fill_between(
         times, banded[:, step, 0], banded[:, step, 2], color=COLOURS[served], alpha=0.22, linewidth=0, label="80 % band"
     )
-    if "naive" in evaluation.tracks:
-        naive = evaluation.tracks["naive"].raw[newest, step, 1] / scale
+    if "naive" in evaluation.backtests:
+        naive = evaluation.backtests["naive"].raw[newest, step, 1] / scale
         axes.plot(times, naive, color=COLOURS["naive"], linewidth=1.1, linestyle="--", label="naive")
     axes.plot(times, evaluation.actual[newest, step] / scale, color=COLOURS["actual"], linewidth=1.4, label="actual")
     axes.plot(times, banded[:, step, 1], color=COLOURS[served], linewidth=1.6, label=f"{served} (serves)")
@@ -112,7 +112,7 @@ def _prediction(figure: Any, name: str, frame: Frame, evaluation: Evaluation) ->
 
 
 def _training(figure: Any, name: str, frame: Frame, evaluation: Evaluation) -> bool:
-    histories = [(m, t.first_fitted) for m, t in evaluation.tracks.items() if getattr(t.first_fitted, "loss", ())]
+    histories = [(m, t.first_fitted) for m, t in evaluation.backtests.items() if getattr(t.first_fitted, "loss", ())]
     if not histories:
         return False
     for axes, (model, fitted) in zip(np.atleast_1d(figure.subplots(1, len(histories))), histories, strict=True):
@@ -132,8 +132,8 @@ def _training(figure: Any, name: str, frame: Frame, evaluation: Evaluation) -> b
 def _errors(figure: Any, name: str, frame: Frame, evaluation: Evaluation) -> bool:
     axes = figure.subplots()
     errors = {
-        model: (evaluation.actual - track.banded[:, :, 1])[evaluation.scored]
-        for model, track in evaluation.tracks.items()
+        model: (evaluation.actual - backtest.banded[:, :, 1])[evaluation.scored]
+        for model, backtest in evaluation.backtests.items()
     }
     errors = {model: e[~np.isnan(e)] for model, e in errors.items()}
     everything = np.concatenate(list(errors.values()))
@@ -196,18 +196,18 @@ def _correlation(figure: Any, name: str, frame: Frame, evaluation: Evaluation) -
 
 
 def _skill(figure: Any, name: str, frame: Frame, evaluation: Evaluation) -> bool:
-    if "naive" not in evaluation.tracks or len(evaluation.tracks) < 2:
+    if "naive" not in evaluation.backtests or len(evaluation.backtests) < 2:
         return False
-    naive = np.asarray(evaluation.tracks["naive"].score.mae_by_step)
+    naive = np.asarray(evaluation.backtests["naive"].score.mae_by_step)
     if not np.all(naive > 0):
         return False
     axes = figure.subplots()
     steps = np.arange(1, naive.size + 1)
     lowest = 0.0
-    for model, track in evaluation.tracks.items():
+    for model, backtest in evaluation.backtests.items():
         if model == "naive":
             continue
-        skill = 100 * (1 - np.asarray(track.score.mae_by_step) / naive)
+        skill = 100 * (1 - np.asarray(backtest.score.mae_by_step) / naive)
         lowest = min(lowest, float(np.nanmin(skill)))
         serves = model == evaluation.choice.model
         label = f"{model} (serves)" if serves else model

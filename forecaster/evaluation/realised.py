@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame
-from forecaster.data.series import Series
+from forecaster.data.series import SeriesId
 from forecaster.evaluation.metrics import mean_change
 from qos.contract.points import ForecastScore
 from qos.store import Reader
@@ -20,7 +20,7 @@ WINDOW_NS: Final = 86_400 * 10**9
 """Forecasts of the last day are looked at."""
 
 
-def realised_scores(reader: Reader, series: Series, frame: Frame, now_ns: int) -> Sequence[ForecastScore]:
+def realised_scores(reader: Reader, series: SeriesId, frame: Frame, now_ns: int) -> Sequence[ForecastScore]:
     """One score per model whose forecasts can be compared; the frame is the measured series."""
     end_ns = frame.time_ns(frame.rows)
     found = reader.read(
@@ -54,7 +54,7 @@ def realised_scores(reader: Reader, series: Series, frame: Frame, now_ns: int) -
 
 
 def _score(
-    series: Series,
+    series: SeriesId,
     model: str,
     y: Floats,
     value: Floats,

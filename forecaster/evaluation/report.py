@@ -14,8 +14,8 @@ HEADERS: Final = ("model", "MAE", "95 %", "RMSE", "R²", "MASE", "WQL", "skill",
 def as_json(frame: Frame, evaluation: Evaluation) -> dict[str, Any]:
     """``{"models": [...], "served", "reason", ...}``; what is not defined is null."""
     models = []
-    for name, track in evaluation.tracks.items():
-        s = track.score
+    for name, backtest in evaluation.backtests.items():
+        s = backtest.score
         models.append(
             {
                 "model": name,
@@ -27,12 +27,12 @@ def as_json(frame: Frame, evaluation: Evaluation) -> dict[str, Any]:
                 "coverage": s.coverage,
                 "width": s.width,
                 "skill": evaluation.skill(name),
-                "mae_interval": [_finite(v) for v in track.mae_interval],
-                "ratio_to_naive_interval": [_finite(v) for v in track.ratio_interval],
+                "mae_interval": [_finite(v) for v in backtest.mae_interval],
+                "ratio_to_naive_interval": [_finite(v) for v in backtest.ratio_interval],
                 "mae_by_step": [_finite(v) for v in s.mae_by_step],
-                "mae_by_fold": [_finite(v) for v in track.fold_mae],
+                "mae_by_fold": [_finite(v) for v in backtest.fold_mae],
                 "samples": s.samples,
-                "train_seconds": track.train_seconds,
+                "train_seconds": backtest.train_seconds,
             }
         )
     return {
@@ -53,9 +53,9 @@ def as_json(frame: Frame, evaluation: Evaluation) -> dict[str, Any]:
 def rows(evaluation: Evaluation) -> Sequence[tuple[str, ...]]:
     """One row of text per model, in the order of ``HEADERS``; the one that serves is marked."""
     result = []
-    for name, track in evaluation.tracks.items():
-        s = track.score
-        low, high = track.mae_interval
+    for name, backtest in evaluation.backtests.items():
+        s = backtest.score
+        low, high = backtest.mae_interval
         result.append(
             (
                 name,
@@ -67,7 +67,7 @@ def rows(evaluation: Evaluation) -> Sequence[tuple[str, ...]]:
                 ratio(s.wql),
                 percent(evaluation.skill(name)),
                 percent(s.coverage),
-                f"{track.train_seconds:.1f}",
+                f"{backtest.train_seconds:.1f}",
                 "serves" if name == evaluation.choice.model else "",
             )
         )

@@ -18,7 +18,7 @@ LEARNED: Final = ("lstm", "lstm_hybrid")
 
 
 @dataclass(frozen=True)
-class Standing:
+class CandidateScores:
     """What the rule looks at. Errors and losses are in the series' unit."""
 
     mae: float
@@ -33,54 +33,54 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModelChoice:
     """The model that serves, and the reason in a sentence."""
 
     model: str
     reason: str
 
 
-def choose(standings: Mapping[str, Standing]) -> Choice:
+def choose(scores: Mapping[str, CandidateScores]) -> ModelChoice:
     """The rule. Raises ValueError when there is no candidate."""
-    simple = [name for name in SIMPLE if name in standings]
-    learned = [name for name in LEARNED if name in standings]
+    simple = [name for name in SIMPLE if name in scores]
+    learned = [name for name in LEARNED if name in scores]
     if not simple and not learned:
         raise ValueError("no model could be scored")
     if not simple:
-        best = min(learned, key=lambda name: standings[name].loss)
-        return Choice(best, f"{best}: no baseline was asked for")
+        best = min(learned, key=lambda name: scores[name].loss)
+        return ModelChoice(best, f"{best}: no baseline was asked for")
     winner = simple[0]
     for name in simple[1:]:
         # The mean ranks the baselines; one with parameters to fit must also be steadily better than the simplest.
         proof = None if name == "seasonal_naive" else simple[0]
-        if _better(standings[name], standings[winner]) and (proof is None or _proven(standings, name, proof)):
+        if _better(scores[name], scores[winner]) and (proof is None or _proven(scores, name, proof)):
             winner = name
-    reason = _why(winner, simple, standings)
-    for name in sorted(learned, key=lambda name: standings[name].loss):
-        if _replaces(standings[name], standings[winner], winner):
-            better = f"{_percent(standings[name].loss, standings[winner].loss)} less quantile loss and"
-            return Choice(
+    reason = _why(winner, simple, scores)
+    for name in sorted(learned, key=lambda name: scores[name].loss):
+        if _replaces(scores[name], scores[winner], winner):
+            better = f"{_percent(scores[name].loss, scores[winner].loss)} less quantile loss and"
+            return ModelChoice(
                 name,
-                f"{name}: {better} {_percent(standings[name].mae, standings[winner].mae)} less error than {winner}",
+                f"{name}: {better} {_percent(scores[name].mae, scores[winner].mae)} less error than {winner}",
             )
     if learned:
-        best = min(learned, key=lambda name: standings[name].loss)
-        one, other = standings[best], standings[winner]
+        best = min(learned, key=lambda name: scores[name].loss)
+        one, other = scores[best], scores[winner]
         ratios = f"error ×{one.mae / (other.mae or 1e-300):.2f}, quantile loss ×{one.loss / (other.loss or 1e-300):.2f}"
         reason += f"; {best} does not clearly beat it ({ratios})"
-    return Choice(winner, reason)
+    return ModelChoice(winner, reason)
 
 
-def _better(one: Standing, other: Standing) -> bool:
+def _better(one: CandidateScores, other: CandidateScores) -> bool:
     return one.mae < other.mae and one.mae <= (1 - MARGIN) * other.mae
 
 
-def _proven(standings: Mapping[str, Standing], name: str, simplest: str) -> bool:
-    one, other = standings[name], standings[simplest]
+def _proven(scores: Mapping[str, CandidateScores], name: str, simplest: str) -> bool:
+    one, other = scores[name], scores[simplest]
     return _steady(one.fold_mae, other.fold_mae) or one.upper_mae.get(simplest, 2.0) < 1
 
 
-def _replaces(one: Standing, other: Standing, name: str) -> bool:
+def _replaces(one: CandidateScores, other: CandidateScores, name: str) -> bool:
     """Whether a learned model replaces the best baseline."""
     if one.mae > other.mae or one.loss >= other.loss or one.loss > (1 - MARGIN) * other.loss:
         return False
@@ -91,8 +91,8 @@ def _steady(one: Sequence[float], other: Sequence[float]) -> bool:
     return sum(a < b for a, b in zip(one, other, strict=True)) >= FOLDS_SHARE * len(one)
 
 
-def _why(winner: str, simple: Sequence[str], standings: Mapping[str, Standing]) -> str:
-    if "naive" not in standings:
+def _why(winner: str, simple: Sequence[str], scores: Mapping[str, CandidateScores]) -> str:
+    if "naive" not in scores:
         return f"{winner}: the least error of the baselines that were asked for"
     if winner == "naive":
         return (
@@ -100,7 +100,7 @@ def _why(winner: str, simple: Sequence[str], standings: Mapping[str, Standing]) 
             if len(simple) > 1
             else "naive: no other baseline ran"
         )
-    return f"{winner}: {_percent(standings[winner].mae, standings['naive'].mae)} less error than naive on later data"
+    return f"{winner}: {_percent(scores[winner].mae, scores['naive'].mae)} less error than naive on later data"
 
 
 def _percent(one: float, other: float) -> str:

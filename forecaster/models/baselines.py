@@ -2,34 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
-from forecaster.data.windows import Task, paths, season_paths, usable_origins
-
-
-class Fitted(Protocol):
-    """A trained model."""
-
-    def predict(self, frame: Frame, origins: Ints) -> Floats:
-        """(origins, horizon, 3): quantiles of the path after each origin; three times the path if it has none.
-
-        Reads rows up to each origin only. Origins are usable (``windows.usable_origins``).
-        """
-
-
-def point(path: Floats) -> Floats:
-    """A path as quantiles that are all the same."""
-    return np.repeat(path[:, :, None], 3, axis=2)
+from forecaster.data.windows import ForecastTask, paths, season_paths, usable_origins
+from forecaster.models.model import point
 
 
 @dataclass(frozen=True)
 class Naive:
     """The last value, for ever."""
 
-    task: Task
+    task: ForecastTask
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
         """The last known value at each origin."""
@@ -41,7 +26,7 @@ class Naive:
 class SeasonalNaive:
     """The same time one season ago; the last value where that was not measured."""
 
-    task: Task
+    task: ForecastTask
     period: int
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
@@ -52,17 +37,17 @@ class SeasonalNaive:
         return point(np.where(np.isnan(path), filled[origins][:, None], path))
 
 
-def fit_naive(train: Frame, task: Task) -> Naive:
+def fit_naive(train: Frame, task: ForecastTask) -> Naive:
     """Nothing to learn."""
     return Naive(task)
 
 
-def fit_seasonal_naive(train: Frame, task: Task) -> SeasonalNaive:
+def fit_seasonal_naive(train: Frame, task: ForecastTask) -> SeasonalNaive:
     """The season (day or week) that did better over the last fifth of the training part."""
     return SeasonalNaive(task, best_period(train, task, task.seasons))
 
 
-def best_period(train: Frame, task: Task, periods: Sequence[int]) -> int:
+def best_period(train: Frame, task: ForecastTask, periods: Sequence[int]) -> int:
     """The period with the least error over the last fifth of the training part; the shortest when none can be tried."""
     origins = usable_origins(train, task, int(train.rows * 0.8), train.rows)
     if len(periods) == 1 or origins.size == 0:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from forecaster.data.frames import Frame
-from forecaster.data.windows import Task
-from forecaster.models.baselines import Fitted, fit_naive, fit_seasonal_naive
+from forecaster.data.windows import ForecastTask
+from forecaster.models.baselines import fit_naive, fit_seasonal_naive
 from forecaster.models.ets import fit_ets, without_ets
 from forecaster.models.hybrid import Hybrid, fit_hybrid
 from forecaster.models.lstm import fit_lstm
+from forecaster.models.model import Fitted, Trainer, TrainingError
 from forecaster.models.ridge import fit_ridge
-from forecaster.training.trainer import Trainer, TrainingError
 from qos.contract.config import ModelName
 
 NAMES: Final[tuple[ModelName, ...]] = get_args(ModelName)
@@ -23,14 +23,14 @@ class Candidate:
     """A model that can be trained. ``fit(train, task, before)``: ``before`` is its fit on an earlier part, or None."""
 
     name: str
-    fit: Callable[[Frame, Task, Fitted | None], Fitted]
+    fit: Callable[[Frame, ForecastTask, Fitted | None], Fitted]
     refit_every: int = 1
     """Trained anew at every such fold, in between its last weights serve."""
 
 
 def candidates(
     names: Sequence[str],
-    task: Task,
+    task: ForecastTask,
     trainer: Trainer | None,
     why_not: str,
     *,
@@ -67,11 +67,11 @@ def _candidate(name: str, trainer: Trainer | None, lstm_every: int, hybrid_every
         assert trainer is not None
         kept = trainer
 
-        def hybrid(train: Frame, task: Task, before: Fitted | None) -> Fitted:
+        def hybrid(train: Frame, task: ForecastTask, before: Fitted | None) -> Fitted:
             return fit_hybrid(train, task, kept, before if isinstance(before, Hybrid) else None)
 
         return Candidate(name, hybrid, hybrid_every)
-    simple: dict[str, Callable[[Frame, Task], Fitted]] = {
+    simple: dict[str, Callable[[Frame, ForecastTask], Fitted]] = {
         "naive": fit_naive,
         "seasonal_naive": fit_seasonal_naive,
         "ets": fit_ets,
@@ -81,7 +81,7 @@ def _candidate(name: str, trainer: Trainer | None, lstm_every: int, hybrid_every
     return Candidate(name, lambda train, task, before: fit(train, task))
 
 
-def _ridge(train: Frame, task: Task) -> Fitted:
+def _ridge(train: Frame, task: ForecastTask) -> Fitted:
     try:
         return fit_ridge(train, task)
     except ValueError as error:

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
-from forecaster.data.windows import Task, paths, usable_origins
-from forecaster.models.baselines import point
+from forecaster.data.windows import ForecastTask, paths, usable_origins
+from forecaster.models.model import point
 
 LONGEST_PERIOD: Final = 24
 NEWEST: Final = 3000
@@ -25,7 +25,7 @@ NEWEST: Final = 3000
 class Ets:
     """Smoothing parameters and the states at the end of the training part; they run forward from there."""
 
-    task: Task
+    task: ForecastTask
     alpha: float
     beta: float
     """0: no trend."""
@@ -81,7 +81,7 @@ def without_ets() -> str | None:
     return "statsforecast is not installed (pip install 'autoqos[forecast]')"
 
 
-def fit_ets(train: Frame, task: Task) -> Ets:
+def fit_ets(train: Frame, task: ForecastTask) -> Ets:
     """The forced seasonal model and the free non-seasonal one; the better over the last fifth of the training part."""
     seasonal = [period for period in task.seasons if period <= LONGEST_PERIOD][-1:]
     part = train.before(int(train.rows * 0.8)) if seasonal else train
@@ -96,7 +96,7 @@ def fit_ets(train: Frame, task: Task) -> Ets:
     return fits[int(np.argmin(errors))]
 
 
-def _estimate(train: Frame, task: Task, period: int, model: str) -> Ets:
+def _estimate(train: Frame, task: ForecastTask, period: int, model: str) -> Ets:
     from statsforecast.models import AutoETS
 
     # States end with the newest measurement: a forecast may start there.

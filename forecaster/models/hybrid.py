@@ -12,11 +12,10 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
-from forecaster.data.windows import Task, calendar, lags, paths, season_paths, usable_origins
-from forecaster.evaluation.metrics import QUANTILES
+from forecaster.data.windows import ForecastTask, calendar, lags, paths, season_paths, usable_origins
+from forecaster.models.model import QUANTILES, Trainer, TrainingError
 from forecaster.models.recurrent_cells import Weights, residual
 from forecaster.models.ridge import Ridge, cross_fitted, fit_ridge, refit
-from forecaster.training.trainer import Trainer, TrainingError
 
 UNITS: Final = 32
 SEEDS: Final = 2
@@ -45,7 +44,7 @@ class Scaling:
 class Hybrid:
     """The ridge and, per seed, the network's weights; no weights: the ridge with its residuals' quantiles."""
 
-    task: Task
+    task: ForecastTask
     ridge: Ridge
     scaling: Scaling
     constant: Floats
@@ -94,13 +93,16 @@ class Hybrid:
         return np.asarray(path[:, :, None] + np.sort(shift, axis=2) * self.scaling.error)
 
 
-def fit_hybrid(train: Frame, task: Task, trainer: Trainer, before: Hybrid | None = None) -> Hybrid:
+def fit_hybrid(train: Frame, task: ForecastTask, trainer: Trainer, before: Hybrid | None = None) -> Hybrid:
     """Trains it, from ``before``'s weights where that saw an earlier part of the same series. Raises TrainingError."""
+    if before is not None and not before.networks:
+        # Nothing was learned: there are no weights to go on from, and its scaling may be of another feature set.
+        before = None
     try:
         ridge = fit_ridge(train, task)
     except ValueError as error:
         raise TrainingError(str(error)) from None
-    if before is not None and before.networks:
+    if before is not None:
         # The network's inputs depend on which seasons are looked at: keep them.
         origins = usable_origins(train, task, 0, train.rows)
         ridge = refit(train, before.ridge.features, ridge.penalty, origins)
@@ -153,7 +155,7 @@ def _bias(y: Floats) -> Floats:
     return np.quantile(y, QUANTILES, axis=0).T.reshape(-1)
 
 
-def _scaling(train: Frame, task: Task, origins: Ints, error: Floats) -> Scaling:
+def _scaling(train: Frame, task: ForecastTask, origins: Ints, error: Floats) -> Scaling:
     filled = train.filled(task.horizon)[:, 0]
     known = filled[~np.isnan(filled)]
     away = np.abs(lags(filled, origins, task.sequence) - filled[origins][:, None])

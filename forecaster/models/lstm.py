@@ -11,10 +11,9 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
-from forecaster.data.windows import Task, lag_windows, paths, usable_origins
-from forecaster.models.baselines import point
+from forecaster.data.windows import ForecastTask, lag_windows, paths, usable_origins
+from forecaster.models.model import Trained, Trainer, TrainingError, point
 from forecaster.models.recurrent_cells import Weights, plain
-from forecaster.training.trainer import Trained, Trainer, TrainingError
 
 SEQUENCE: Final = 10
 UNITS: Final = 32
@@ -29,7 +28,7 @@ NEWEST: Final = 4000
 class Lstm:
     """Weights and the scaling of each column."""
 
-    task: Task
+    task: ForecastTask
     sequence: int
     low: Floats
     """(columns,): what becomes 0."""
@@ -52,7 +51,7 @@ class Lstm:
         return point(plain(self.inputs(frame, origins), self.weights) * self.span[0] + self.low[0])
 
 
-def fit_lstm(train: Frame, task: Task, trainer: Trainer) -> Lstm:
+def fit_lstm(train: Frame, task: ForecastTask, trainer: Trainer) -> Lstm:
     """Trains it. Raises TrainingError, also when there is no window or nothing varies."""
     origins = usable_origins(train, task, 0, train.rows)
     goal = paths(train.filled(task.horizon)[:, 0], origins, task.horizon)

@@ -1,7 +1,7 @@
 """Ridge regression on lags, season and calendar, all relative to the last value: trains in a tenth of a second.
 
 Two feature sets compete over the last fifth of the training part: ``short`` (lags, as NLinear: Zeng et al., "Are
-Transformers Effective for Time Series Forecasting?", 2023) and ``full`` (and the same time in earlier seasons, and
+Transformers Effective for Time SeriesId Forecasting?", 2023) and ``full`` (and the same time in earlier seasons, and
 the calendar), the latter where the history holds three seasons. So do the strengths of the penalty. The winner is
 refitted on everything.
 """
@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
-from forecaster.data.windows import Task, calendar, lags, paths, season_paths, usable_origins
-from forecaster.models.baselines import point
+from forecaster.data.windows import ForecastTask, calendar, lags, paths, season_paths, usable_origins
+from forecaster.models.model import point
 
 PENALTIES: Final = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Relative to the number of rows: columns are standardised."""
@@ -25,7 +25,7 @@ SEASON_BEFORE: Final = 6
 class Features:
     """Which columns the regression sees."""
 
-    task: Task
+    task: ForecastTask
     periods: tuple[int, ...]
     """Seasons looked at; empty for the short set, which has no calendar either."""
 
@@ -69,7 +69,7 @@ class Ridge:
         return point(self.path(frame, origins))
 
 
-def fit_ridge(train: Frame, task: Task) -> Ridge:
+def fit_ridge(train: Frame, task: ForecastTask) -> Ridge:
     """The feature set and penalty that did best over the last fifth, refitted. ValueError when no window fits."""
     origins = usable_origins(train, task, 0, train.rows)
     if origins.size < 2:

@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from forecaster.data.source import Source, open_store
+from forecaster.data.source import StoreSource, open_store
 from forecaster.serving.round import FOLDER, Round, refresh, run_round
 from forecaster.serving.schedule import STATUS, write_json
-from forecaster.training.trainer import Trainer, unavailable
+from forecaster.training.keras_trainer import KerasTrainer, unavailable
 from qos.contract.config import Config, load_config
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.service import set_up_logging, stop_with_parent
@@ -31,7 +31,7 @@ def whole_round(
     config_path: Path | None,
     data: Path,
     *,
-    source: Source = "auto",
+    source: StoreSource = "auto",
     only: Sequence[str] | None = None,
     on_step: Callable[[str], None] = lambda text: None,
     on_epoch: Callable[[int, int], None] | None = None,
@@ -40,7 +40,7 @@ def whole_round(
     why_not = unavailable()
     if why_not and _LEARNED & set(config.forecast.models):
         log.warning("%s", why_not)
-    with open_store(config, config_path, data, source) as store, Trainer(on_epoch) as trainer:
+    with open_store(config, config_path, data, source) as store, KerasTrainer(on_epoch) as trainer:
         done = run_round(
             store, config, data / FOLDER, SYSTEM, only=only, trainer=None if why_not else trainer, on_step=on_step
         )
@@ -50,7 +50,7 @@ def whole_round(
 
 def note(data: Path, done: Round) -> None:
     """Leave word of what was done."""
-    reach = [o.prediction.times_ns[-1] - o.prediction.times_ns[0] for o in done.outcomes if o.prediction is not None]
+    reach = [o.prediction.times_ns[-1] - o.prediction.times_ns[0] for o in done.results if o.prediction is not None]
     shortest = min(reach, default=0)
     write_json(
         data / STATUS,
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:  # the one catch-all of this process (HOUSE.md rule 9)
         log.exception("the %s failed", given.kind)
         return 1
-    made = sum(o.prediction is not None for o in done.outcomes)
+    made = sum(o.prediction is not None for o in done.results)
     log.info("%s: %d series forecast, %d points, %.0f s", given.kind, made, done.written, done.seconds)
     return 0
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from forecaster.data.series import Series
+from forecaster.data.series import SeriesId
 from forecaster.evaluation.backtest import Evaluation
 from forecaster.serving.serve import Prediction
 from qos.contract.config import Link
@@ -16,7 +16,7 @@ SATURATION: Final = "saturation_expected"
 UNAVAILABLE: Final = "forecast_unavailable"
 
 
-def forecast_points(series: Series, prediction: Prediction, made_ns: int) -> Sequence[Forecast]:
+def forecast_points(series: SeriesId, prediction: Prediction, made_ns: int) -> Sequence[Forecast]:
     """One point per step ahead, stamped with its target time."""
     return [
         Forecast(
@@ -41,7 +41,7 @@ def forecast_points(series: Series, prediction: Prediction, made_ns: int) -> Seq
     ]
 
 
-def score_points(series: Series, evaluation: Evaluation, now_ns: int) -> Sequence[ForecastScore]:
+def score_points(series: SeriesId, evaluation: Evaluation, now_ns: int) -> Sequence[ForecastScore]:
     """One point per model; ``published=1`` marks the one that serves."""
     return [
         ForecastScore(
@@ -49,20 +49,20 @@ def score_points(series: Series, evaluation: Evaluation, now_ns: int) -> Sequenc
             host=series.host,
             series=series.name,
             model=name,
-            mae=track.score.mae,
-            rmse=track.score.rmse,
-            mase=track.score.mase,
-            r2=track.score.r2,
-            coverage=track.score.coverage,
-            samples=track.score.samples,
-            train_seconds=track.train_seconds,
+            mae=backtest.score.mae,
+            rmse=backtest.score.rmse,
+            mase=backtest.score.mase,
+            r2=backtest.score.r2,
+            coverage=backtest.score.coverage,
+            samples=backtest.score.samples,
+            train_seconds=backtest.train_seconds,
             published=int(name == evaluation.choice.model),
         )
-        for name, track in evaluation.tracks.items()
+        for name, backtest in evaluation.backtests.items()
     ]
 
 
-def saturation(series: Series, prediction: Prediction, link: Link, now_ns: int) -> Event | None:
+def saturation(series: SeriesId, prediction: Prediction, link: Link, now_ns: int) -> Event | None:
     """Said when the upper band exceeds the link's capacity, with the first time it is expected. None otherwise."""
     capacity = {"host_down": link.down, "host_up": link.up}.get(series.name)
     if not capacity:
@@ -78,7 +78,7 @@ def saturation(series: Series, prediction: Prediction, link: Link, now_ns: int) 
     return Event(time_ns=now_ns, host=series.host, part=PART, kind=SATURATION, subject=series.name, message=text)
 
 
-def unavailable(series: Series, reason: str, now_ns: int) -> Event:
+def unavailable(series: SeriesId, reason: str, now_ns: int) -> Event:
     """Said once when a series cannot be forecast."""
     message = f"{series.name} cannot be forecast: {reason}"
     return Event(time_ns=now_ns, host=series.host, part=PART, kind=UNAVAILABLE, subject=series.name, message=message)

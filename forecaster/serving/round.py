@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from forecaster.data.frames import Frame
-from forecaster.data.series import HostFrames, Series, choose_grid, default_series, hosts
+from forecaster.data.series import HostFrames, SeriesId, choose_grid, default_series, hosts
 from forecaster.evaluation.backtest import Evaluation, evaluate
 from forecaster.evaluation.folds import TooShortError
 from forecaster.evaluation.realised import realised_scores
 from forecaster.evaluation.task import plan
-from forecaster.models import artifact
-from forecaster.models.artifact import Served
 from forecaster.models.baselines import Naive
 from forecaster.models.candidates import Candidate, candidates
+from forecaster.models.model import Trainer, TrainingError
+from forecaster.serving import artifact
+from forecaster.serving.artifact import ServedModel
 from forecaster.serving.points import apart, forecast_points, saturation, score_points, unavailable
 from forecaster.serving.serve import NoForecastError, Prediction, predict, rows_needed
-from forecaster.training.trainer import Trainer, TrainingError
-from forecaster.training.trainer import unavailable as why_untrained
+from forecaster.training.keras_trainer import unavailable as why_untrained
 from qos.contract.config import Config
 from qos.contract.points import Event, Point
 from qos.store import Store
@@ -35,7 +35,7 @@ from qos.system.clock import Clock
 log = logging.getLogger("forecaster")
 
 FOLDER: Final = "forecast"
-"""Below the data directory: models, and what was said."""
+"""Below the data directory: models, and what was announced."""
 FORGET_NS: Final = 7 * 86_400 * 10**9
 """A model whose series was not trained for so long is removed."""
 LOOK_BACK_NS: Final = 28 * 86_400 * 10**9
@@ -44,10 +44,10 @@ OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class SeriesResult:
     """What became of one series."""
 
-    series: Series
+    series: SeriesId
     frame: Frame | None = None
     evaluation: Evaluation | None = None
     prediction: Prediction | None = None
@@ -60,7 +60,7 @@ class Outcome:
 class Round:
     """What a round did."""
 
-    outcomes: tuple[Outcome, ...]
+    results: tuple[SeriesResult, ...]
     events: tuple[Event, ...]
     written: int
     seconds: float
@@ -84,7 +84,7 @@ def run_round(
     """
     began_ns = clock.monotonic_ns()
     now_ns = clock.wall_ns()
-    found: list[Outcome] = []
+    found: list[SeriesResult] = []
     grids: dict[str, int] = {}
     for host in hosts(store, max(0, now_ns - LOOK_BACK_NS), now_ns):
         settings = config.forecast
@@ -98,20 +98,20 @@ def run_round(
                 on_step(series.name)
                 frame = frames.frame(series)
                 found.append(_train(series, frame, config, folder, clock=clock, trainer=trainer, on_step=on_step))
-    outcomes, points, events = publish(store, config, folder, clock, found)
-    return Round(outcomes, events, len(points), (clock.monotonic_ns() - began_ns) / 1e9, grids)
+    results, points, events = publish(store, config, folder, clock, found)
+    return Round(results, events, len(points), (clock.monotonic_ns() - began_ns) / 1e9, grids)
 
 
 def refresh(store: Store, config: Config, folder: Path, clock: Clock) -> Round:
     """A new forecast from the models of the last round: no training, no TensorFlow."""
     began_ns = clock.monotonic_ns()
-    outcomes, points, events = publish(store, config, folder, clock, ())
-    return Round(outcomes, events, len(points), (clock.monotonic_ns() - began_ns) / 1e9)
+    results, points, events = publish(store, config, folder, clock, ())
+    return Round(results, events, len(points), (clock.monotonic_ns() - began_ns) / 1e9)
 
 
 def publish(
-    store: Store, config: Config, folder: Path, clock: Clock, trained: Sequence[Outcome]
-) -> tuple[tuple[Outcome, ...], Sequence[Point], tuple[Event, ...]]:
+    store: Store, config: Config, folder: Path, clock: Clock, trained: Sequence[SeriesResult]
+) -> tuple[tuple[SeriesResult, ...], Sequence[Point], tuple[Event, ...]]:
     """Predicts every series that has a model, compares earlier forecasts with what came, and writes it all at once."""
     now_ns = clock.wall_ns()
     by_series = {outcome.series: outcome for outcome in trained}
@@ -120,37 +120,37 @@ def publish(
     refused = {series: outcome.reason for series, outcome in by_series.items() if outcome.reason is not None}
     shared: dict[tuple[str, int], HostFrames] = {}
     for served in _models(folder, now_ns):
-        series = Series(served.host, served.series)
+        series = SeriesId(served.host, served.series)
         if series in refused:
             continue
         steps = max(rows_needed(served.task), 86_400 * 10**9 // served.task.step_ns)
         key = (served.host, served.task.step_ns)
         frames = shared.setdefault(key, HostFrames(store, served.host, served.task.step_ns, now_ns, steps))
         frame = frames.frame(series)
-        before = by_series.get(series, Outcome(series))
+        before = by_series.get(series, SeriesResult(series))
         try:
             prediction = predict(served, frame)
         except NoForecastError as error:
             refused[series] = str(error)
-            by_series[series] = Outcome(series, before.frame, before.evaluation, None, str(error), before.seconds)
+            by_series[series] = SeriesResult(series, before.frame, before.evaluation, None, str(error), before.seconds)
             continue
-        by_series[series] = Outcome(series, before.frame, before.evaluation, prediction, None, before.seconds)
+        by_series[series] = SeriesResult(series, before.frame, before.evaluation, prediction, None, before.seconds)
         points += forecast_points(series, prediction, now_ns)
         points += realised_scores(store, series, frame, now_ns)
         if before.evaluation is not None:
             points += score_points(series, before.evaluation, now_ns)
         if event := saturation(series, prediction, config.link, now_ns):
             events.append(event)
-    said = _Said(folder)
-    events += [unavailable(series, reason, now_ns) for series, reason in refused.items() if said.is_news(series)]
+    announced = _AnnouncedGaps(folder)
+    events += [unavailable(series, reason, now_ns) for series, reason in refused.items() if announced.is_news(series)]
     events = list(apart(events))
     store.write([*points, *events])
-    said.keep(refused)
+    announced.keep(refused)
     return tuple(by_series.values()), [*points, *events], tuple(events)
 
 
 def _train(
-    series: Series,
+    series: SeriesId,
     frame: Frame,
     config: Config,
     folder: Path,
@@ -158,22 +158,22 @@ def _train(
     clock: Clock,
     trainer: Trainer | None,
     on_step: OnStep,
-) -> Outcome:
+) -> SeriesResult:
     """Scores every model on one series and keeps the one that serves."""
     began_ns = clock.monotonic_ns()
     try:
         evaluation, served = _evaluate(series, frame, config, clock=clock, trainer=trainer, on_step=on_step)
     except (TooShortError, NoForecastError, ValueError) as error:
         artifact.path_of(folder, series.host, series.name).unlink(missing_ok=True)
-        return Outcome(series, frame, reason=str(error), seconds=(clock.monotonic_ns() - began_ns) / 1e9)
+        return SeriesResult(series, frame, reason=str(error), seconds=(clock.monotonic_ns() - began_ns) / 1e9)
     artifact.save(folder, served)
     log.info("%s: %s (%d steps of %d s)", series.name, evaluation.choice.reason, frame.rows, frame.step_ns // 10**9)
-    return Outcome(series, frame, evaluation, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
+    return SeriesResult(series, frame, evaluation, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
 
 
 def _evaluate(
-    series: Series, frame: Frame, config: Config, *, clock: Clock, trainer: Trainer | None, on_step: OnStep
-) -> tuple[Evaluation, Served]:
+    series: SeriesId, frame: Frame, config: Config, *, clock: Clock, trainer: Trainer | None, on_step: OnStep
+) -> tuple[Evaluation, ServedModel]:
     settings = config.forecast
     measured = int((frame.target == frame.target).sum())
     if measured < settings.min_history:
@@ -205,23 +205,23 @@ def _evaluate(
     return evaluation, _final(series, frame, evaluation, winner)
 
 
-def _final(series: Series, frame: Frame, evaluation: Evaluation, winner: Candidate) -> Served:
+def _final(series: SeriesId, frame: Frame, evaluation: Evaluation, winner: Candidate) -> ServedModel:
     """The winner trained on everything, and its band from all errors of the walk."""
-    track = evaluation.tracks[winner.name]
+    backtest = evaluation.backtests[winner.name]
     try:
-        fitted = winner.fit(frame, evaluation.task, track.fitted)
+        fitted = winner.fit(frame, evaluation.task, backtest.fitted)
     except TrainingError as error:
         log.warning("%s: %s keeps its last fold's weights: %s", series.name, winner.name, error)
-        fitted = track.fitted
-    naive = evaluation.tracks.get("naive", track)
-    simple = [evaluation.tracks[name] for name in ("naive", "seasonal_naive") if name in evaluation.tracks]
+        fitted = backtest.fitted
+    naive = evaluation.backtests.get("naive", backtest)
+    simple = [evaluation.backtests[name] for name in ("naive", "seasonal_naive") if name in evaluation.backtests]
     best = min(simple, key=lambda t: t.score.mae).fitted if simple else Naive(evaluation.task)
-    return Served(
+    return ServedModel(
         series.host,
         series.name,
         winner.name,
         fitted,
-        track.shifts,
+        backtest.shifts,
         naive.shifts,
         best,
         evaluation.task,
@@ -230,7 +230,7 @@ def _final(series: Series, frame: Frame, evaluation: Evaluation, winner: Candida
     )
 
 
-def _models(folder: Path, now_ns: int) -> Sequence[Served]:
+def _models(folder: Path, now_ns: int) -> Sequence[ServedModel]:
     """Every model in the folder that can be read; those of series that were not trained for long are removed."""
     found = []
     for path in sorted(folder.glob("*.npz")):
@@ -243,7 +243,7 @@ def _models(folder: Path, now_ns: int) -> Sequence[Served]:
     return found
 
 
-class _Said:
+class _AnnouncedGaps:
     """Which series were said to have no forecast: once is enough."""
 
     def __init__(self, folder: Path) -> None:
@@ -254,10 +254,10 @@ class _Said:
         except (OSError, ValueError):
             self._known = set()
 
-    def is_news(self, series: Series) -> bool:
+    def is_news(self, series: SeriesId) -> bool:
         return f"{series.host}/{series.name}" not in self._known
 
-    def keep(self, refused: Mapping[Series, str | None]) -> None:
+    def keep(self, refused: Mapping[SeriesId, str | None]) -> None:
         names = sorted(f"{series.host}/{series.name}" for series in refused)
         if set(names) == self._known:
             return

@@ -19,6 +19,7 @@ from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.service import SUPERVISED, child_command, store_path
+from qos.service.watcher import ConfigWatcher
 from qos.system import clock
 from qos.system.process_start import process_start
 
@@ -32,6 +33,8 @@ LEAST_NS: Final = 60 * 10**9
 """Between two refreshes."""
 LONGEST_NS: Final = 3600 * 10**9
 BEAT_S: Final = 30.0
+POLL_S: Final = 1.0
+"""How often the settings file is looked at: ``forecast.every`` may be edited while this runs."""
 HEARTBEAT: Final = Path("forecast") / "heartbeat.json"
 STATUS: Final = Path("forecast") / "last_round.json"
 """What the last job found: written by ``forecaster.serving.job``."""
@@ -66,14 +69,28 @@ def next_job(
 
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
     """Rounds until ``stop`` is set; the process's exit status. Raises nothing: a round that fails is logged."""
-    beat = _Beat(config, data)
+    beat = _Reporter(config, data)
+    watcher = ConfigWatcher(config_path)
     job = Job("round", clock.monotonic_ns() + START_NS)
     round_began_ns: int | None = None
+    ended_ns, failed = clock.monotonic_ns(), False
     while not stop.is_set():
+        if (change := watcher.poll()) is not None:
+            for line in change.errors:
+                log.warning("%s", line)
+            if change.config is not None and change.config.forecast.every != config.forecast.every and round_began_ns:
+                job = next_job(
+                    now_ns=ended_ns,
+                    round_began_ns=round_began_ns,
+                    done=_read(data / STATUS),
+                    failed=failed,
+                    every_ns=change.config.forecast.every,
+                )
+            config = change.config or config
         wait_s = (job.due_ns - clock.monotonic_ns()) / 1e9
         if wait_s > 0:
             beat.say("waiting", f"next {job.kind} in {wait_s / 60:.0f} min")
-            stop.wait(min(wait_s, BEAT_S))
+            stop.wait(min(wait_s, POLL_S))
             continue
         began_ns = clock.monotonic_ns()
         status = _run_job(job.kind, config_path, data, stop, beat)
@@ -83,18 +100,19 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
             log.warning("the %s ended with status %d: the last forecast stays", job.kind, status)
         if job.kind == "round":
             round_began_ns = began_ns
+        ended_ns, failed = clock.monotonic_ns(), status != 0
         job = next_job(
-            now_ns=clock.monotonic_ns(),
+            now_ns=ended_ns,
             round_began_ns=round_began_ns,
             done=_read(data / STATUS),
-            failed=status != 0,
+            failed=failed,
             every_ns=config.forecast.every,
         )
     beat.say("stopped", "")
     return 0
 
 
-def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Event, beat: "_Beat") -> int | None:
+def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Event, beat: "_Reporter") -> int | None:
     """Its exit status; None when it was ended because of ``stop``."""
     settings = ["--config", str(config_path.absolute())] if config_path is not None else []
     arguments = (kind, "--data", str(data.absolute()), *settings)
@@ -128,20 +146,22 @@ def _read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-class _Beat:
+class _Reporter:
     """Writes the heartbeat when what it says changes, and every half minute."""
 
     def __init__(self, config: Config, data: Path) -> None:
         self._file = data / HEARTBEAT
         self._store = None if config.influxdb is not None else store_path(data)
-        self._last: tuple[int, str] = (0, "")
+        self._last: tuple[int, str, str] = (0, "", "")
 
     def say(self, state: str, detail: str, **extra: Any) -> None:
         now_ns = clock.monotonic_ns()
-        last_ns, last_state = self._last
-        if state == last_state and now_ns - last_ns < BEAT_S * 1e9:
+        last_ns, *last = self._last
+        # A training's detail counts minutes: told with the next beat. What is waited for is told at once.
+        same = [state, detail] == last or (state == last[0] and state != "waiting")
+        if same and now_ns - last_ns < BEAT_S * 1e9:
             return
-        self._last = (now_ns, state)
+        self._last = (now_ns, state, detail)
         document = Heartbeat(
             pid=os.getpid(),
             start=process_start(os.getpid()) or 0,

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame
-from forecaster.data.windows import SEASONS, Task, usable_origins
-from forecaster.models.artifact import Served
+from forecaster.data.windows import SEASONS, ForecastTask, usable_origins
 from forecaster.models.baselines import Naive
 from forecaster.models.ets import Ets
+from forecaster.serving.artifact import ServedModel
 
 LEAST_ROWS: Final = 300
 """Looked at in any case, so that a model trained a while ago has seen what came since."""
@@ -35,13 +35,13 @@ class Prediction:
     baseline: Floats
 
 
-def rows_needed(task: Task) -> int:
+def rows_needed(task: ForecastTask) -> int:
     """How much history a model looks at."""
     longest = max(task.seasons, default=0)
     return max(SEASONS * longest + task.sequence + 2 * task.horizon, LEAST_ROWS)
 
 
-def predict(served: Served, frame: Frame) -> Prediction:
+def predict(served: ServedModel, frame: Frame) -> Prediction:
     """The forecast after the frame's end. Raises NoForecastError when nothing was measured within a horizon of it.
 
     ``frame`` ends with the last whole step; steps that follow the newest measured one but are over already are

@@ -13,7 +13,7 @@ LOOK_AHEAD_NS: Final = 7 * 86_400 * 10**9
 
 
 @dataclass(frozen=True)
-class Step:
+class ForecastStep:
     """One step of a forecast; ``time_ns`` is its start, UTC."""
 
     time_ns: int
@@ -24,17 +24,17 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Shown:
+class LatestForecast:
     """The newest forecast of one series."""
 
     host: str
     series: str
     model: str
     made_ns: int
-    steps: tuple[Step, ...]
+    steps: tuple[ForecastStep, ...]
 
 
-def newest(reader: Reader, now_ns: int, only: Sequence[str] | None = None) -> Sequence[Shown]:
+def newest(reader: Reader, now_ns: int, only: Sequence[str] | None = None) -> Sequence[LatestForecast]:
     """The forecast made last, per host and series, in order of name. An old one is still the newest there is."""
     where = {"series": list(only)} if only is not None else None
     found = reader.read(
@@ -49,19 +49,19 @@ def newest(reader: Reader, now_ns: int, only: Sequence[str] | None = None) -> Se
     rows = list(zip(*(found[name] for name in _COLUMNS), strict=True))
     for _, host, series, _, _, _, _, _, made in rows:
         last[host, series] = max(made, last.get((host, series), 0))
-    steps: dict[tuple[str, str], list[Step]] = {}
+    steps: dict[tuple[str, str], list[ForecastStep]] = {}
     models: dict[tuple[str, str], str] = {}
     for time_ns, host, series, model, value, lower, upper, baseline, made in rows:
         if made == last[host, series]:
-            steps.setdefault((host, series), []).append(Step(time_ns, value, lower, upper, baseline))
+            steps.setdefault((host, series), []).append(ForecastStep(time_ns, value, lower, upper, baseline))
             models[host, series] = model
-    return [Shown(h, s, models[h, s], last[h, s], tuple(steps[h, s])) for h, s in sorted(steps)]
+    return [LatestForecast(h, s, models[h, s], last[h, s], tuple(steps[h, s])) for h, s in sorted(steps)]
 
 
 _COLUMNS: Final = ("time_ns", "host", "series", "model", "value", "lower", "upper", "baseline", "made_at")
 
 
-def as_json(shown: Sequence[Shown]) -> list[dict[str, Any]]:
+def as_json(shown: Sequence[LatestForecast]) -> list[dict[str, Any]]:
     """For programs."""
     return [
         {

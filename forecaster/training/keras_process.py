@@ -2,8 +2,8 @@
 
 ``python -m forecaster.training.keras_process`` reads one job file per line on standard input and answers each with one
 line of JSON on standard output: progress ``{"epoch": …, "of": …}``, then ``{"done": RESULT_FILE}`` or ``{"error":
-TEXT}``. A job is an ``.npz`` (``forecaster.training.trainer`` writes it); nothing is unpickled. It knows nothing of
-series, frames or bands: arrays in, weights out. Deterministic under the job's seed: op determinism, one thread.
+TEXT}``. A job is an ``.npz`` (``forecaster.training.keras_trainer`` writes it); nothing is unpickled. It knows nothing
+of series, frames or bands: arrays in, weights out. Deterministic under the job's seed: op determinism, one thread.
 """
 
 import json
@@ -73,7 +73,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]  # keras publish
         say({"epoch": epoch + 1, "of": self.epochs})
 
 
-class Bench:
+class CompiledNetwork:
     """A compiled model and the state it was made in: building one takes longer than training it on a short series."""
 
     def __init__(self, model: Any, loss: Any, clipnorm: float | None) -> None:
@@ -94,30 +94,30 @@ def _seeds(model: Any) -> list[Any]:
     return [layer.seed_generator.state for layer in model.layers if hasattr(layer, "seed_generator")]
 
 
-_BENCHES: dict[tuple[Any, ...], Bench] = {}
+_COMPILED: dict[tuple[Any, ...], CompiledNetwork] = {}
 
 
-def bench_for(arrays: dict[str, Any], settings: dict[str, Any]) -> Bench:
+def compiled_network(arrays: dict[str, Any], settings: dict[str, Any]) -> CompiledNetwork:
     """The bench for these shapes and this seed; made at the first job that needs it."""
     x, y, seed, units = arrays["x"], arrays["y"], int(settings["seed"]), int(settings["units"])
     kind, levels, clipnorm = settings["kind"], tuple(settings.get("levels", ())), settings.get("clipnorm")
     static = arrays["static"].shape[1] if kind == "residual" else 0
     key = (kind, x.shape[1:], y.shape[1], static, units, levels, clipnorm, seed)
-    if key not in _BENCHES:
+    if key not in _COMPILED:
         if kind == "plain":
-            made = Bench(build_plain(x.shape[1], x.shape[2], units, y.shape[1], seed), "mse", clipnorm)
+            made = CompiledNetwork(build_plain(x.shape[1], x.shape[2], units, y.shape[1], seed), "mse", clipnorm)
         else:
             outputs = y.shape[1] * len(levels)
             model = build_residual(x.shape[1], x.shape[2], static, units=units, outputs=outputs, seed=seed)
-            made = Bench(model, pinball(levels), clipnorm)
-        _BENCHES[key] = made
-    return _BENCHES[key]
+            made = CompiledNetwork(model, pinball(levels), clipnorm)
+        _COMPILED[key] = made
+    return _COMPILED[key]
 
 
 def train(arrays: dict[str, Any], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[float]]]:
     """Weights by name, and the loss history. ``settings["kind"]`` is ``plain`` or ``residual``."""
     # The bench is made from seeds of its own; this one orders the batches. So a job's result depends on the job alone.
-    bench = bench_for(arrays, settings)
+    bench = compiled_network(arrays, settings)
     model = bench.model
     bench.reset(float(settings["rate"]))
     keras.utils.set_random_seed(int(settings["seed"]))

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from forecaster.training.trainer import Trainer, unavailable
+from forecaster.training.keras_trainer import KerasTrainer, unavailable
 from tests.require import missing
 
 
 @pytest.fixture(scope="session")
-def trainer() -> Iterator[Trainer]:
+def trainer() -> Iterator[KerasTrainer]:
     """Shared; its results depend on the job alone. Skips where nothing can be trained."""
     if reason := unavailable():
         missing(reason)
-    with Trainer() as process:
+    with KerasTrainer() as process:
         yield process

@@ -35,8 +35,12 @@ def traffic(
     *,
     apps: tuple[str, ...] = (),
     targets: tuple[str, ...] = (),
+    running: bool = True,
 ) -> list[Point]:
-    """One row per step; ``values`` are bits per second down, NaN: the agent did not run. Ends at ``end_ns``."""
+    """One row per step; ``values`` are bits per second down, NaN: the agent did not run. Ends at ``end_ns``.
+
+    ``running``: the agent goes on, so the first tick of the step that begins at ``end_ns`` is stored too.
+    """
     seconds = step_ns / 1e9
     points: list[Point] = []
     first = end_ns // step_ns - len(values)
@@ -89,4 +93,20 @@ def traffic(
                     received=1,
                 )
             )
+    if running:
+        points.append(
+            HostTraffic(
+                time_ns=end_ns // step_ns * step_ns,
+                host=host,
+                iface="eth0",
+                rx_bytes=1,
+                tx_bytes=1,
+                rx_drops=0,
+                tx_drops=0,
+                rx_errors=0,
+                tx_errors=0,
+                unattributed_rx_bytes=0,
+                unattributed_tx_bytes=0,
+            )
+        )
     return points

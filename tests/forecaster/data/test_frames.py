@@ -1,4 +1,4 @@
-"""Irregular samples become a regular grid, and everything odd about them is said."""
+"""Irregular samples become a regular grid, and everything odd about them is announced."""
 
 import numpy as np
 import pytest

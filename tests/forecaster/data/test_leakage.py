@@ -6,14 +6,14 @@ import pytest
 from forecaster.evaluation.backtest import Evaluation, evaluate
 from forecaster.evaluation.task import plan
 from forecaster.models.candidates import candidates
-from forecaster.training.trainer import Trainer
+from forecaster.training.keras_trainer import KerasTrainer
 from qos.system.clock import SYSTEM
 from tests.forecaster.samples import frame_of, seasonal
 
 SIMPLE = ("naive", "seasonal_naive", "ets", "ridge")
 
 
-def run(values: np.ndarray, names: tuple[str, ...], trainer: Trainer | None = None, folds: int = 3) -> Evaluation:
+def run(values: np.ndarray, names: tuple[str, ...], trainer: KerasTrainer | None = None, folds: int = 3) -> Evaluation:
     frame = frame_of(values)
     planned = plan(frame, horizon=6, sequence=24, folds=folds, seed=7)
     chosen, left_out = candidates(names, planned.task, trainer, "not asked for", lstm_every=9, hybrid_every=2)
@@ -30,11 +30,13 @@ def changed_after(values: np.ndarray, row: int) -> np.ndarray:
 def assert_past_is_the_same(one: Evaluation, other: Evaluation, row: int) -> None:
     past = one.origins <= row
     assert 50 < past.sum() < past.size - 20
-    for name in one.tracks:
-        np.testing.assert_array_equal(one.tracks[name].raw[past], other.tracks[name].raw[past], err_msg=name)
-        np.testing.assert_array_equal(one.tracks[name].banded[past], other.tracks[name].banded[past], err_msg=name)
+    for name in one.backtests:
+        np.testing.assert_array_equal(one.backtests[name].raw[past], other.backtests[name].raw[past], err_msg=name)
+        np.testing.assert_array_equal(
+            one.backtests[name].banded[past], other.backtests[name].banded[past], err_msg=name
+        )
         # The test itself must be able to fail: the later forecasts are different ones.
-        assert not np.array_equal(one.tracks[name].raw[~past], other.tracks[name].raw[~past])
+        assert not np.array_equal(one.backtests[name].raw[~past], other.backtests[name].raw[~past])
 
 
 def test_a_changed_future_changes_no_past_forecast_or_band() -> None:
@@ -51,8 +53,8 @@ def test_a_future_that_vanishes_changes_no_past_forecast() -> None:
     # Where both predict: the gap takes away origins, but none that lie before it with a path before it.
     past = [int(o) for o in other.origins if o <= 538]
     for name in SIMPLE:
-        a = one.tracks[name].raw[np.isin(one.origins, past)]
-        b = other.tracks[name].raw[np.isin(other.origins, past)]
+        a = one.backtests[name].raw[np.isin(one.origins, past)]
+        b = other.backtests[name].raw[np.isin(other.origins, past)]
         np.testing.assert_array_equal(a, b)
 
 
@@ -61,7 +63,7 @@ def test_a_target_shuffled_in_time_loses_all_skill() -> None:
     shuffled = np.random.default_rng(2).permutation(values)
     whole, lost = run(values, SIMPLE), run(shuffled, SIMPLE)
     for name in SIMPLE:
-        kept, gone = whole.tracks[name].score.r2, lost.tracks[name].score.r2
+        kept, gone = whole.backtests[name].score.r2, lost.backtests[name].score.r2
         assert kept is not None
         assert gone is not None
         assert gone < 0.03, name
@@ -70,7 +72,7 @@ def test_a_target_shuffled_in_time_loses_all_skill() -> None:
 
 
 @pytest.mark.train
-def test_networks_do_not_know_the_future_either(trainer: Trainer) -> None:
+def test_networks_do_not_know_the_future_either(trainer: KerasTrainer) -> None:
     values = np.stack([seasonal(420), seasonal(420, seed=5)], axis=1)
     names = ("naive", "lstm", "lstm_hybrid")
     row = 385
@@ -79,10 +81,10 @@ def test_networks_do_not_know_the_future_either(trainer: Trainer) -> None:
 
 
 @pytest.mark.train
-def test_networks_lose_all_skill_on_a_shuffled_target(trainer: Trainer) -> None:
+def test_networks_lose_all_skill_on_a_shuffled_target(trainer: KerasTrainer) -> None:
     shuffled = np.random.default_rng(2).permutation(seasonal(420))
     lost = run(shuffled, ("naive", "ridge", "lstm", "lstm_hybrid"), trainer, 2)
     for name in ("lstm", "lstm_hybrid"):
-        gone = lost.tracks[name].score.r2
+        gone = lost.backtests[name].score.r2
         assert gone is not None
         assert gone < 0.05, name

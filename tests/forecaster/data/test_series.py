@@ -1,9 +1,11 @@
 """Series as they come out of a store."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from forecaster.data.series import HostFrames, Series, choose_grid, default_series, hosts
+from forecaster.data.series import HostFrames, SeriesId, choose_grid, default_series, hosts
 from qos.contract.points import HostTraffic
 from tests.fakes import MemoryStore
 from tests.forecaster.samples import START_NS, traffic
@@ -23,9 +25,9 @@ def test_bandwidth_is_bits_per_second_of_all_interfaces() -> None:
     other = [p for p in traffic(np.full(60, 16000.0), 10 * S, NOW_NS) if isinstance(p, HostTraffic)]
     store.write([HostTraffic(time_ns=p.time_ns, **{**p.tags, **p.values, "iface": "wlan0"}) for p in other])
     frames = HostFrames(store, "box", 10 * S, NOW_NS)
-    frame = frames.frame(Series("box", "host_down"))
+    frame = frames.frame(SeriesId("box", "host_down"))
     np.testing.assert_allclose(frame.target, np.full(frame.rows, 24000.0))
-    np.testing.assert_allclose(frames.frame(Series("box", "host_up")).target, np.full(frame.rows, 2400.0))
+    np.testing.assert_allclose(frames.frame(SeriesId("box", "host_up")).target, np.full(frame.rows, 2400.0))
     assert frame.names == ("host_down", "host_up", "latency", "loss")
 
 
@@ -33,16 +35,28 @@ def test_the_step_that_is_not_over_and_the_edges_of_a_gap_are_left_out() -> None
     values = np.full(60, 8000.0)
     values[20:25] = np.nan
     store = store_with(values)
-    frame = HostFrames(store, "box", 10 * S, NOW_NS + 7 * S).frame(Series("box", "host_down"))
+    frame = HostFrames(store, "box", 10 * S, NOW_NS + 7 * S).frame(SeriesId("box", "host_down"))
     # The first of 60 steps was measured in part, and so were those beside the gap.
     assert frame.rows == 59
     assert np.flatnonzero(np.isnan(frame.target)).tolist() == list(range(18, 25))
     assert frame.notes == ("1 gaps, 7 of 59 steps, the longest 7",)
 
 
+def test_a_step_whose_last_tick_may_be_unwritten_is_not_used(tmp_path: Path) -> None:
+    values = np.full(60, 8000.0)
+    store = MemoryStore()
+    # A second into the new step, and the tick that ends the step before is still on its way.
+    store.write(traffic(values, 10 * S, NOW_NS, running=False))
+    early = HostFrames(store, "box", 10 * S, NOW_NS + S).frame(SeriesId("box", "host_down"))
+    assert early.time_ns(early.rows) == NOW_NS - 10 * S
+    store.write(traffic(values, 10 * S, NOW_NS))
+    later = HostFrames(store, "box", 10 * S, NOW_NS + S).frame(SeriesId("box", "host_down"))
+    assert later.time_ns(later.rows) == NOW_NS
+
+
 def test_a_coarser_grid_adds_bytes_up() -> None:
     store = store_with(np.full(360, 8000.0))
-    frame = HostFrames(store, "box", 60 * S, NOW_NS).frame(Series("box", "host_down"))
+    frame = HostFrames(store, "box", 60 * S, NOW_NS).frame(SeriesId("box", "host_down"))
     np.testing.assert_allclose(frame.target, np.full(frame.rows, 8000.0))
 
 
@@ -50,7 +64,7 @@ def test_an_application_without_a_row_was_silent_and_unknown_in_a_gap() -> None:
     values = np.full(60, 8000.0)
     values[30:40] = np.nan
     store = store_with(values, apps=("mail",))
-    frame = HostFrames(store, "box", 10 * S, NOW_NS).frame(Series("box", "app:mail"))
+    frame = HostFrames(store, "box", 10 * S, NOW_NS).frame(SeriesId("box", "app:mail"))
     assert set(np.unique(frame.target[~np.isnan(frame.target)]).tolist()) == {0.0, 4008.0}
     assert np.isnan(frame.target).sum() == 12
 
@@ -58,17 +72,17 @@ def test_an_application_without_a_row_was_silent_and_unknown_in_a_gap() -> None:
 def test_latency_and_loss_are_per_target_and_failures_are_gaps_of_latency_only() -> None:
     store = store_with(np.full(60, 500.0), targets=("1.1.1.1", "8.8.8.8"))
     frames = HostFrames(store, "box", 10 * S, NOW_NS)
-    latency = frames.frame(Series("box", "latency:8.8.8.8"))
+    latency = frames.frame(SeriesId("box", "latency:8.8.8.8"))
     np.testing.assert_allclose(latency.target, np.full(60, 21.0))
     assert "latency" not in latency.names
-    np.testing.assert_allclose(frames.frame(Series("box", "loss:1.1.1.1")).target, np.zeros(60))
+    np.testing.assert_allclose(frames.frame(SeriesId("box", "loss:1.1.1.1")).target, np.zeros(60))
 
 
 def test_a_negative_delta_is_a_gap() -> None:
     store = store_with(np.full(60, 8000.0))
     bad = traffic(np.full(60, 8000.0), 10 * S, NOW_NS)[30]
     store.write([HostTraffic(time_ns=bad.time_ns, **{**bad.tags, **bad.values, "rx_bytes": -(2**40)})])
-    frame = HostFrames(store, "box", 10 * S, NOW_NS).frame(Series("box", "host_down"))
+    frame = HostFrames(store, "box", 10 * S, NOW_NS).frame(SeriesId("box", "host_down"))
     assert np.isnan(frame.target).sum() == 3
     assert np.nanmin(frame.target) == pytest.approx(8000.0)
 

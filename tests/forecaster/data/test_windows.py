@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from forecaster.data.windows import (
     DAY_NS,
-    Task,
+    ForecastTask,
     calendar,
     lag_windows,
     lags,
@@ -69,13 +69,13 @@ def test_a_season_takes_part_when_the_history_holds_three() -> None:
 
 def test_origins_need_a_whole_lookback_and_a_whole_path() -> None:
     frame = frame_of(np.arange(30.0))
-    task = Task(horizon=3, sequence=5, step_ns=HOUR_NS)
+    task = ForecastTask(horizon=3, sequence=5, step_ns=HOUR_NS)
     assert usable_origins(frame, task, 0, 30).tolist() == list(range(4, 27))
     assert usable_origins(frame, task, 0, 30, future=False).tolist() == list(range(4, 30))
 
 
 def test_a_gap_up_to_the_horizon_is_bridged_and_a_longer_one_is_not_crossed() -> None:
-    task = Task(horizon=3, sequence=5, step_ns=HOUR_NS)
+    task = ForecastTask(horizon=3, sequence=5, step_ns=HOUR_NS)
     short, long = np.arange(30.0), np.arange(30.0)
     short[10:13] = np.nan
     long[10:14] = np.nan
@@ -86,7 +86,7 @@ def test_a_gap_up_to_the_horizon_is_bridged_and_a_longer_one_is_not_crossed() ->
 
 
 def test_an_origin_without_any_measured_future_is_not_scored() -> None:
-    task = Task(horizon=3, sequence=2, step_ns=HOUR_NS)
+    task = ForecastTask(horizon=3, sequence=2, step_ns=HOUR_NS)
     series = np.arange(20.0)
     series[8:11] = np.nan
     assert 7 not in usable_origins(frame_of(series), task, 0, 20)

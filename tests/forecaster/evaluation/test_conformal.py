@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.evaluation import conformal
-from forecaster.evaluation.conformal import Shifts, walk
+from forecaster.evaluation.conformal import BandOffsets, walk
 from forecaster.models.baselines import point
 
 
@@ -99,6 +99,6 @@ def test_the_next_band_is_the_one_the_walk_would_use() -> None:
 
 
 def test_quantiles_are_sorted_and_never_below_the_floor() -> None:
-    shifts = Shifts(np.array([[5.0, -5.0], [-50.0, 1.0]]))
+    shifts = BandOffsets(np.array([[5.0, -5.0], [-50.0, 1.0]]))
     banded = shifts.apply(point(np.array([[10.0, 10.0]])), 0.0)
     np.testing.assert_array_equal(banded[0], [[10.0, 10.0, 10.0], [0.0, 10.0, 11.0]])

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.data.windows import Task
+from forecaster.data.windows import ForecastTask
 from forecaster.evaluation.folds import TooShortError, minimum_rows, scored, walk_forward
 
 
-def task(horizon: int = 12, sequence: int = 48) -> Task:
-    return Task(horizon, sequence, 300 * 10**9)
+def task(horizon: int = 12, sequence: int = 48) -> ForecastTask:
+    return ForecastTask(horizon, sequence, 300 * 10**9)
 
 
 @given(st.integers(60, 5000), st.integers(2, 20), st.integers(1, 20), st.integers(4, 100))

@@ -31,7 +31,9 @@ def test_every_plot_is_drawn_and_1200_pixels_wide(tmp_path: Path) -> None:
     frame, found = evaluated(np.stack([seasonal(400), seasonal(400, seed=1)], axis=1))
     task = found.task
     history = Lstm(task, 10, np.zeros(1), np.ones(1), (0,), {}, (0.5, 0.3, 0.2), (0.6, 0.4, 0.45))
-    found = replace(found, tracks={**found.tracks, "lstm": replace(found.tracks["ridge"], first_fitted=history)})
+    found = replace(
+        found, backtests={**found.backtests, "lstm": replace(found.backtests["ridge"], first_fitted=history)}
+    )
     drawn = [*draw_all(tmp_path, "app:a/b", frame, found), draw_targets(tmp_path, {"one": found, "two": found})]
     names = [path.name for path in drawn if path is not None]
     kinds = ("prediction", "training", "errors", "correlation", "skill")

@@ -2,14 +2,16 @@
 
 import pytest
 
-from forecaster.evaluation.selection import Standing, choose
+from forecaster.evaluation.selection import CandidateScores, choose
 
 
-def standing(mae: float, loss: float | None = None, folds: tuple[float, ...] = (), upper: float = 0.99) -> Standing:
+def standing(
+    mae: float, loss: float | None = None, folds: tuple[float, ...] = (), upper: float = 0.99
+) -> CandidateScores:
     """``folds`` are of both error and loss; ``upper`` is the end of every interval."""
     loss = mae if loss is None else loss
     ends = dict.fromkeys(("naive", "seasonal_naive", "ets", "ridge"), upper)
-    return Standing(mae, loss, folds or (mae,) * 5, folds or (loss,) * 5, ends, ends)
+    return CandidateScores(mae, loss, folds or (mae,) * 5, folds or (loss,) * 5, ends, ends)
 
 
 def test_naive_serves_what_nothing_beats_and_it_is_said() -> None:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from forecaster.data.windows import Task, paths, usable_origins
+from forecaster.data.windows import ForecastTask, paths, usable_origins
 from forecaster.models.baselines import Naive, SeasonalNaive, fit_seasonal_naive
 from forecaster.models.ets import _estimate, fit_ets
 from forecaster.models.ridge import Features, cross_fitted, fit_ridge, refit
 from tests.forecaster.samples import HOUR_NS, frame_of, seasonal
 
-TASK = Task(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))
+TASK = ForecastTask(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))
 
 
 def test_naive_repeats_the_last_value_and_bridges_a_short_gap() -> None:
@@ -40,7 +40,7 @@ def test_seasonal_naive_falls_back_to_an_older_season_then_to_the_last_value() -
 
 def test_the_season_that_did_better_is_taken() -> None:
     weekly = np.tile(np.repeat([1.0, 5, 2, 8, 3, 9, 4], 24), 6)
-    task = Task(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24, 168))
+    task = ForecastTask(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24, 168))
     assert fit_seasonal_naive(frame_of(weekly), task).period == 168
     assert fit_seasonal_naive(frame_of(seasonal(1000)), task).period == 24
 
@@ -72,7 +72,7 @@ def test_ets_takes_the_season_where_there_is_one() -> None:
     series = seasonal(600, seed=3)
     model = fit_ets(frame_of(series[:500]), TASK)
     assert model.period == 24
-    flat = fit_ets(frame_of(series[:500]), Task(horizon=6, sequence=24, step_ns=HOUR_NS))
+    flat = fit_ets(frame_of(series[:500]), ForecastTask(horizon=6, sequence=24, step_ns=HOUR_NS))
     assert flat.period == 1
     origins = np.arange(500, 590)
     actual = paths(series, origins, 6)
@@ -111,7 +111,7 @@ def test_ridge_beats_naive_by_far_on_a_season() -> None:
 
 
 def test_ridge_without_three_seasons_looks_at_lags_only() -> None:
-    task = Task(horizon=6, sequence=24, step_ns=HOUR_NS)
+    task = ForecastTask(horizon=6, sequence=24, step_ns=HOUR_NS)
     assert fit_ridge(frame_of(seasonal(200)), task).features.periods == ()
 
 
@@ -124,7 +124,7 @@ def test_cross_fitted_paths_have_not_seen_their_own_neighbourhood() -> None:
     rng = np.random.default_rng(8)
     # Pure noise: what was fitted on a point predicts it better than what was not.
     frame = frame_of(rng.normal(size=260))
-    task = Task(horizon=2, sequence=40, step_ns=HOUR_NS)
+    task = ForecastTask(horizon=2, sequence=40, step_ns=HOUR_NS)
     origins = usable_origins(frame, task, 0, frame.rows)
     model = refit(frame, Features(task, ()), 1e-3, origins)
     actual = paths(frame.target, origins, 2)

@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from forecaster.evaluation.realised import PREFIX
-from forecaster.models.artifact import load, path_of
 from forecaster.serving import show
+from forecaster.serving.artifact import load, path_of
 from forecaster.serving.round import Round, refresh, run_round
-from forecaster.training.trainer import Trainer
+from forecaster.training.keras_trainer import KerasTrainer
 from qos.contract.config import Config, InfluxConfig, parse_config
 from qos.contract.errors import StoreUnavailable
 from qos.contract.points import Event, Forecast, ForecastScore, HostTraffic
@@ -50,7 +50,7 @@ def test_forecasts_lie_ahead_with_their_band_and_baseline(tmp_path: Path) -> Non
     store.write(history(targets=("1.1.1.1",), apps=("mail",)))
     done = a_round(store, tmp_path)
     names = ["host_down", "host_up", "latency:1.1.1.1", "loss:1.1.1.1", "app:mail"]
-    assert [outcome.series.name for outcome in done.outcomes] == names
+    assert [outcome.series.name for outcome in done.results] == names
     forecasts = of(store, Forecast)
     assert {point.series for point in forecasts} == set(names)
     for name in names:
@@ -69,8 +69,8 @@ def test_every_model_is_scored_and_one_of_them_serves(tmp_path: Path) -> None:
     # Three hundred steps of five minutes are a day: no three seasons.
     assert {point.model for point in scores} == {"naive", "ets", "ridge"}
     assert [point.model for point in scores if point.published] == [of(store, Forecast)[0].model]
-    assert done.outcomes[0].evaluation is not None
-    assert "less than three seasons" in done.outcomes[0].evaluation.left_out["seasonal_naive"]
+    assert done.results[0].evaluation is not None
+    assert "less than three seasons" in done.results[0].evaluation.left_out["seasonal_naive"]
     assert all(point.samples > 100 and point.coverage is not None for point in scores)
 
 
@@ -107,16 +107,16 @@ def test_a_short_history_is_said_once_and_forecast_when_it_has_grown(tmp_path: P
     store = MemoryStore()
     store.write(history(100))
     done = a_round(store, tmp_path, only=["host_down"])
-    assert done.outcomes[0].reason == "99 measured steps of 300 s, 120 are needed"
+    assert done.results[0].reason == "99 measured steps of 300 s, 120 are needed"
     assert [event.kind for event in done.events] == ["forecast_unavailable"]
     assert a_round(store, tmp_path, only=["host_down"]).events == ()
     store.write(history(300))
-    assert a_round(store, tmp_path, only=["host_down"]).outcomes[0].prediction is not None
+    assert a_round(store, tmp_path, only=["host_down"]).results[0].prediction is not None
     store.write([])
     # Said again when it happens again.
     gone = a_round(store, tmp_path, only=["host_down"], now_ns=NOW_NS + 10 * STEP_NS)
     assert [event.message for event in gone.events] == [
-        "host_down cannot be forecast: nothing was measured for 3300 s, longer than the horizon"
+        "host_down cannot be forecast: nothing was measured for 2700 s, longer than the horizon"
     ]
 
 
@@ -135,7 +135,7 @@ def test_a_constant_series_is_served_by_naive(tmp_path: Path) -> None:
     store = MemoryStore()
     store.write(traffic(np.full(300, 8e6), STEP_NS, NOW_NS))
     done = a_round(store, tmp_path, only=["host_down"])
-    prediction = done.outcomes[0].prediction
+    prediction = done.results[0].prediction
     assert prediction is not None
     assert prediction.model == "naive"
     np.testing.assert_allclose(prediction.value, np.full(6, 8e6))
@@ -183,8 +183,8 @@ def test_a_gap_longer_than_the_horizon_leaves_naive_until_the_lookback_is_whole(
     store = MemoryStore()
     store.write(traffic(values, STEP_NS, NOW_NS))
     done = a_round(store, tmp_path, only=["host_down"])
-    assert done.outcomes[0].prediction is not None
-    assert done.outcomes[0].prediction.model == "naive"
+    assert done.results[0].prediction is not None
+    assert done.results[0].prediction.model == "naive"
 
 
 def test_a_refresh_forecasts_from_the_models_of_the_last_round(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_refresh_forecasts_from_the_models_of_the_last_round(tmp_path: Path) -
     later_ns = NOW_NS + 3 * STEP_NS
     store.write(traffic(values, STEP_NS, later_ns))
     done = refresh(store, settings(), tmp_path, FakeClock(wall=later_ns + S))
-    assert all(outcome.prediction is not None for outcome in done.outcomes)
+    assert all(outcome.prediction is not None for outcome in done.results)
     (one,) = show.newest(store, later_ns, ["host_down"])
     assert [step.time_ns for step in one.steps] == [later_ns + h * STEP_NS for h in range(6)]
     assert one.made_ns == later_ns + S
@@ -222,11 +222,11 @@ def test_without_tensorflow_baselines_serve_and_it_is_said(tmp_path: Path) -> No
     store.write(history())
     config = settings(models="naive, ridge, lstm, lstm_hybrid")
     done = a_round(store, tmp_path, config, only=["host_down"], trainer=None)
-    evaluation = done.outcomes[0].evaluation
+    evaluation = done.results[0].evaluation
     assert evaluation is not None
-    assert set(evaluation.tracks) == {"naive", "ridge"}
+    assert set(evaluation.backtests) == {"naive", "ridge"}
     assert set(evaluation.left_out) == {"lstm", "lstm_hybrid"}
-    assert done.outcomes[0].prediction is not None
+    assert done.results[0].prediction is not None
 
 
 @contextlib.contextmanager
@@ -246,7 +246,7 @@ def _influx(server: InfluxQL) -> Iterator[Store]:
 @pytest.mark.train
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("influxdb", marks=pytest.mark.server)])
 def test_a_whole_round_with_tensorflow_on_a_real_store(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest, trainer: Trainer
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, trainer: KerasTrainer
 ) -> None:
     # Louder by day: the hybrid's band has something to learn. Hourly steps, so that there are three days.
     values = seasonal(360) * 1e4
@@ -260,14 +260,14 @@ def test_a_whole_round_with_tensorflow_on_a_real_store(
         done = run_round(
             store, config, tmp_path / "models", clock, only=["host_down"], trainer=trainer, on_step=steps.append
         )
-        evaluation = done.outcomes[0].evaluation
+        evaluation = done.results[0].evaluation
         assert evaluation is not None
-        assert set(evaluation.tracks) == {"naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid"}
+        assert set(evaluation.backtests) == {"naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid"}
         assert evaluation.left_out == {}
         (one,) = show.newest(store, NOW_NS)
         assert [step.time_ns for step in one.steps] == [NOW_NS + h * hour_ns for h in range(6)]
         found = store.read("forecast_score", ["mae", "published", "coverage"], by=["series", "model"])
-        assert sorted(found["model"]) == sorted(evaluation.tracks)
+        assert sorted(found["model"]) == sorted(evaluation.backtests)
         assert sum(found["published"]) == 1
         served = load(path_of(tmp_path / "models", "box", "host_down"))
         assert served is not None
@@ -275,15 +275,15 @@ def test_a_whole_round_with_tensorflow_on_a_real_store(
         # On a series with a season something beats both naive models clearly.
         assert served.model in ("ets", "ridge", "lstm_hybrid")
         count = store.read("host_traffic", ["rx_bytes"], aggregate="count", by=[])
-        assert count["rx_bytes"] == [360]
+        assert count["rx_bytes"] == [361]
     assert any(step == "host_down: lstm_hybrid" for step in steps)
 
 
 def test_host_traffic_is_all_that_is_needed(tmp_path: Path) -> None:
     store = MemoryStore()
     store.write([point for point in history() if isinstance(point, HostTraffic)])
-    assert len(a_round(store, tmp_path).outcomes) == 2
+    assert len(a_round(store, tmp_path).results) == 2
 
 
 def test_an_empty_store_is_a_round_of_nothing(tmp_path: Path) -> None:
-    assert a_round(MemoryStore(), tmp_path).outcomes == ()
+    assert a_round(MemoryStore(), tmp_path).results == ()

@@ -11,7 +11,7 @@ import pytest
 from forecaster.serving import schedule
 from forecaster.serving.health import problem
 from forecaster.serving.schedule import HEARTBEAT, Job, next_job, run
-from qos.contract.config import parse_config
+from qos.contract.config import load_config, parse_config
 from qos.store.sqlite.store import SqliteStore
 
 S = 10**9
@@ -111,6 +111,26 @@ def test_a_round_that_fails_is_survived(tmp_path: Path) -> None:
     thread.start()
     try:
         assert wait_for(tmp_path / HEARTBEAT, "waiting")["detail"] == "next round in 5 min"
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_edited_distance_between_rounds_is_in_force_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("forecast: {models: [naive], every: 24h}")
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(load_config(path), path, tmp_path, stop))
+    thread.start()
+    try:
+        assert wait_for(tmp_path / HEARTBEAT, "waiting")["detail"] == "next round in 5 min"
+        path.write_text("forecast: {models: [naive], every: 2m}")
+        deadline = time.monotonic() + 60
+        while wait_for(tmp_path / HEARTBEAT, "waiting")["detail"] != "next round in 2 min":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
     finally:
         stop.set()
         thread.join(30)

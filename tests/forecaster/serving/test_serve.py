@@ -1,4 +1,4 @@
-"""A forecast from a model on disk: what is served, and when nothing can be said."""
+"""A forecast from a model on disk: what is served, and when nothing can be announced."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,18 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.data.windows import Task
-from forecaster.evaluation.conformal import Shifts
-from forecaster.models.artifact import Served, load, path_of, save
-from forecaster.models.baselines import Fitted, Naive, SeasonalNaive
+from forecaster.data.windows import ForecastTask
+from forecaster.evaluation.conformal import BandOffsets
+from forecaster.models.baselines import Naive, SeasonalNaive
 from forecaster.models.ets import fit_ets
 from forecaster.models.hybrid import Hybrid, Scaling
 from forecaster.models.lstm import Lstm
+from forecaster.models.model import Fitted
 from forecaster.models.ridge import fit_ridge
+from forecaster.serving.artifact import ServedModel, load, path_of, save
 from forecaster.serving.serve import NoForecastError, predict
 from tests.forecaster.samples import HOUR_NS, frame_of, seasonal
 
-TASK = Task(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))
+TASK = ForecastTask(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))
 SERIES = seasonal(400)
 RNG = np.random.default_rng(4)
 
@@ -48,10 +49,10 @@ def lstm() -> Lstm:
     return Lstm(TASK, 10, np.array([0.0]), np.array([300.0]), (0,), net)
 
 
-def served(model: str, fitted: Fitted) -> Served:
-    shifts = Shifts(np.stack([np.linspace(-5, -20, 6), np.linspace(5, 20, 6)], axis=1))
-    wide = Shifts(shifts.values * 3)
-    return Served(
+def served(model: str, fitted: Fitted) -> ServedModel:
+    shifts = BandOffsets(np.stack([np.linspace(-5, -20, 6), np.linspace(5, 20, 6)], axis=1))
+    wide = BandOffsets(shifts.values * 3)
+    return ServedModel(
         "box",
         "host_down",
         model,
@@ -166,7 +167,7 @@ def test_naive_serves_when_the_step_that_smoothing_ended_with_was_taken_back() -
     values = SERIES.copy()
     values[-1] = np.nan
     # Without a season it is fitted on everything, with one on all but the last fifth.
-    flat = fit_ets(frame_of(SERIES), Task(horizon=6, sequence=24, step_ns=HOUR_NS))
+    flat = fit_ets(frame_of(SERIES), ForecastTask(horizon=6, sequence=24, step_ns=HOUR_NS))
     found = predict(served("ets", flat), frame_of(values))
     assert found.model == "naive"
     np.testing.assert_array_equal(found.value, np.full(5, SERIES[-2]))

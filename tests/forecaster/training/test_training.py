@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecaster.data.windows import Task, paths
+from forecaster.data.windows import ForecastTask, paths
 from forecaster.models.hybrid import fit_hybrid
 from forecaster.models.lstm import fit_lstm
+from forecaster.models.model import TrainingError
 from forecaster.models.recurrent_cells import dense, lstm, plain, residual
-from forecaster.training.trainer import Trainer, TrainingError, unavailable
+from forecaster.training.keras_trainer import KerasTrainer, unavailable
 from tests.forecaster.samples import HOUR_NS, frame_of, seasonal
 from tests.require import missing
 
 ROOT = Path(__file__).parents[3]
-TASK = Task(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))
+TASK = ForecastTask(horizon=6, sequence=24, step_ns=HOUR_NS, seasons=(24,))
 
 COMPARE = """
 import json, sys
@@ -78,7 +79,7 @@ def test_extreme_inputs_overflow_nothing() -> None:
 
 
 @pytest.mark.train
-def test_the_specified_network_is_trained_as_specified(trainer: Trainer) -> None:
+def test_the_specified_network_is_trained_as_specified(trainer: KerasTrainer) -> None:
     table = np.stack([seasonal(400), seasonal(400, seed=1) / 9, np.full(400, 3.0)], axis=1)
     model = fit_lstm(frame_of(table), TASK, trainer)
     # Sequence 10, target and one feature (the third never varies), four gates of 32 units, the whole horizon at once.
@@ -94,16 +95,16 @@ def test_the_specified_network_is_trained_as_specified(trainer: Trainer) -> None
 
 
 @pytest.mark.train
-def test_another_seed_gives_another_model(trainer: Trainer) -> None:
+def test_another_seed_gives_another_model(trainer: KerasTrainer) -> None:
     frame = frame_of(seasonal(300))
-    one, other = (fit_hybrid(frame, Task(6, 24, HOUR_NS, (24,), seed=seed), trainer) for seed in (7, 8))
+    one, other = (fit_hybrid(frame, ForecastTask(6, 24, HOUR_NS, (24,), seed=seed), trainer) for seed in (7, 8))
     assert one.networks
     origins = np.arange(200, 290)
     assert not np.array_equal(one.predict(frame, origins), other.predict(frame, origins))
 
 
 @pytest.mark.train
-def test_the_hybrid_learns_when_to_be_unsure(trainer: Trainer) -> None:
+def test_the_hybrid_learns_when_to_be_unsure(trainer: KerasTrainer) -> None:
     rng = np.random.default_rng(3)
     hours = np.arange(900)
     # Noise by day only: nothing but the calendar tells.
@@ -118,7 +119,7 @@ def test_the_hybrid_learns_when_to_be_unsure(trainer: Trainer) -> None:
 
 
 @pytest.mark.train
-def test_a_warm_start_keeps_the_scale_and_trains_less(trainer: Trainer) -> None:
+def test_a_warm_start_keeps_the_scale_and_trains_less(trainer: KerasTrainer) -> None:
     values = seasonal(520)
     first = fit_hybrid(frame_of(values[:440]), TASK, trainer)
     second = fit_hybrid(frame_of(values), TASK, trainer, first)
@@ -128,14 +129,14 @@ def test_a_warm_start_keeps_the_scale_and_trains_less(trainer: Trainer) -> None:
 
 
 @pytest.mark.train
-def test_a_failing_job_is_an_error_with_words_and_the_process_survives(trainer: Trainer) -> None:
+def test_a_failing_job_is_an_error_with_words_and_the_process_survives(trainer: KerasTrainer) -> None:
     with pytest.raises(TrainingError, match="KeyError"):
         trainer.train({"x": np.zeros((4, 3, 1))}, {"kind": "plain", "seed": 1})
     assert fit_lstm(frame_of(seasonal(150)), TASK, trainer).loss
 
 
 @pytest.mark.train
-def test_after_a_killed_process_the_next_one_trains_the_same_model_from_the_same_seed(trainer: Trainer) -> None:
+def test_after_a_killed_process_the_next_one_trains_the_same_model_from_the_same_seed(trainer: KerasTrainer) -> None:
     def end(epoch: int, of: int) -> None:
         assert mortal.pid is not None
         if not killed:
@@ -145,7 +146,7 @@ def test_after_a_killed_process_the_next_one_trains_the_same_model_from_the_same
     killed: list[int] = []
     frame = frame_of(seasonal(300))
     origins = np.arange(200, 290)
-    with Trainer(end) as mortal:
+    with KerasTrainer(end) as mortal:
         with pytest.raises(TrainingError, match="ended with status"):
             fit_hybrid(frame, TASK, mortal)
         again = fit_hybrid(frame, TASK, mortal)
@@ -159,7 +160,7 @@ def test_after_a_killed_process_the_next_one_trains_the_same_model_from_the_same
     [(np.full(200, 5.0), "constant"), (np.arange(25.0), "too few"), (np.full(60, np.nan), "too few")],
 )
 def test_what_cannot_be_trained_says_why(values: np.ndarray, words: str) -> None:
-    with Trainer() as idle, pytest.raises(TrainingError, match=words):
+    with KerasTrainer() as idle, pytest.raises(TrainingError, match=words):
         fit_lstm(frame_of(values), TASK, idle)
 
 

@@ -1,4 +1,4 @@
-"""The other end of ``keras_train``: starts it, hands it jobs, reads weights back. Imports no TensorFlow.
+"""The other end of ``keras_process``: starts it, hands it jobs, reads weights back. Imports no TensorFlow.
 
 One process trains a few networks and is then replaced (TensorFlow's memory grows with every graph). It runs at a
 lower priority, so that training never takes the machine from its owner. A killed or failing trainer is a
@@ -12,32 +12,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
 
 import numpy as np
 
-from forecaster.data.frames import Floats
+from forecaster.models.model import Trained, TrainingError
 from qos.service import child_command
 
 JOBS_PER_PROCESS: Final = 80
-
-
-class TrainingError(RuntimeError):
-    """The training process failed; the message says how."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """Weights by name and what training looked like."""
-
-    weights: Mapping[str, Floats]
-    loss: tuple[float, ...]
-    held_loss: tuple[float, ...]
-    start_loss: float | None
-    """Loss on the held-out part before the first epoch, where it was measured."""
 
 
 def unavailable() -> str | None:
@@ -49,7 +33,7 @@ def unavailable() -> str | None:
     return "TensorFlow is not installed (pip install 'autoqos[forecast]'): baselines serve"
 
 
-class Trainer:
+class KerasTrainer:
     """Trains networks, one after the other. A context manager: leaving it ends the process and removes its files."""
 
     def __init__(self, on_epoch: Callable[[int, int], None] | None = None) -> None:
@@ -58,7 +42,7 @@ class Trainer:
         self._jobs = 0
         self._folder = tempfile.TemporaryDirectory(prefix="autoqos-train-")
 
-    def __enter__(self) -> "Trainer":
+    def __enter__(self) -> "KerasTrainer":
         return self
 
     def __exit__(

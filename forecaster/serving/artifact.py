@@ -14,30 +14,31 @@ from urllib.parse import quote
 
 import numpy as np
 
-from forecaster.data.windows import Task
-from forecaster.evaluation.conformal import Shifts
-from forecaster.models.baselines import Fitted, Naive, SeasonalNaive
+from forecaster.data.windows import ForecastTask
+from forecaster.evaluation.conformal import BandOffsets
+from forecaster.models.baselines import Naive, SeasonalNaive
 from forecaster.models.ets import Ets
 from forecaster.models.hybrid import Hybrid, Scaling
 from forecaster.models.lstm import Lstm
+from forecaster.models.model import Fitted
 from forecaster.models.ridge import Features, Ridge
 
 VERSION: Final = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
+class ServedModel:
     """The model that serves one series, its band, and naive with its own band for when the model cannot be used."""
 
     host: str
     series: str
     model: str
     fitted: Fitted
-    shifts: Shifts
-    naive_shifts: Shifts
+    shifts: BandOffsets
+    naive_shifts: BandOffsets
     baseline: Fitted
     """The better of naive and seasonal naive: what is published beside the forecast."""
-    task: Task
+    task: ForecastTask
     floor: float | None
     trained_ns: int
     """UTC: when its history ended."""
@@ -48,7 +49,7 @@ def path_of(folder: Path, host: str, series: str) -> Path:
     return folder / f"{quote(host, safe='')}+{quote(series, safe='')}.npz"
 
 
-def save(folder: Path, served: Served) -> None:
+def save(folder: Path, served: ServedModel) -> None:
     """Write it, replacing the last one at once."""
     arrays: dict[str, Any] = {"shifts": served.shifts.values, "naive_shifts": served.naive_shifts.values}
     document = {
@@ -81,7 +82,7 @@ def save(folder: Path, served: Served) -> None:
         draft.unlink(missing_ok=True)
 
 
-def load(path: Path) -> Served | None:
+def load(path: Path) -> ServedModel | None:
     """The served model, or None when there is none that can be read."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
@@ -90,14 +91,14 @@ def load(path: Path) -> Served | None:
         if document["version"] != VERSION:
             return None
         horizon, sequence, step_ns, seasons, seed = document["task"]
-        task = Task(horizon, sequence, step_ns, tuple(seasons), seed)
-        return Served(
+        task = ForecastTask(horizon, sequence, step_ns, tuple(seasons), seed)
+        return ServedModel(
             document["host"],
             document["series"],
             document["model"],
             _unpack("fitted", document["fitted"], arrays, task),
-            Shifts(arrays["shifts"]),
-            Shifts(arrays["naive_shifts"]),
+            BandOffsets(arrays["shifts"]),
+            BandOffsets(arrays["naive_shifts"]),
             _unpack("baseline", document["baseline"], arrays, task),
             task,
             document["floor"],
@@ -139,7 +140,7 @@ def _pack(prefix: str, model: Fitted, arrays: dict[str, Any]) -> dict[str, Any]:
     raise TypeError(f"{type(model).__name__} cannot be kept")
 
 
-def _unpack(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task: Task) -> Fitted:
+def _unpack(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task: ForecastTask) -> Fitted:
     kind = document["kind"]
     if kind == "naive":
         return Naive(task)
@@ -164,7 +165,7 @@ def _unpack(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task:
     raise ValueError(f"no model {kind!r}")
 
 
-def _ridge(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task: Task) -> Ridge:
+def _ridge(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task: ForecastTask) -> Ridge:
     mean, scale, weights, bias = (arrays[f"{prefix}.{name}"] for name in ("mean", "scale", "weights", "bias"))
     return Ridge(Features(task, tuple(document["periods"])), document["penalty"], mean, scale, weights, bias)
 
