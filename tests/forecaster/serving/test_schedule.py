@@ -92,7 +92,7 @@ def test_stopping_ends_a_round_that_is_under_way(tmp_path: Path, monkeypatch: py
     script = tmp_path / "forever"
     script.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(600)\n")
     script.chmod(0o755)
-    monkeypatch.setattr(schedule.sys, "executable", str(script))
+    monkeypatch.setattr(sys, "executable", str(script))
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(parse_config(""), None, tmp_path, stop))
     thread.start()
