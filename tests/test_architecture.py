@@ -37,6 +37,11 @@ PURE_FOLDERS = (
 PURE_FILES = (
     "collector/capture/divert/attribution.py",
     "collector/capture/divert/flow_counts.py",
+    "collector/capture/etw/attribution_check.py",
+    "collector/capture/etw/flows.py",
+    "collector/capture/etw/layout.py",
+    "collector/capture/etw/parser.py",
+    "collector/capture/etw/process_start.py",
     "collector/capture/kernel/assembler.py",
     "collector/capture/kernel/layout.py",
     "collector/capture/kernel/programs.py",

@@ -11,7 +11,7 @@ from typing import Final
 
 from qos.packets.divert.errors import Drained
 
-_LEAVE_S: Final = 1.0
+_LEAVE_S: Final = 0.2
 """How long ``close`` waits for calls under way. Whoever is slower frees the handle itself."""
 
 
@@ -45,7 +45,7 @@ class NativeHandle:
     def close(self, wake: Callable[[int], object]) -> None:
         """Refuse further calls, end a blocking one with ``wake(raw)``, free. Safe to call twice.
 
-        Returns when the handle is free, or after a second: then the call that still holds it frees it.
+        Returns when the handle is free, or after a fifth of a second: then the call that still holds it frees it.
         """
         with self._idle:
             if self._closed:

@@ -1,0 +1,47 @@
+"""What the trace session calls for every event or every buffer: bytes at an address in, into the parser.
+
+An event's record is read by offset out of the process's own memory, seen as one array, because building a ctypes
+structure for each event costs five times as much. An exception never leaves a callback: it is counted and told once.
+"""
+
+import ctypes
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from collector.capture.etw.parser import Parser
+
+_MEMORY: Final = memoryview((ctypes.c_char * (1 << 47)).from_address(0)).cast("B")
+"""All of the user's half of the address space; only addresses that the system hands out are ever read."""
+_EVENT: Final = struct.Struct("<24x16sHB43xH8xQ")
+"""EVENT_RECORD: provider at 24, id at 40, version at 42, length of the payload at 86, its address at 96."""
+
+Trouble = Callable[[BaseException], None]
+
+
+def event_callback(parser: Parser, trouble: Trouble) -> Callable[[int], None]:
+    """For ``EVENT_TRACE_LOGFILEW.EventRecordCallback``: one call an event."""
+    memory, read, add = _MEMORY, _EVENT.unpack_from, parser.add_event
+
+    def callback(address: int) -> None:
+        try:
+            provider, number, version, length, payload = read(memory, address)
+            add(provider, number, version, memory[payload : payload + length])
+        except BaseException as error:
+            trouble(error)
+
+    return callback
+
+
+def buffer_callback(parser: Parser, trouble: Trouble) -> Callable[[int, int, int, int], int]:
+    """For ``ETW_OPEN_TRACE_OPTIONS.BufferCallback``: one call a raw buffer. 1: go on."""
+    memory = _MEMORY
+
+    def callback(address: int, size: int, _information: int, _context: int) -> int:
+        try:
+            parser.add_buffer(memory[address : address + size])
+        except BaseException as error:
+            trouble(error)
+        return 1
+
+    return callback
