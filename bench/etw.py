@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,7 +36,9 @@ def buffers(seed: int, events: int, flows: int, six: float) -> list[bytes]:
         )
         for _ in range(flows)
     ]
-    made, current, size = [], [], 72
+    made: list[Any] = []
+    current: list[Any] = []
+    size = 72
     for _ in range(events):
         pid, host, address, port = ends[min(int(rng.expovariate(0.05)), flows - 1)]
         length = rng.choice((1460, 1460, 2641, 4101, 8760, 25235, 517, 39, 1200))

@@ -110,7 +110,8 @@ def measure(options: argparse.Namespace, start: list[str], settings: Path, data:
             for process in family
         ]
         total = {
-            name: round(sum(float(p[name]) for p in processes), 3) for name in ("cpu_percent", "rss_bytes", "pss_bytes")
+            name: round(sum(float(str(p[name])) for p in processes), 3)
+            for name in ("cpu_percent", "rss_bytes", "pss_bytes")
         }
         began = time.monotonic()
         up.send_signal(signal.SIGINT)

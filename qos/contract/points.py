@@ -390,11 +390,6 @@ SPECS: Final[Mapping[str, Spec]] = MappingProxyType({name: spec_of(kind) for nam
 """Every measurement by name."""
 
 
-def from_row(measurement: str, row: Mapping[str, Any]) -> Point:
-    """A point from a mapping of ``time_ns``, tags and fields. Raises KeyError or ValueError for what does not fit."""
-    return TYPES[measurement](**row)
-
-
 _ESCAPE_TAG: Final = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
 _ESCAPE_TEXT: Final = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
 

@@ -1,6 +1,8 @@
 """Series as they come out of a store."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ S = 10**9
 NOW_NS = START_NS + 86_400 * S
 
 
-def store_with(values: np.ndarray, step_s: int = 10, **kwargs: tuple[str, ...]) -> MemoryStore:
+def store_with(values: np.ndarray, step_s: int = 10, **kwargs: Any) -> MemoryStore:
     store = MemoryStore()
     store.write(traffic(values, step_s * S, NOW_NS, **kwargs))
     return store
@@ -23,7 +25,7 @@ def store_with(values: np.ndarray, step_s: int = 10, **kwargs: tuple[str, ...]) 
 def test_bandwidth_is_bits_per_second_of_all_interfaces() -> None:
     store = store_with(np.full(60, 8000.0))
     other = [p for p in traffic(np.full(60, 16000.0), 10 * S, NOW_NS) if isinstance(p, HostTraffic)]
-    store.write([HostTraffic(time_ns=p.time_ns, **{**p.tags, **p.values, "iface": "wlan0"}) for p in other])
+    store.write([replace(p, iface="wlan0") for p in other])
     frames = HostFrames(store, "box", 10 * S, NOW_NS)
     frame = frames.frame(SeriesId("box", "host_down"))
     np.testing.assert_allclose(frame.target, np.full(frame.rows, 24000.0))
@@ -81,7 +83,8 @@ def test_latency_and_loss_are_per_target_and_failures_are_gaps_of_latency_only()
 def test_a_negative_delta_is_a_gap() -> None:
     store = store_with(np.full(60, 8000.0))
     bad = traffic(np.full(60, 8000.0), 10 * S, NOW_NS)[30]
-    store.write([HostTraffic(time_ns=bad.time_ns, **{**bad.tags, **bad.values, "rx_bytes": -(2**40)})])
+    assert isinstance(bad, HostTraffic)
+    store.write([replace(bad, rx_bytes=-(2**40))])
     frame = HostFrames(store, "box", 10 * S, NOW_NS).frame(SeriesId("box", "host_down"))
     assert np.isnan(frame.target).sum() == 3
     assert np.nanmin(frame.target) == pytest.approx(8000.0)

@@ -1,5 +1,7 @@
 """Bands hold what they promise, and are made from the past only."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from forecaster.evaluation import conformal
 from forecaster.evaluation.conformal import BandOffsets, walk
-from forecaster.models.baselines import point
+from forecaster.models.model import point
 
 
 def coverage(actual: np.ndarray, banded: np.ndarray, first: int) -> float:
@@ -18,8 +20,13 @@ def coverage(actual: np.ndarray, banded: np.ndarray, first: int) -> float:
 @pytest.mark.parametrize("noise", ["normal", "skewed", "heavy"])
 def test_realised_coverage_is_near_eighty_percent(noise: str) -> None:
     rng = np.random.default_rng(5)
-    draw = {"normal": rng.normal, "skewed": rng.exponential, "heavy": lambda size: rng.standard_t(2, size)}[noise]
-    actual = draw(size=(3000, 4))
+    size = (3000, 4)
+    draws: dict[str, Callable[[], np.ndarray]] = {
+        "normal": lambda: rng.normal(size=size),
+        "skewed": lambda: rng.exponential(size=size),
+        "heavy": lambda: rng.standard_t(2, size),
+    }
+    actual = draws[noise]()
     banded = walk(np.arange(3000), actual, point(np.full((3000, 4), 0.5)), 400, None).banded
     assert 0.78 <= coverage(actual, banded, 500) <= 0.86
     for step in range(4):

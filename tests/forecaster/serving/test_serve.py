@@ -1,7 +1,9 @@
 """A forecast from a model on disk: what is served, and when nothing can be announced."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +68,7 @@ def served(model: str, fitted: Fitted) -> ServedModel:
     )
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], Any]] = {
     "naive": lambda: Naive(TASK),
     "seasonal_naive": lambda: SeasonalNaive(TASK, 24),
     "ets": lambda: fit_ets(frame_of(SERIES), TASK),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qos.contract.points import SPECS, TYPES, AppTraffic, Point, Probe, from_row, spec_of, to_line
+from qos.contract.points import SPECS, TYPES, AppTraffic, Point, Probe, spec_of, to_line
 from tests.qos.store.strategies import points
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -103,9 +103,9 @@ def test_a_backslash_at_the_end_of_a_tag_does_not_swallow_the_next_one() -> None
 
 @settings(deadline=None)
 @given(points(tuple(TYPES), INT64, wild=True))
-def test_a_point_comes_back_from_its_row(point: Point) -> None:
-    row = {"time_ns": point.time_ns, **point.tags, **point.values}
-    assert from_row(point.MEASUREMENT, row) == point
+def test_time_tags_and_values_are_all_of_a_point(point: Point) -> None:
+    row: dict[str, Any] = {"time_ns": point.time_ns, **point.tags, **point.values}
+    assert TYPES[point.MEASUREMENT](**row) == point
 
 
 @settings(deadline=None, max_examples=300)

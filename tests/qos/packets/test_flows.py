@@ -204,7 +204,8 @@ KEYS: list[Key] = [(6, 4, A, 100), (6, 4, A, 200), (17, 4, A, 100), (6, 6, bytes
 
 def play(script: list[tuple[str, int, int, int]]) -> tuple[World, list[tuple[int, int, Any]]]:
     """The world, and what is delivered: (when, order, event or (taken step)). One step takes 10 ns."""
-    world, deliveries = World([{}], []), []
+    world = World([{}], [])
+    deliveries: list[tuple[int, int, Any]] = []
     for step, (kind, key, pid, delay) in enumerate(script, start=1):
         state = dict(world.states[-1])
         if kind in ("open", "silent") and key not in state:

@@ -1,5 +1,7 @@
 """What a window of evidence says, and when the attribution is doubtful."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,8 @@ from collector.capture.etw.attribution_check import BAD_WINDOWS, AttributionChec
 MB = 1_000_000
 
 
-def window(**values: int) -> Evidence:
-    base = {"events": 10_000, "lost": 0, "estimated_rx": 99 * MB, "estimated_tx": 9 * MB}
+def window(**values: Any) -> Evidence:
+    base: dict[str, Any] = {"events": 10_000, "lost": 0, "estimated_rx": 99 * MB, "estimated_tx": 9 * MB}
     return Evidence(**{**base, "interface_rx": 100 * MB, "interface_tx": 9 * MB, **values})
 
 

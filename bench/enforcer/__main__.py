@@ -1,0 +1,50 @@
+"""What the enforcer reaches, with real packets in namespaces, as JSON. Root, iperf3; ``--traffictoll TT`` beside it.
+
+    sudo uv run python -m bench.enforcer [SECTION ...] [--seconds 10] [--traffictoll /path/to/venv/bin/tt]
+
+Sections: core goodput short parallel processes running delay beside idle shares failures giveup stress. Each figure
+is from one run; the machine's load shows in ``oldest_ms`` (how long packets waited for us in the system's queue).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from bench.enforcer.cost import idle
+from bench.enforcer.faults import failures, giveup, stress
+from bench.enforcer.rates import goodput, parallel, processes, running, short
+from bench.enforcer.shaper import core
+from bench.enforcer.sharing import shares
+from bench.enforcer.traffictoll import traffictoll
+from bench.enforcer.waiting import beside, delay
+from tests.enforcer.rig import required
+
+SECTIONS: dict[str, Callable[[float], dict[str, Any]]] = {
+    f.__name__: f
+    for f in (core, goodput, short, parallel, processes, running, delay, beside, idle, shares, failures, giveup, stress)
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="all of them by default")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--traffictoll", metavar="TT", help="TrafficToll's program, for comparison")
+    options = parser.parse_args()
+    required()
+    result: dict[str, Any] = {}
+    for name in options.sections or SECTIONS:
+        try:
+            result[name] = SECTIONS[name](options.seconds)
+        except (AssertionError, RuntimeError, OSError) as error:
+            result[name] = {"error": f"{type(error).__name__}: {error}"[:2000]}
+    if options.traffictoll:
+        result["traffictoll"] = traffictoll(options.seconds, options.traffictoll)
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
