@@ -133,7 +133,7 @@ def shipper(folder: Path, server: Server, catch_up: int) -> Iterator["subprocess
     )
     (folder / "config.yaml").write_text(text)
     program = (
-        "import sys, threading; from pathlib import Path; from qos.contract.config import load_config;"
+        "import sys, threading; from pathlib import Path; from qos.service.config_file import load_config;"
         "from qos.shipping.run import run; from qos.service import stop_on_signals;"
         "stop = threading.Event(); stop_on_signals(stop); folder = Path(sys.argv[1]); path = folder / 'config.yaml';"
         "sys.exit(run(load_config(path), path, folder, stop))"

@@ -92,7 +92,7 @@ class CollectorLoop:
         self._make_prober = prober or make_prober
         self._prober = self._make_prober(config)
         self._backend = Backend(lambda: opener(self.config))
-        self.accounts = TrafficAccounts(config.host_tag, config.collector.max_apps)
+        self.accounts = TrafficAccounts(config.host, config.collector.max_apps)
         self._outlet = BufferedWriter(store)
         self._self = SelfCheck(self._outlet)
         self._documents = _Documents()
@@ -294,7 +294,7 @@ class CollectorLoop:
 
     def _apply(self, old: Config, new: Config, now_ns: int) -> None:
         was, now = old.collector, new.collector
-        self.accounts.host = new.host_tag
+        self.accounts.host = new.host
         if old.apps != new.apps or old.default_level != new.default_level:
             self._priorities.configure(new)
         if old.link != new.link or old.host != new.host:

@@ -17,7 +17,7 @@ _log: Final = logging.getLogger(__name__)
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
     """Collect until ``stop`` is set; the exit status. Raises ConfigError when the user must act."""
     watcher = ConfigWatcher(config_path)
-    store = SqliteStore.when_available(store_path(data), stop, retention=config.retention, host=config.host_tag)
+    store = SqliteStore.when_available(store_path(data), stop, retention=config.retention, host=config.host)
     if store is None:
         return 0
     with store:

@@ -71,7 +71,7 @@ class Loop:
         self._planner = Planner(Settings(config.link, config.levels))
         self._meter = Meter()
         self._steering = Steering(clock)
-        self._records = Records(config.host_tag, config.interval)
+        self._records = Records(config.host, config.interval)
         self._heartbeat = HeartbeatWriter(store, PART)
         self._own_usage = SelfUsage()
         self._datapath: Datapath | None = None
@@ -286,7 +286,7 @@ class Loop:
         usage = self._own_usage.sample(now_ns)
         return Agent(
             time_ns=wall_ns,
-            host=self._outlook.config.host_tag,
+            host=self._outlook.config.host,
             part=PART,
             cpu_percent=usage.cpu_percent,
             rss_bytes=usage.rss_bytes,

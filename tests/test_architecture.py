@@ -31,6 +31,7 @@ PURE_FOLDERS = (
     "enforcer/allocation",
     "enforcer/qdisc",
     "forecaster/models",
+    "qos/contract",
     "qos/policy",
 )
 """Everything below these is values in, values out."""
@@ -51,9 +52,6 @@ PURE_FILES = (
     "collector/probes/statistics.py",
     "forecaster/data/frames.py",
     "forecaster/data/windows.py",
-    "qos/contract/direction.py",
-    "qos/contract/points.py",
-    "qos/contract/units.py",
     "qos/packets/flows.py",
     "qos/packets/packet.py",
     "qos/shipping/delivery.py",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qos.contract.config import Config, find_config, load_config
+from qos.contract.config import Config
 from qos.contract.errors import ConfigError
 from qos.service import data_dir, make_data_dir, store_path
+from qos.service.config_file import find_config, load_config
 
 if TYPE_CHECKING:
     from qos.store.sqlite.store import SqliteStore

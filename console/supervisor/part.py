@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from console.supervisor.parts import MODULES, entry
-from qos.contract.config import find_config, load_config
 from qos.contract.errors import ConfigError
 from qos.service import data_dir, instance_lock, make_data_dir, set_up_logging, stop_on_signals, stop_with_parent
+from qos.service.config_file import find_config, load_config
 
 
 def run_part(part: str, config_path: Path | None, data: Path | None) -> int:

@@ -16,7 +16,7 @@ from console.supervisor.child import kill, stop_children
 from console.supervisor.parts import wanted
 from console.supervisor.status_line import Screen, open_screen
 from console.supervisor.supervised_child import Ended, SupervisedChild
-from qos.contract.config import Config, find_config, load_config
+from qos.contract.config import Config
 from qos.contract.documents.live import Live
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Agent, Event
@@ -31,6 +31,7 @@ from qos.service import (
     stop_with_parent,
     store_path,
 )
+from qos.service.config_file import find_config, load_config
 from qos.system import clock
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Supervisor:
 
     @property
     def _host(self) -> str:
-        return self._config.host_tag or socket.gethostname()
+        return self._config.host or socket.gethostname()
 
     def _record(self) -> None:
         """The heartbeat, and every ten seconds what the supervisor costs."""

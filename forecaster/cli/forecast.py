@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from forecaster.data.source import open_store, parse_source
-from qos.contract.config import Config, find_config, load_config
+from qos.contract.config import Config
 from qos.contract.errors import ConfigError
 from qos.service import data_dir, instance_lock, make_data_dir, set_up_logging, stop_on_signals, stop_with_parent
+from qos.service.config_file import find_config, load_config
 from qos.system import clock
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from qos.contract.config import Config, load_secrets
+from qos.contract.config import Config
 from qos.contract.errors import ConfigError
 from qos.service import store_path
+from qos.service.config_file import load_secrets
 from qos.store import Store
 
 StoreSource = Literal["auto", "local", "influxdb"]

@@ -16,9 +16,10 @@ from forecaster.data.source import StoreSource, open_store
 from forecaster.serving.round import FOLDER, Round, refresh, run_round
 from forecaster.serving.schedule import STATUS, write_json
 from forecaster.training.keras_trainer import KerasTrainer, unavailable
-from qos.contract.config import Config, load_config
+from qos.contract.config import Config
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.service import set_up_logging, stop_with_parent
+from qos.service.config_file import load_config
 from qos.system.clock import SYSTEM
 
 log = logging.getLogger("forecaster")

@@ -1,1 +1,1 @@
-"""What all parts agree on: points, configuration, units, errors. Pure but for reading ``config.yaml`` and ``.env``."""
+"""What all parts agree on: points, documents, settings, schedules, reasons, units, errors. Pure: no file is read."""

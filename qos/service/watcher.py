@@ -8,8 +8,9 @@ force within two.
 from dataclasses import dataclass
 from pathlib import Path
 
-from qos.contract.config import Config, load_config
+from qos.contract.config import Config
 from qos.contract.errors import ConfigError
+from qos.service.config_file import load_config
 
 _Signature = tuple[int, int, int] | None
 

@@ -12,11 +12,12 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
-from qos.contract.config import Config, InfluxConfig, load_secrets
+from qos.contract.config import Config, InfluxConfig
 from qos.contract.documents.shipping_report import ShippingReport
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Agent
 from qos.service import STORE_NAME, ConfigWatcher, HeartbeatWriter, SelfUsage
+from qos.service.config_file import load_secrets
 from qos.shipping.schedule import SendSchedule
 from qos.shipping.set_aside import RejectedFile
 from qos.shipping.shipper import Shipper, ShippingStatus
@@ -125,7 +126,7 @@ class Reporter:
         self, store: SqliteStore, shipping: JournalReader, shipper: Shipper, config: Config, settings: InfluxConfig
     ) -> None:
         self._store, self._shipping, self._shipper = store, shipping, shipper
-        self._host, self._interval_ns, self._settings = config.host_tag, config.interval, settings
+        self._host, self._interval_ns, self._settings = config.host, config.interval, settings
         self._heartbeat = HeartbeatWriter(store, PART)
         self._usage = SelfUsage()
         self._aged_out = shipping.aged_out(CURSOR)

@@ -16,10 +16,11 @@ from collector.interfaces.meter import InterfaceMeter
 from collector.interfaces.selection import Interface
 from collector.loop import CollectorLoop, own_probes
 from collector.probes.prober import Prober, ProbeResult
-from qos.contract.config import Config, load_config, parse_config
+from qos.contract.config import Config, parse_config
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Event, Point
 from qos.service import ConfigWatcher
+from qos.service.config_file import load_config
 from qos.system.echo import EchoReply
 from qos.system.processes import Processes
 from tests.collector.capture.fake_capture import FakeCapture, delta

@@ -10,12 +10,12 @@ import pytest
 from enforcer.datapath.session import DivertDatapath, Tools
 from enforcer.loop import Loop
 from enforcer.qdisc.codel import LINUX
-from qos.contract.config import load_config
 from qos.contract.points import AppLimit, Event
 from qos.packets.divert import Drained, FlowEvent
 from qos.packets.flows import SocketRow
 from qos.policy.applications import Process
 from qos.service import ConfigWatcher
+from qos.service.config_file import load_config
 from qos.system.clock import SYSTEM, monotonic_ns, wall_ns
 from qos.system.processes import Processes
 from tests.enforcer.ports import FakePort, until

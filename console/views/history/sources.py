@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from console.commands.context import Context
-from qos.contract.config import load_secrets
 from qos.contract.errors import ConfigError
+from qos.service.config_file import load_secrets
 from qos.store import Reader
 
 

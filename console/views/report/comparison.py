@@ -55,7 +55,7 @@ def compare(store: Reader, config: Config, window: Window, apps: Sequence[str] =
         raise ConfigError(f"nothing measured of {', '.join(apps)} in the last {window}: see `autoqos usage`")
     if not chosen:
         raise ConfigError(f"no application measured in the last {window}: run `autoqos up`, or widen --since")
-    return Compared(config.host_tag, window, resources, traffic, tuple(chosen))
+    return Compared(config.host, window, resources, traffic, tuple(chosen))
 
 
 def window_of(start_ns: int, stop_ns: int, interval_ns: int) -> Window:

@@ -1,35 +1,16 @@
-"""``config.yaml``: strict models, every problem at once, each with its key's path. Secrets come from ``.env``.
+"""The settings as strict models: the truth for defaults, units and bounds; ``config.yaml`` documents them.
 
-The models are the truth for defaults; ``config.yaml`` documents them and a test holds the two together. Unknown keys,
-duplicate keys, wrong types and values without units are errors. Nothing here reads a clock or touches the network.
+Unknown keys, wrong types and values without units are errors. Secrets are never here.
 """
 
-import os
 import re
-import socket
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import yaml
-from dotenv import dotenv_values
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from qos.contract.errors import ConfigError
 from qos.contract.schedule import Schedule, parse_schedule
 from qos.contract.units import Duration, Rate, Size
 
-DEFAULT_NAME: Final = "config.yaml"
 LEVELS: Final = range(6)
 
 Level = Annotated[int, Field(ge=0, le=5)]
@@ -120,7 +101,7 @@ def _schedule(value: object) -> Schedule:
     if isinstance(value, Schedule):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"must be text such as weekdays 09:00-18:00, got {_shown(value)}")
+        raise ValueError(f"must be text such as weekdays 09:00-18:00, got {shown(value)}")
     return parse_schedule(value)
 
 
@@ -197,6 +178,7 @@ class Config(_Model):
     """Everything in ``config.yaml``."""
 
     host: str = "auto"
+    """The ``host`` tag of every point; ``load_config`` puts the machine's name in for ``auto``."""
     data_dir: str = "auto"
     interval: Duration = 1 * _S
     collector: CollectorConfig = CollectorConfig()
@@ -252,20 +234,6 @@ class Config(_Model):
                 )
         return self
 
-    @property
-    def host_tag(self) -> str:
-        """The ``host`` tag of every point."""
-        return socket.gethostname() if self.host == "auto" else self.host
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What ``.env`` or the environment holds. Never printed: ``SecretStr`` hides its value in ``repr``."""
-
-    influx_token: SecretStr | None = None
-    influx_read_token: SecretStr | None = None
-    """For reading; ``influx_token`` when ``INFLUX_READ_TOKEN`` is not set (the stack's agent may only write)."""
-
 
 def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
@@ -277,128 +245,10 @@ def _positive(value: int) -> int:
     return value
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that notes duplicate keys as it goes: (line, key)."""
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.duplicates: list[tuple[int, str]] = []
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    result: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, Hashable):
-            raise yaml.constructor.ConstructorError(problem="a key must be text", problem_mark=key_node.start_mark)
-        if key in result:
-            loader.duplicates.append((key_node.start_mark.line + 1, str(key)))
-        result[key] = loader.construct_object(value_node, deep=True)
-    return result
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def parse_config(text: str, name: str = DEFAULT_NAME) -> Config:
-    """A validated ``Config`` from YAML text. Raises ConfigError with one line per problem: ``name: path: what``."""
-    try:
-        loader = _StrictLoader(text)
-        raw = loader.get_single_data()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise ConfigError(f"{name}: {where}not valid YAML: {problem}") from None
-    except (ValueError, RecursionError) as error:
-        # A date that is none, an integer of too many digits, brackets without end.
-        raise ConfigError(f"{name}: not valid YAML: {str(error).partition(chr(10))[0]}") from None
-    lines = [f"{name}: line {line}: key {key!r} is written twice: keep one" for line, key in loader.duplicates]
-    if raw is None:
-        raw = {}
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{name}: must be a mapping of keys, got {_shown(raw)}")
-    try:
-        config = Config.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(*lines, *_lines(name, error)) from None
-    if lines:
-        raise ConfigError(*lines)
-    return config
-
-
-def _lines(name: str, error: ValidationError) -> list[str]:
-    """One line per key; where a value could have been either of two kinds, both are said."""
-    by_path: dict[str, list[str]] = {}
-    for problem in error.errors():
-        path, message = _described(dict(problem))
-        said = by_path.setdefault(path, [])
-        if message not in said:
-            said.append(message)
-    return sorted(f"{name}: {path + ': ' if path else ''}{'; or '.join(said)}" for path, said in by_path.items())
-
-
-def _described(problem: Mapping[str, Any]) -> tuple[str, str]:
-    path = ""
-    for part in problem["loc"]:
-        if part in ("[key]", "int", "str", "function-before") or (isinstance(part, str) and "[" in part):
-            continue
-        if isinstance(part, str) and part.startswith(("literal", "function")):
-            continue
-        path += f"[{part}]" if isinstance(part, int) and path != "levels" else f"{'.' if path else ''}{part}"
-    kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
-    if kind == "value_error":
-        return path, message
-    if kind == "extra_forbidden":
-        return path, "no such key: remove it or check its spelling"
-    if kind == "missing":
-        return path, "missing: this key has no default"
-    for sort, words in (("tuple", "a list"), ("model", "a mapping of keys"), ("dict", "a mapping of keys")):
-        if kind.startswith(sort):
-            message = f"must be {words}"
-    message = message.replace("Input should be", "must be").replace("a valid integer", "a whole number")
-    message = message.replace("a valid boolean", "true or false")
-    return path, f"{message.replace('a valid string', 'text')}, got {_shown(problem['input'])}"
-
-
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """What stands in the file, as far as it helps."""
     if value is None:
         return "nothing"
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     return repr(value) if isinstance(value, str | int | float) else str(value)
-
-
-def find_config(explicit: Path | None = None) -> Path | None:
-    """The file named (ConfigError when absent), else ``config.yaml`` here, else None: all defaults."""
-    if explicit is not None:
-        if not explicit.is_file():
-            raise ConfigError(f"{explicit}: no such file: check --config")
-        return explicit
-    here = Path(DEFAULT_NAME)
-    return here if here.is_file() else None
-
-
-def load_config(path: Path | None) -> Config:
-    """The file's settings, or all defaults when ``path`` is None. Raises ConfigError."""
-    if path is None:
-        return Config()
-    try:
-        return parse_config(path.read_text(encoding="utf-8-sig"), str(path))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
-
-
-def load_secrets(beside: Path | None = None) -> Secrets:
-    """Secrets from the environment, else from ``.env`` beside ``config.yaml`` (or in the current folder)."""
-    file = (beside.parent if beside else Path()) / ".env"
-    values: dict[str, str | None] = {**(dotenv_values(file) if file.is_file() else {}), **os.environ}
-    token = values.get("INFLUX_TOKEN")
-    reading = values.get("INFLUX_READ_TOKEN") or token
-    return Secrets(
-        influx_token=SecretStr(token) if token else None,
-        influx_read_token=SecretStr(reading) if reading else None,
-    )

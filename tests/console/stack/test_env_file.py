@@ -10,8 +10,8 @@ import pytest
 from dotenv import dotenv_values
 
 from console.stack.env_file import KEYS, example, init
-from qos.contract.config import load_secrets
 from qos.contract.errors import ConfigError
+from qos.service.config_file import load_secrets
 
 ROOT = Path(__file__).parents[3]
 SECRETS = {key.name for key in KEYS if key.make}

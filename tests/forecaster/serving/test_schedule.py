@@ -11,7 +11,8 @@ import pytest
 from forecaster.serving import schedule
 from forecaster.serving.health import problem
 from forecaster.serving.schedule import HEARTBEAT, Job, next_job, run
-from qos.contract.config import load_config, parse_config
+from qos.contract.config import parse_config
+from qos.service.config_file import load_config
 from qos.store.sqlite.store import SqliteStore
 
 S = 10**9

@@ -46,7 +46,7 @@ def shipper_process(folder: Path, text: str) -> Iterator["subprocess.Popen[bytes
     (folder / "config.yaml").write_text(text)
     (folder / ".env").write_text("INFLUX_TOKEN=any\n")
     program = (
-        "import sys, threading; from pathlib import Path; from qos.contract.config import load_config;"
+        "import sys, threading; from pathlib import Path; from qos.service.config_file import load_config;"
         "from qos.shipping.run import run; from qos.service import stop_on_signals;"
         "stop = threading.Event(); stop_on_signals(stop); folder = Path(sys.argv[1]); path = folder / 'config.yaml';"
         "sys.exit(run(load_config(path), path, folder, stop))"
