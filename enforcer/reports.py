@@ -169,6 +169,7 @@ def _app(plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> EnforcedApp:
         demand_up_bps=plan.demand_up_bps,
         delayed_packets=sum(count.delayed for count in counts),
         dropped_packets=sum(count.dropped for count in counts),
+        dropped_down_bytes=sides["down"].counts.dropped_bytes if "down" in sides else 0,
         marked_packets=sum(count.marked for count in counts),
         queue_ms=round(max((tally.worst_wait_ns for tally in sides.values()), default=0) / 1e6, 3),
     )

@@ -4,8 +4,9 @@ Pure: no clock, no socket, no store. The sum of all applications plus ``unattrib
 ``collector.accounting.remainder`` keeps that true although the two are not read at the same instant.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from collector.accounting.remainder import Remainder
@@ -15,6 +16,7 @@ from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
 from qos.policy.applications import AppNames, Identity
 
 MAX_PROCESSES: Final = 1_000
+NO_DROPS: Final[Mapping[str, int]] = MappingProxyType({})
 IDLE_NS: Final = 60 * 10**9
 _SMOOTH: Final = 10
 """Coverage for people is over so many ticks: within one tick the two readings are not of the same instant."""
@@ -102,11 +104,13 @@ class TrafficAccounts:
         interfaces: Sequence[InterfaceDelta],
         priority_of: PriorityOf,
         *,
+        dropped: Mapping[str, int] = NO_DROPS,
         last: bool = False,
     ) -> tuple[Point, ...]:
         """One tick's points: applications and processes with traffic, every counted interface.
 
         ``now_ns`` is UTC, ``elapsed_ns`` the monotonic time since the last tick; ``last``: there is no later one.
+        ``dropped``: inbound bytes by application that came in and that no socket got, because they were limited.
         """
         by_process: dict[tuple[int, int], _Sum] = {}
         by_app: dict[str, _Sum] = {}
@@ -121,6 +125,9 @@ class TrafficAccounts:
             of_app = by_app.setdefault(app, _Sum())
             of_app.add(delta)
             of_app.pids.add(who.pid)
+        for app, size in dropped.items():
+            if app in self.apps or app in by_app:
+                by_app.setdefault(app, _Sum()).rx_bytes += size
         self._quiet()
         points: list[Point] = []
         if len(self.processes) + len(by_process) > MAX_PROCESSES:

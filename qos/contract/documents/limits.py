@@ -17,6 +17,7 @@ class EnforcedApp:
 
     ``source`` says what gave the priority (``override``, ``rule``, ``classification``, ``default``). Rates in bits per
     second; None: no limit. Packets since the application was first limited; ``queue_ms`` is the longest wait.
+    ``dropped_down_bytes`` came in and never reached a socket.
     """
 
     priority: int
@@ -29,6 +30,7 @@ class EnforcedApp:
     demand_up_bps: int = 0
     delayed_packets: int = 0
     dropped_packets: int = 0
+    dropped_down_bytes: int = 0
     marked_packets: int = 0
     queue_ms: float = 0.0
 
@@ -50,6 +52,7 @@ class EnforcedApp:
             demand_up_bps=whole(fields, "demand_up_bps") or 0,
             delayed_packets=whole(fields, "delayed_packets") or 0,
             dropped_packets=whole(fields, "dropped_packets") or 0,
+            dropped_down_bytes=whole(fields, "dropped_down_bytes") or 0,
             marked_packets=whole(fields, "marked_packets") or 0,
             queue_ms=number(fields, "queue_ms") or 0.0,
         )
@@ -67,6 +70,7 @@ class EnforcedApp:
             "demand_up_bps": self.demand_up_bps,
             "delayed_packets": self.delayed_packets,
             "dropped_packets": self.dropped_packets,
+            "dropped_down_bytes": self.dropped_down_bytes,
             "marked_packets": self.marked_packets,
             "queue_ms": self.queue_ms,
         }

@@ -158,3 +158,16 @@ def test_applications_processes_and_totals_agree_and_the_remainder_completes_the
     assert attributed + sum(p.unattributed_rx_bytes + p.unattributed_tx_bytes for p in hosts) == counted
     assert len({p.app for p in apps} - {OTHER}) <= max_apps
     assert accounts.coverage is None or 0 <= accounts.coverage <= 1
+
+
+def test_inbound_bytes_that_the_shaper_dropped_are_the_limited_application_s() -> None:
+    accounts = TrafficAccounts("pc", 500)
+    moved = [(delta(5, 1000, 10), who(5, "steam"))]
+    points = accounts.record(
+        NOW, S, moved, [eth(1700, 10)], level_of, dropped={"steam": 700, "never seen": 9}, last=True
+    )
+    assert [p.rx_bytes for p in points if isinstance(p, AppTraffic)] == [1700]
+    assert [p.unattributed_rx_bytes for p in points if isinstance(p, HostTraffic)] == [0]
+    assert sum(p.rx_bytes for p in points if isinstance(p, ProcessTraffic)) == 1000
+    accounts.record(NOW + S, S, [], [eth(300, 0)], level_of, dropped={"steam": 300}, last=True)
+    assert accounts.apps["steam"].rx_bytes == 2000
