@@ -15,16 +15,21 @@ from typing import Any, Final, Protocol
 
 from collector.accounting.live_document import live_document
 from collector.accounting.priorities import Priorities
+from collector.accounting.shaper_drops import ShaperDrops
 from collector.accounting.tick import TrafficAccounts
 from collector.accounting.tick_schedule import TickArrival, TickSchedule
 from collector.capture import Delta, Owner, Sample
 from collector.capture.runner import Backend, Opened
 from collector.interfaces.meter import InterfaceDelta, InterfaceMeter
+from collector.lag_watch import GATEWAY, LagWatch, TickInput
+from collector.link_capacity import LinkCapacity
 from collector.notices import Notices
-from collector.probes.prober import Prober, ProbeResult
+from collector.probes.prober import Prober
+from collector.probes.result import ProbeResult
 from collector.resources import ResourceMeter
 from collector.selfcheck import PART, SelfCheck
 from qos.contract.config import Config, Retention
+from qos.contract.documents.lag import Lag
 from qos.contract.documents.limits import Limits
 from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override, overrides_from
@@ -32,6 +37,7 @@ from qos.contract.errors import StoreUnavailable
 from qos.contract.points import AppResources, Link, Point
 from qos.policy.applications import AppNames, Identity
 from qos.service import ConfigWatcher, HeartbeatWriter
+from qos.store import Reader
 from qos.store.write_buffer import BufferedWriter, Embedded
 from qos.system import clock
 from qos.system.clock import NS_PER_S, Clock
@@ -45,7 +51,7 @@ PULSE_NS: Final = NS_PER_S
 _log: Final = logging.getLogger(__name__)
 
 
-class EmbeddedStore(Embedded, Protocol):
+class EmbeddedStore(Embedded, Reader, Protocol):
     """The part of the embedded store that the loop needs."""
 
     def get_state(self, key: str) -> Any | None:
@@ -100,6 +106,10 @@ class CollectorLoop:
         self._notices = Notices(PART)
         self._probes: dict[str, ProbeResult] = {}
         self._priorities = Priorities(config)
+        self._limits: Limits | None = None
+        self._drops = ShaperDrops()
+        self._lag = LagWatch(config.collector.targets)
+        self._capacity = LinkCapacity(store)
         self._levels_ns: int | None = None
         self._maintained_ns = 0
         self._link_ns: int | None = None
@@ -140,6 +150,7 @@ class CollectorLoop:
         self._maintained_ns = now_ns
         self._backend.open(now_ns, strict=self.config.collector.capture != "auto")
         self._baseline(now_ns)
+        self._lag.remember(self._capacity.most_seen(self.started_ns, self.config.interval))
         self._self.begin(now_ns)
         self._beat(self.started_ns)
         self._write((), now_ns)
@@ -171,9 +182,18 @@ class CollectorLoop:
         deltas = (*sample.deltas, *own_probes(outcomes, self._backend.name)) if not arrival.gap else ()
         moved = [(delta, self._who(delta, now_ns)) for delta in deltas]
         points: list[Point] = list(
-            self.accounts.record(wall_ns, arrival.elapsed_ns, moved, interfaces, self._priorities.of, last=last)
+            self.accounts.record(
+                wall_ns,
+                arrival.elapsed_ns,
+                moved,
+                interfaces,
+                self._priorities.of,
+                dropped=self._drops.since_last(self._dropped_totals(wall_ns), self._backend.name),
+                last=last,
+            )
         )
         points += self._probe_points(outcomes)
+        points += self._lag_points(arrival, wall_ns, now_ns, outcomes)
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
         points += self._link_points(wall_ns, now_ns)
@@ -209,16 +229,56 @@ class CollectorLoop:
         return self._processes.identify(owner.pid, now_ns, started_ns=owner.started_ns, name=owner.name, exe=owner.exe)
 
     def _read_levels(self, now_ns: int, wall_ns: int) -> None:
-        if self._levels_ns is None or now_ns - self._levels_ns >= LIMITS_NS:
+        enforcing = self._limits is not None and self._limits.state == "enforcing"
+        if self._levels_ns is None or now_ns - self._levels_ns >= LIMITS_NS or enforcing:
             self._levels_ns = now_ns
             with suppress(StoreUnavailable):  # the last known levels hold
-                limits = Limits.parse(self._store.get_state(Limits.KEY))
+                self._limits = Limits.parse(self._store.get_state(Limits.KEY))
                 documents = self._store.states(Override.PREFIX)
-                self._priorities.follow(limits, overrides_from(documents), clock.local_time(wall_ns), wall_ns)
+                self._priorities.follow(self._limits, overrides_from(documents), clock.local_time(wall_ns), wall_ns)
+
+    def _dropped_totals(self, wall_ns: int) -> dict[str, int] | None:
+        """Inbound bytes that the enforcer dropped since it runs, by application; None when none runs."""
+        if self._limits is None or not self._limits.fresh(wall_ns):
+            return None
+        return {app: found.dropped_down_bytes for app, found in self._limits.apps.items()}
+
+    def _lag_points(
+        self, arrival: TickArrival, wall_ns: int, now_ns: int, results: Sequence[ProbeResult]
+    ) -> Sequence[Point]:
+        """Incidents of lag that are new or changed; the gateway is followed on the way."""
+        points: list[Point] = []
+        if arrival.gap:
+            points += self._lag.interrupt(now_ns, wall_ns, self.accounts.host, "this computer slept or stood still")
+        turn = self._lag.find_gateway(now_ns)
+        if turn is not None:
+            address, moved = turn
+            self._prober.ask_also(GATEWAY, address)
+            self._probes.pop(GATEWAY, None)
+            if moved:
+                why = "this computer changed to another network"
+                points += self._lag.interrupt(now_ns, wall_ns, self.accounts.host, why, network=True)
+        enforcing = self._limits is not None and self._limits.state == "enforcing" and self._limits.fresh(wall_ns)
+        points += self._lag.tick(
+            TickInput(
+                now_ns=now_ns,
+                wall_ns=wall_ns,
+                elapsed_ns=arrival.elapsed_ns,
+                interval_ns=self.config.interval,
+                accounts=self.accounts,
+                results=results,
+                outstanding=self._prober.outstanding(),
+                capacity=self._capacity.known(now_ns, wall_ns, self.config.link),
+                enforcing=enforcing,
+            )
+        )
+        if self._lag.document is not None:
+            self._documents[Lag.KEY] = self._lag.document.dump()
+        return points
 
     def _probe_points(self, outcomes: Sequence[ProbeResult]) -> list[Point]:
         self._probes.update({outcome.target: outcome for outcome in outcomes})
-        return [outcome.point(self.accounts.host) for outcome in outcomes]
+        return [outcome.point(self.accounts.host) for outcome in outcomes if self._lag.asked(outcome)]
 
     def _resource_points(
         self, wall_ns: int, now_ns: int, moved: Sequence[tuple[Delta, Identity | None]]
@@ -244,6 +304,11 @@ class CollectorLoop:
         self._link_ns = now_ns
         return [Link(time_ns=wall_ns, host=self.accounts.host, down_bps=down, up_bps=up)]
 
+    def _shown_probes(self) -> list[ProbeResult]:
+        targets = (*self.config.collector.targets, GATEWAY)
+        found = [self._probes[target] for target in targets if target in self._probes]
+        return [result for result in found if self._lag.asked(result)]
+
     def _live(self, wall_ns: int, now_ns: int) -> Live:
         return live_document(
             self.accounts,
@@ -254,7 +319,7 @@ class CollectorLoop:
             backend_reason=self._backend.reason,
             blind_to=self._backend.blind_to,
             lost=self._lost,
-            probes=[self._probes[t].live() for t in self.config.collector.targets if t in self._probes],
+            probes=[found.live() for found in self._shown_probes()],
             skipped=self.skipped,
             notes=self._notices.shown(now_ns) + ([f"store: {self._outlet.problem}"] if self._outlet.problem else []),
         )
@@ -315,6 +380,7 @@ class CollectorLoop:
             self._prober = self._make_prober(new)
             self._prober.start()
             self._probes = {t: o for t, o in self._probes.items() if t in now.targets}
+            self._lag.targets(now.targets)
         if was.capture != now.capture or was.interfaces != now.interfaces:
             self._backend.open(now_ns)
 

@@ -28,6 +28,7 @@ SINGLE = ("pydivert", "influxdb_client", "tensorflow", "ping3")
 PURE_BANS = ("socket", "threading", "time", "sqlite3", "subprocess", "logging")
 PURE_FOLDERS = (
     "collector/accounting",
+    "collector/lag",
     "enforcer/allocation",
     "enforcer/qdisc",
     "forecaster/models",

@@ -12,64 +12,35 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from collector.probes.ask import Asker
+from collector.probes.result import ProbeResult
 from collector.probes.statistics import TargetStats
-from qos.contract.documents.live import LiveProbe
-from qos.contract.points import Probe
 from qos.system import clock
 from qos.system.clock import Clock
-from qos.system.echo import EchoReply, Reason, echo, echo_bytes, is_address, resolve
+from qos.system.echo import EchoReply, Reason, echo_bytes, is_address, resolve
 
 MIN_INTERVAL_NS: Final = 100 * 10**6
 """No target is ever asked more often: a probe must not be a load."""
 MAX_IN_FLIGHT: Final = 8
 MAX_ABANDONED: Final = 4
+MAX_PAUSE_NS: Final = 10**9
+"""A target that is added is asked for so soon at the latest."""
 _BACKLOG: Final = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """A probe that has no answer yet. Times are monotonic ns."""
+
+    target: str
+    sent_ns: int
+    age_ns: int
+
+
 class Ask(Protocol):
-    """Sends one echo and waits (``qos.system.echo.echo``)."""
+    """Sends one echo and waits (``collector.probes.ask``)."""
 
     def __call__(self, address: str, timeout_ns: int, seq: int) -> EchoReply: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
-    """One probe: when it was sent (UTC), what came of it and the target's quality since."""
-
-    time_ns: int
-    target: str
-    rtt_ns: int | None
-    reason: Reason
-    jitter_ms: float | None
-    loss_ratio: float
-    answer_bytes: int = 0
-    """What the answer took at the IP layer; 0 when none came, or over loopback."""
-
-    def point(self, host: str) -> Probe:
-        """The row of this probe."""
-        return Probe(
-            time_ns=self.time_ns,
-            host=host,
-            target=self.target,
-            ok=int(self.rtt_ns is not None),
-            rtt_ms=None if self.rtt_ns is None else self.rtt_ns / 1e6,
-            jitter_ms=self.jitter_ms,
-            loss_ratio=self.loss_ratio,
-            sent=1,
-            received=int(self.rtt_ns is not None),
-            reason=self.reason,
-        )
-
-    def live(self) -> LiveProbe:
-        """What the ``live`` document says of the target."""
-        return LiveProbe(
-            target=self.target,
-            ok=self.rtt_ns is not None,
-            rtt_ms=None if self.rtt_ns is None else self.rtt_ns / 1e6,
-            jitter_ms=self.jitter_ms,
-            loss_ratio=self.loss_ratio,
-            reason=self.reason,
-        )
 
 
 @dataclass(slots=True)
@@ -77,11 +48,15 @@ class _Flight:
     sent_wall_ns: int
     sent_ns: int
     given_up: bool = False
+    asked: bool = False
+    """Its name is resolved, and the packet is on its way."""
 
 
 @dataclass(slots=True)
 class _Target:
     name: str
+    ask: str
+    """The address or host name."""
     stats: TargetStats
     due_ns: int
     seq: int
@@ -102,23 +77,25 @@ class Prober:
         interval_ns: int,
         timeout_ns: int,
         window_ns: int,
-        ask: Ask = echo,
+        ask: Ask | None = None,
         look_up: Callable[[str], tuple[str, ...]] = resolve,
         time: Clock = clock.SYSTEM,
     ) -> None:
         self._interval_ns = max(interval_ns, MIN_INTERVAL_NS)
         self._timeout_ns = timeout_ns
         self._in_flight = min(MAX_IN_FLIGHT, -(-timeout_ns // self._interval_ns) + 1)
-        self._ask, self._look_up, self._time = ask, look_up, time
+        self._ask: Ask = ask or Asker()
+        self._look_up, self._time = look_up, time
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._results: deque[ProbeResult] = deque(maxlen=_BACKLOG)
         self._thread: threading.Thread | None = None
-        now_ns = time.monotonic_ns()
+        self._window_ns = window_ns
+        now_ns, names = time.monotonic_ns(), tuple(targets)
+        # Spread over the interval: the probes do not delay each other, and together they see sooner that it got slow.
+        share_ns = self._interval_ns // (len(names) + 1)
         self._targets = [
-            # Spread over the interval, so that the probes do not delay each other; other sequence numbers each.
-            _Target(name, TargetStats(window_ns), now_ns + i * 5_000_000, 1000 * i)
-            for i, name in enumerate(targets)
+            _Target(name, name, TargetStats(window_ns), now_ns + i * share_ns, 1000 * i) for i, name in enumerate(names)
         ]
 
     def start(self) -> None:
@@ -139,15 +116,40 @@ class Prober:
             found.append(self._results.popleft())
         return tuple(found)
 
+    def outstanding(self) -> tuple[Outstanding, ...]:
+        """Probes that are still on their way."""
+        now_ns = self._time.monotonic_ns()
+        with self._lock:
+            return tuple(
+                Outstanding(target.name, flight.sent_ns, now_ns - flight.sent_ns)
+                for target in self._targets
+                for flight in target.flights
+                if flight.asked
+            )
+
+    def ask_also(self, name: str, address: str | None) -> None:
+        """One more target under a name of its own; None: no more. Another address begins it anew."""
+        with self._lock:
+            known = next((target for target in self._targets if target.name == name), None)
+            if known is not None and known.ask == address:
+                return
+            others = [target for target in self._targets if target is not known]
+            if address is not None:
+                due_ns = self._time.monotonic_ns() + self._interval_ns // 2
+                others.append(_Target(name, address, TargetStats(self._window_ns), due_ns, 1000 * len(others)))
+            self._targets = others
+
     def _run(self) -> None:
-        while not self._stop.is_set() and self._targets:
+        while not self._stop.is_set():
+            targets = self._targets
             now_ns = self._time.monotonic_ns()
-            for target in self._targets:
+            for target in targets:
                 if now_ns >= target.due_ns:
                     late = (now_ns - target.due_ns) // self._interval_ns  # missed while the machine slept: not made up
                     target.due_ns += (late + 1) * self._interval_ns
                     self._launch(target, now_ns)
-            wait_ns = min(target.due_ns for target in self._targets) - self._time.monotonic_ns()
+            due_ns = min((target.due_ns for target in targets), default=now_ns + self._interval_ns)
+            wait_ns = min(due_ns - self._time.monotonic_ns(), MAX_PAUSE_NS)
             self._stop.wait(max(wait_ns, 1_000_000) / 1e9)
 
     def _launch(self, target: _Target, now_ns: int) -> None:
@@ -176,7 +178,7 @@ class Prober:
 
     def _probe(self, target: _Target, flight: _Flight, seq: int) -> None:
         try:
-            outcome = self._send(target, seq)
+            outcome = self._send(target, flight, seq)
         except Exception:
             outcome = EchoReply(None, "error")
         with self._lock:
@@ -184,17 +186,17 @@ class Prober:
                 target.abandoned -= 1
                 return
             target.flights.remove(flight)
-            if outcome.rtt_ns is None and not is_address(target.name):
+            if outcome.rtt_ns is None and not is_address(target.ask):
                 target.stale = True
             self._record(target, flight, outcome)
 
-    def _send(self, target: _Target, seq: int) -> EchoReply:
+    def _send(self, target: _Target, flight: _Flight, seq: int) -> EchoReply:
         with self._lock:
             addresses = target.addresses
             wanted = (not addresses or target.stale) and not target.resolving
             target.resolving = target.resolving or wanted
         if wanted:
-            found = self._look_up(target.name)
+            found = self._look_up(target.ask)
             with self._lock:
                 target.resolving = False
                 if found:
@@ -206,10 +208,14 @@ class Prober:
                 addresses = target.addresses
         if not addresses:
             return EchoReply(None, "no such name")
+        flight.asked = True
         return self._ask(addresses[0], self._timeout_ns, seq)
 
     def _record(self, target: _Target, flight: _Flight, outcome: EchoReply) -> None:
-        quality = target.stats.record(self._time.monotonic_ns(), outcome.rtt_ns)
+        if outcome.sent:
+            quality = target.stats.record(self._time.monotonic_ns(), outcome.rtt_ns)
+        else:
+            quality = target.stats.quality()
         self._results.append(
             ProbeResult(
                 time_ns=flight.sent_wall_ns,
@@ -218,6 +224,13 @@ class Prober:
                 reason=outcome.reason,
                 jitter_ms=quality.jitter_ms,
                 loss_ratio=quality.loss_ratio,
-                answer_bytes=echo_bytes(target.addresses[0]) if outcome.rtt_ns is not None else 0,
+                answer_bytes=_answer_bytes(target, outcome),
+                kind=outcome.kind,
+                sent=outcome.sent,
+                sent_ns=flight.sent_ns,
             )
         )
+
+
+def _answer_bytes(target: _Target, outcome: EchoReply) -> int:
+    return echo_bytes(target.addresses[0]) if outcome.rtt_ns is not None and outcome.kind == "icmp" else 0

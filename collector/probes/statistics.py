@@ -40,9 +40,13 @@ class TargetStats:
                 before = self._jitter_ns or 0.0
                 self._jitter_ns = before + (abs(rtt_ns - self._last_rtt_ns) - before) / 16
             self._last_rtt_ns = rtt_ns
+        return self.quality()
+
+    def quality(self) -> Quality:
+        """What is known so far. ``loss_ratio`` is 0 before anything was sent."""
         return Quality(
             jitter_ms=None if self._jitter_ns is None else self._jitter_ns / 1e6,
-            loss_ratio=self._lost / len(self._probes),
+            loss_ratio=self._lost / len(self._probes) if self._probes else 0.0,
         )
 
     def _drop(self) -> None:

@@ -158,7 +158,11 @@ class HostTraffic(Point):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe(Point):
-    """One echo to one target. A failure is a row with ``ok=0``, no ``rtt_ms`` and its reason."""
+    """One probe of one target. A failure is a row with ``ok=0``, no ``rtt_ms`` and its reason.
+
+    ``sent=0``: it never left this computer (no right to, say), which is no loss. ``kind``: ``icmp`` (an echo) or
+    ``tcp`` (the time of a handshake). The target ``gateway`` is the router behind this computer, found by itself.
+    """
 
     MEASUREMENT: ClassVar[str] = "probe"
 
@@ -171,6 +175,7 @@ class Probe(Point):
     sent: int = _num("probes", "sum")
     received: int = _num("probes", "sum")
     reason: str = _num("text", "last", "")
+    kind: str = _num("text", "last", "icmp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

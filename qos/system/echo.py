@@ -19,6 +19,10 @@ import ping3.errors
 from qos.system import clock
 
 Reason = Literal["", "timeout", "unreachable", "no permission", "no such name", "error"]
+ProbeKind = Literal["icmp", "tcp"]
+"""An ICMP echo, or the handshake of a TCP connection (``qos.system.handshake``)."""
+NOT_SENT: Final[frozenset[Reason]] = frozenset({"no permission", "error"})
+"""These never left this computer, so they say nothing about the network: they are no loss."""
 
 PAYLOAD_BYTES: Final = 56
 """As ``ping`` sends: 84 bytes on the wire for IPv4, 104 for IPv6."""
@@ -44,6 +48,12 @@ class EchoReply:
 
     rtt_ns: int | None
     reason: Reason = ""
+    kind: ProbeKind = "icmp"
+
+    @property
+    def sent(self) -> bool:
+        """Whether a packet left this computer, or would have but for the network."""
+        return self.reason not in NOT_SENT
 
 
 ping3.EXCEPTIONS = True
@@ -65,7 +75,7 @@ def echo(address: str, timeout_ns: int, seq: int) -> EchoReply:
     except ping3.errors.PingError:
         return EchoReply(None, "unreachable")
     except OSError as error:
-        return EchoReply(None, _reason(error))
+        return EchoReply(None, reason_of(error))
     except (ValueError, ArithmeticError, LookupError):
         return EchoReply(None, "error")  # an answer that ping3 cannot parse, or too many open files
     elapsed_ns = clock.monotonic_ns() - started_ns
@@ -74,7 +84,8 @@ def echo(address: str, timeout_ns: int, seq: int) -> EchoReply:
     return EchoReply(min(max(round(answer * 1e9), 1), elapsed_ns))
 
 
-def _reason(error: OSError) -> Reason:
+def reason_of(error: OSError) -> Reason:
+    """What a failed system call means for a probe."""
     if isinstance(error, PermissionError) or error.errno in _REFUSED:
         return "no permission"
     return "unreachable" if error.errno in _NO_ROUTE else "error"

@@ -15,8 +15,10 @@ from collector.interfaces.counters import Counters
 from collector.interfaces.meter import InterfaceMeter
 from collector.interfaces.selection import Interface
 from collector.loop import CollectorLoop, own_probes
-from collector.probes.prober import Prober, ProbeResult
+from collector.probes.prober import Prober
+from collector.probes.result import ProbeResult
 from qos.contract.config import Config, parse_config
+from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Event, Point
 from qos.service import ConfigWatcher
@@ -337,3 +339,18 @@ def test_our_own_answered_probes_are_our_traffic(backend: str, sent: bool) -> No
 
 def test_unanswered_probes_are_nobodys_traffic() -> None:
     assert own_probes([_outcome(0)], "kernel") == ()
+
+
+def test_bytes_that_the_shaper_dropped_are_the_limited_application_s_and_not_unattributed() -> None:
+    rig = Rig()
+
+    for dropped in (5_000, 5_700, 6_400):  # the first were dropped before this collector ran
+        apps = {"autoqos": EnforcedApp(4, down_bps=10**6, dropped_down_bytes=dropped)}
+        document = Limits(rig.clock.wall, "enforce", "enforcing", apps=apps).dump()
+        rig.store.write([], states={Limits.KEY: document})
+        rig.host.moved(1000)
+        rig.capture.moved(delta(os.getpid(), 1000 if dropped == 5_000 else 300))
+        rig.tick()
+    rig.tick(last=True)
+    assert sum(p.rx_bytes for p in rig.points("app_traffic")) == 3000
+    assert sum(p.unattributed_rx_bytes for p in rig.points("host_traffic")) == 0

@@ -95,7 +95,10 @@ class LiveRow:
 
 @dataclass(frozen=True, slots=True)
 class LiveProbe:
-    """The newest echo to one target. Times in milliseconds; ``loss_ratio`` (0 to 1) over the last minutes."""
+    """The newest probe of one target. Times in milliseconds; ``loss_ratio`` (0 to 1) over the last minutes.
+
+    ``kind``: ``icmp`` or ``tcp``; ``sent`` False: it never left this computer, which is no loss.
+    """
 
     target: str
     ok: bool
@@ -103,6 +106,8 @@ class LiveProbe:
     jitter_ms: float | None = None
     loss_ratio: float | None = None
     reason: str = ""
+    kind: str = "icmp"
+    sent: bool = True
 
     @classmethod
     def parse(cls, fields: Fields) -> Self | None:
@@ -117,6 +122,8 @@ class LiveProbe:
             jitter_ms=number(fields, "jitter_ms"),
             loss_ratio=number(fields, "loss_ratio"),
             reason=text(fields, "reason"),
+            kind=text(fields, "kind", "icmp"),
+            sent=bool(fields.get("sent", True)),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -128,6 +135,8 @@ class LiveProbe:
             "jitter_ms": self.jitter_ms,
             "loss_ratio": self.loss_ratio,
             "reason": self.reason,
+            "kind": self.kind,
+            "sent": self.sent,
         }
 
 

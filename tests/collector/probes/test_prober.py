@@ -165,6 +165,38 @@ def test_no_target_is_asked_more_often_than_ten_times_a_second(network: FakeNetw
     assert network.asked["1.1.1.1"] <= (time.monotonic() - began) * 10 + 2
 
 
+def test_what_could_not_be_sent_is_no_loss(network: FakeNetwork) -> None:
+    network.answers = {"1.1.1.1": EchoReply(None, "no permission")}
+    with probing(network, "1.1.1.1") as prober:
+        found = until(prober, lambda f: len(f) >= 3)
+    assert {(o.sent, o.loss_ratio, o.point("pc").sent) for o in found} == {(False, 0.0, 0)}
+
+
+def test_a_probe_on_its_way_is_outstanding_with_its_age(network: FakeNetwork) -> None:
+    network.hanging = {"9.9.9.9"}
+    with probing(network, "9.9.9.9") as prober:
+        deadline = time.monotonic() + PATIENCE_S
+        while not prober.outstanding():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        (first, *_) = prober.outstanding()
+    assert first.target == "9.9.9.9"
+    assert first.age_ns >= 0
+
+
+def test_a_target_is_added_moved_and_taken_away_while_it_runs(network: FakeNetwork) -> None:
+    network.answers = {"10.0.0.2": EchoReply(9 * MS)}
+    with probing(network, "1.1.1.1") as prober:
+        prober.ask_also("gateway", "10.0.0.1")
+        until(prober, lambda f: len(of("gateway", f)) >= 2)
+        prober.ask_also("gateway", "10.0.0.2")
+        until(prober, lambda f: any(o.rtt_ns == 9 * MS for o in of("gateway", f)))
+        prober.ask_also("gateway", None)
+        until(prober, lambda f: len(of("1.1.1.1", f)) >= 3)
+        prober.collect()
+        assert of("gateway", until(prober, lambda f: len(f) >= 3)) == []
+
+
 def test_no_targets_is_no_work() -> None:
     prober = Prober([], interval_ns=S, timeout_ns=S, window_ns=60 * S)
     prober.start()

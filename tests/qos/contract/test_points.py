@@ -93,7 +93,7 @@ def test_line_protocol_by_hand() -> None:
     point = probe(host="my desk", target="a,b=c", reason='said "no" \\', rtt_ms=0.1)
     assert to_line(point) == (
         r"probe,host=my\ desk,target=a\,b\=c ok=1i,rtt_ms=0.1,loss_ratio=0.0,sent=1i,received=1i,"
-        r'reason="said \"no\" \\" 1'
+        r'reason="said \"no\" \\",kind="icmp" 1'
     )
 
 

@@ -1,0 +1,326 @@
+"""Who made the lag: labelled scenarios with real packets through the real collector; a confusion matrix as JSON.
+
+Each lab is a set of namespaces (bench/lag_lab.py) with its own line, drawn by seed, and its own collector. Truth about
+*when* comes from pings ten times as dense as the probes; a scenario in which they show no lag is void and counted so.
+
+    sudo .venv/bin/python bench/lag.py [--seed 1] [--labs 3] [--only WORDS] [--quiet SECONDS]
+"""
+
+import argparse
+import collections
+import json
+import random
+import re
+import sqlite3
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.lag_lab import HERE, TARGETS, LagLab  # noqa: E402 - the repository's root is put on the path above
+from bench.lag_scenarios import EXTERNAL, Scenario, Truth, scenarios  # noqa: E402 - idem
+
+SHOWN = ("cause", "app", "confidence", "extra_ms", "loss_ratio", "duration_s", "evidence")
+LINES = ((20, 6, 400), (12, 4, 300), (30, 10, 250), (8, 2, 500))
+REST_S = 11.0
+WARM_S = 22.0
+_PING = re.compile(r"^\[(\d+\.\d+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms")
+
+
+class Pings:
+    """Five pings a second to one target, with when they were sent; a missing one is a lost one."""
+
+    def __init__(self, lab: LagLab, target: str) -> None:
+        self.file = lab.folder / f"ping-{target}"
+        with open(self.file, "w", encoding="utf-8") as out:
+            self.program = lab.start(
+                "h", "stdbuf", "-oL", "ping", "-D", "-n", "-i", "0.2", "-W", "3", target, stdout=out
+            )
+
+    def read(self) -> list[tuple[float, float | None]]:
+        found: dict[int, tuple[float, float | None]] = {}
+        for line in self.file.read_text(encoding="utf-8").splitlines():
+            if match := _PING.match(line):
+                at, seq, rtt = float(match[1]), int(match[2]), float(match[3])
+                found[seq] = (at - rtt / 1000, rtt)
+        if not found:
+            return []
+        first = min(found)
+        start = found[first][0]
+        for seq in range(first, max(found)):
+            found.setdefault(seq, (start + (seq - first) * 0.2, None))
+        return [found[seq] for seq in sorted(found)]
+
+
+@dataclass
+class Result:
+    """One act of one scenario and what was made of it."""
+
+    lab: int
+    scenario: str
+    truth: Truth
+    began: float
+    ended: float
+    onset: float | None
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+    shown: list[tuple[float, str, str]] = field(default_factory=list)
+
+    @property
+    def void(self) -> bool:
+        return bool(self.truth.causes) and not self.truth.optional and self.onset is None and not self.incidents
+
+    @property
+    def found(self) -> str:
+        if not self.incidents:
+            return "none"
+        return str(max(self.incidents, key=lambda i: i["duration_s"])["cause"])
+
+    @property
+    def cause_right(self) -> bool:
+        if not self.truth.causes:
+            return not self.incidents
+        if not self.incidents:
+            return self.truth.optional
+        return all(incident["cause"] in self.truth.causes for incident in self.incidents)
+
+    @property
+    def app_right(self) -> bool:
+        return bool(self.incidents) and all(incident["app"] in self.truth.apps for incident in self.incidents)
+
+    def report(self) -> dict[str, Any]:
+        onset = min((i["onset"] for i in self.incidents), default=None)
+        first = min((at for at, _, _ in self.shown), default=None)
+        return {
+            "lab": self.lab,
+            "scenario": self.scenario,
+            "truth": sorted(self.truth.causes) or ["quiet"],
+            "apps": sorted(self.truth.apps),
+            "found": [
+                {
+                    key: i[key]
+                    for key in ("cause", "app", "confidence", "extra_ms", "loss_ratio", "duration_s", "evidence")
+                }
+                | {"at_s": round(i["onset"] - self.began, 2)}
+                for i in self.incidents
+            ],
+            "right": self.cause_right and (not self.truth.apps or self.app_right),
+            "void": self.void,
+            "true_onset_s": None if self.onset is None else round(self.onset - self.began, 2),
+            "onset_error_s": None if None in (onset, self.onset) else round(onset - self.onset, 2),
+            "reported_after_s": None if None in (first, self.onset) else round(first - self.onset, 2),
+            "first_shown": self.shown[0][1:] if self.shown else None,
+        }
+
+
+class Watch(threading.Thread):
+    """Reads what the collector shows, five times a second, as a view does."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(daemon=True)
+        self.path = data / "autoqos.db"
+        self.seen: list[tuple[float, float, str, str]] = []
+        self.ending = threading.Event()
+
+    def run(self) -> None:
+        while not self.ending.wait(0.2):
+            try:
+                with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=2) as db:
+                    row = db.execute("SELECT value FROM state WHERE key = 'lag'").fetchone()
+            except sqlite3.Error:
+                continue
+            running = (json.loads(row[0]) if row else {}).get("running")
+            if running:
+                self.seen.append((time.time(), running["onset_ns"] / 1e9, running["cause"], running["app"]))
+
+    def incidents(self) -> list[dict[str, Any]]:
+        with sqlite3.connect(self.path, timeout=10) as db:
+            db.row_factory = sqlite3.Row
+            return [{**dict(row), "onset": row["time_ns"] / 1e9} for row in db.execute("SELECT * FROM lag_incident")]
+
+
+class Bench:
+    """One lab and its share of the scenarios."""
+
+    def __init__(self, number: int, seed: int) -> None:
+        self.number = number
+        draw = random.Random(seed * 100 + number)
+        down, up, buffer_ms = LINES[number % len(LINES)]
+        self.down, self.up = down * draw.uniform(0.8, 1.2), up * draw.uniform(0.8, 1.2)
+        self.lab = LagLab(self.down, self.up, buffer_ms * draw.uniform(0.8, 1.2), seed + number)
+        wifi, far = (draw.uniform(1, 6), draw.uniform(0, 15), 0.0), (draw.uniform(5, 60), draw.uniform(0, 6), 0.0)
+        self.lab.base = {"wifi": wifi, "far": far, "one": (far[0] * draw.uniform(0.8, 1.5), far[1], 0.0)}  # type: ignore[attr-defined]
+        self.knows = ("set", "history", "nothing")[number % 3]
+        self.set = draw.uniform(0.85, 1.0)
+        """What the person wrote into the config, of what the line really carries."""
+        self.seed = seed
+        self.results: list[Result] = []
+
+    def run(self, share: list[Scenario], quiet_s: float = 0) -> None:
+        with self.lab as lab:
+            for name, values in lab.base.items():  # type: ignore[attr-defined]  # set above
+                lab.delays[name].set(*values)
+            lab.start("p", sys.executable, str(HERE / "lag_traffic.py"), "serve")
+            data = lab.folder / "data"
+            config = f"collector: {{targets: {json.dumps(TARGETS)}, name_by_script: ['*']}}\n"
+            if self.knows == "set":
+                config += f"link: {{down: {self.down * self.set:.2f}mbit, up: {self.up * self.set:.2f}mbit}}\n"
+            (lab.folder / "config.yaml").write_text(config, encoding="utf-8")
+            log = (lab.folder / "collector.log").open("w", encoding="utf-8")
+            words = ("-m", "console", "collector", "--config", str(lab.folder / "config.yaml"), "--data", str(data))
+            collector = lab.start("h", sys.executable, *words, stdout=log, stderr=log, cwd=ROOT)
+            self.pings = [Pings(lab, target) for target in TARGETS]
+            watch = Watch(data)
+            watch.start()
+            time.sleep(WARM_S)
+            if self.knows == "history":
+                for way in ("down", "up"):
+                    lab.app("history", "bulk", "6", f"dir={way}", "n=4", "10.88.3.9").wait()
+                time.sleep(REST_S)
+            for scenario in share:
+                self.play(scenario)
+            if quiet_s:
+                began = time.time()
+                time.sleep(quiet_s)
+                self.results.append(
+                    Result(self.number, f"quiet for {quiet_s:.0f} s", Truth(frozenset()), began, time.time(), None)
+                )
+            time.sleep(2)
+            lab.stop(collector)
+            watch.ending.set()
+            watch.join()
+            self.judge(watch)
+
+    def play(self, scenario: Scenario) -> None:
+        background = [self.lab.app(words[0], *words[1:], "10.88.3.9") for words in scenario.background]
+        if background:
+            time.sleep(5)
+        for begin, truth in scenario.acts:
+            if truth is None:
+                time.sleep(REST_S * 0.7)
+                continue
+            began = time.time()
+            end = begin(self.lab)
+            time.sleep(truth.seconds)
+            end()
+            self.results.append(Result(self.number, scenario.name, truth, began, time.time(), None))
+        for program in background:
+            self.lab.stop(program)
+        time.sleep(REST_S)
+
+    def judge(self, watch: Watch) -> None:
+        records, incidents = [pings.read() for pings in self.pings], watch.incidents()
+        for result in self.results:
+            until = result.ended + 4
+            result.onset = onset_of(records, result)
+            result.incidents = [i for i in incidents if result.began - 2 <= i["onset"] <= until]
+            result.shown = [
+                (at, cause, app) for at, onset, cause, app in watch.seen if result.began - 2 <= onset <= until
+            ]
+        claimed = {i["time_ns"] for result in self.results for i in result.incidents}
+        for i in incidents:
+            if i["time_ns"] not in claimed and i["onset"] > min((r.began for r in self.results), default=0):
+                stray = Result(self.number, "between scenarios", Truth(frozenset()), i["onset"], i["onset"], None, [i])
+                self.results.append(stray)
+
+
+def onset_of(records: list[list[tuple[float, float | None]]], result: Result) -> float | None:
+    """When dense pings first show lag: three of five late by 20 ms (or lost), to two targets, or to the one meant."""
+    needed, onsets = 1 if "target" in result.truth.causes else 2, []
+    for record in records:
+        before = [rtt for at, rtt in record if result.began - 7 < at < result.began and rtt is not None]
+        if len(before) < 10:
+            continue
+        ordered = sorted(before)
+        usual, top = median(before), ordered[len(ordered) * 95 // 100]
+        bar = max(usual + 20, usual + 2 * (top - usual), usual * 1.25)
+        during = [(at, rtt is None or rtt > bar) for at, rtt in record if result.began - 0.3 <= at <= result.ended]
+        for at in range(len(during) - 4):
+            if during[at][1] and sum(bad for _, bad in during[at : at + 5]) >= 3:
+                onsets.append(during[at][0])
+                break
+    return sorted(onsets)[needed - 1] if len(onsets) >= needed else None
+
+
+def summary(results: list[Result]) -> dict[str, Any]:
+    counted = [r for r in results if not r.void]
+    own = [r for r in counted if r.truth.apps]
+    outside = [r for r in counted if r.truth.causes and not r.truth.apps]
+    quiet = [r for r in counted if not r.truth.causes]
+    matrix: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for r in counted:
+        truth = "others" if r.truth.causes == EXTERNAL else "/".join(sorted(r.truth.causes)) or "quiet"
+        found = "others" if r.found in EXTERNAL else r.found
+        matrix[truth][found] += 1
+    reports = [r.report() for r in counted]
+    steps = [
+        r
+        for r in reports
+        if r["onset_error_s"] is not None and "lossy" not in r["scenario"] and "drops" not in r["scenario"]
+    ]
+    high = [
+        (i["cause"] in r.truth.causes and (not r.truth.apps or i["app"] in r.truth.apps))
+        for r in counted
+        for i in r.incidents
+        if i["confidence"] >= 0.85
+    ]
+
+    def share(values: list[bool]) -> float | None:
+        return round(sum(values) / len(values), 4) if values else None
+
+    return {
+        "acts": len(results),
+        "void": sum(r.void for r in results),
+        "right_cause": share([r.cause_right for r in counted]),
+        "right_app_of_own": share([r.app_right for r in own]),
+        "innocents_named_in_external": sum(any(i["app"] for i in r.incidents) for r in outside),
+        "innocents_ever_shown_in_external": sum(any(app for _, _, app in r.shown) for r in outside),
+        "incidents_in_quiet": sum(len(r.incidents) for r in quiet),
+        "start_within_2s": share([abs(r["onset_error_s"]) <= 2 for r in steps]),
+        "reported_within_3s": share([r["reported_after_s"] is not None and r["reported_after_s"] <= 3 for r in steps]),
+        "reported_after_s_median": median(
+            [r["reported_after_s"] for r in steps if r["reported_after_s"] is not None] or [0]
+        ),
+        "reported_after_s_worst": max(
+            [r["reported_after_s"] for r in steps if r["reported_after_s"] is not None], default=None
+        ),
+        "high_confidence_right": [sum(high), len(high)],
+        "matrix": {truth: dict(found) for truth, found in sorted(matrix.items())},
+        "wrong": [r for r in reports if not r["right"]],
+        "slow": [r for r in steps if abs(r["onset_error_s"]) > 2 or (r["reported_after_s"] or 9) > 3],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--labs", type=int, default=3)
+    parser.add_argument("--only", default="", help="scenarios whose name has this")
+    parser.add_argument("--limit", type=int, default=0, help="so many scenarios at most")
+    parser.add_argument("--quiet", type=float, default=0, help="seconds without anything at the end, in each lab")
+    parser.add_argument("--all", action="store_true", help="print every act, not only the wrong ones")
+    options = parser.parse_args()
+    benches = [Bench(number, options.seed) for number in range(options.labs)]
+    threads = []
+    for bench in benches:
+        made = [s for s in scenarios(options.seed, bench.down, bench.up) if options.only in s.name]
+        share = made[bench.number :: options.labs][: options.limit or None]
+        threads.append(threading.Thread(target=bench.run, args=(share, options.quiet)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    results = [result for bench in benches for result in bench.results]
+    made = summary(results) | {"seed": options.seed, "labs": options.labs}
+    if options.all:
+        made["all"] = [r.report() for r in results]
+    print(json.dumps(made, indent=1))
+
+
+if __name__ == "__main__":
+    main()

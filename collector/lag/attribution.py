@@ -1,0 +1,285 @@
+"""Who made an incident: evidence about each application and the line, and a verdict with its confidence. Pure.
+
+An application is named when its direction stood full (against the set, learned or largest seen capacity), when it moved
+a good part of what passed there, and when it was active while the answers were late: it had begun before they were, and
+the late moments are those of its traffic. What happened after it stopped is the best evidence and comes last: lag that
+outlives its traffic was not its own. Otherwise the gateway tells the local network from what lies behind it.
+
+Confidence is the sum of what speaks for the verdict, calibrated on labelled runs (bench/lag.py, docs/decisions/0052).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, median
+from typing import Final, Literal
+
+from collector.lag.onset import Onset
+from collector.lag.samples import DIRECTIONS, Capacity, Direction, LagTick
+from collector.lag.targets import TargetTrack
+
+Cause = Literal["application", "unnamed", "others", "provider", "local_network", "target", "own_limit", "unknown"]
+UNKNOWN: Final = "unknown"
+HIGH: Final = 0.85
+MEDIUM: Final = 0.6
+S: Final = 10**9
+BEFORE_NS: Final = 60 * S
+LEAD_NS: Final = 2 * S
+"""Ticks that end so long before the onset may hold the traffic that filled the queue."""
+WINDOW_NS: Final = 20 * S
+FULL: Final = {"set": 0.75, "learned": 0.75, "seen": 0.8}
+FLOOR_BPS: Final[Mapping[Direction, int]] = {"down": 1_000_000, "up": 500_000}
+"""The most ever seen is no capacity below this: so little was never asked of the line."""
+AFTER_NS: Final = S // 2
+"""A queue outlives what filled it by so much at most, or we would not know whose it is."""
+ACTIVE: Final = 0.35
+EXPLAINED: Final = 0.7
+
+History = Sequence[LagTick]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An application (None: traffic that nobody could be named for) in one direction, and what speaks against it."""
+
+    app: str | None
+    direction: Direction
+    share_ratio: float
+    utilization: float
+    capacity: Capacity
+    rate_bps: int
+    excess_bps: int
+    lead_s: float
+    """How long before the onset it began; negative: after."""
+    explained_ratio: float
+    """The share of the late probes that were on their way while, or just after, it was active."""
+    stopped: bool | None = None
+    """Whether the lag ended when it stopped (True), outlived it (False), or nothing is known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who made it. ``confidence`` 0 to 1; ``suspect`` and ``runner_up``: the evidence against applications."""
+
+    cause: Cause
+    confidence: float
+    app: str | None = None
+    direction: Direction | None = None
+    share_ratio: float | None = None
+    suspect: Suspect | None = None
+    runner_up: Suspect | None = None
+    gateway_ms: float | None = None
+    """How far the gateway's answers were above their usual; None: it was not asked or did not answer."""
+    busiest: float = 0.0
+    """The fuller direction's use of its capacity."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The ticks that an incident is judged by, and when its late probes were on their way."""
+
+    history: History
+    ticks: Sequence[LagTick]
+    late: Sequence[tuple[int, int]]
+    onset: Onset
+    last_ns: int
+    now_ns: int
+
+
+def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns: int, now_ns: int) -> Verdict:
+    """The verdict by what is known at ``now_ns``. ``last_ns``: when the last late or lost probe was sent."""
+    gateway_ms = _gateway_ms(tracks, onset)
+    if onset.target is not None:
+        punctual = sum(1 for t in tracks if not t.gateway and t.name != onset.target and t.baseline.warm)
+        return Verdict("target", 0.95 if punctual >= 2 else 0.8, gateway_ms=gateway_ms)
+    ticks = [t for t in history if t.now_ns > onset.at_ns - LEAD_NS and t.now_ns > last_ns - WINDOW_NS]
+    window = _Window(history, ticks, _late_spans(tracks, onset), onset, last_ns, now_ns)
+    suspects = sorted(
+        (suspect for direction in DIRECTIONS for suspect in _suspects(window, direction)),
+        key=lambda s: s.share_ratio * min(1.0, s.utilization),
+        reverse=True,
+    )
+    busiest = max((_use(ticks, d)[0] for d in DIRECTIONS), default=0.0)
+    guilty = [s for s in suspects if _is_guilty(s, onset)]
+    if guilty:
+        best = guilty[0]
+        return Verdict(
+            "application" if best.app is not None else "unnamed",
+            _confidence(best, gateway_ms),
+            best.app,
+            best.direction,
+            round(min(1.0, best.share_ratio), 3),
+            best,
+            guilty[1] if len(guilty) > 1 else None,
+            gateway_ms,
+            busiest,
+        )
+    quiet = 0.25 if busiest < 0.4 else 0.1 if busiest < 0.7 else -0.1
+    if suspects and suspects[0].utilization > 0.7 and suspects[0].stopped is not False:
+        quiet -= 0.1
+    if gateway_ms is not None and _local(tracks, onset, gateway_ms):
+        return Verdict("local_network", 0.65 + quiet, gateway_ms=gateway_ms, busiest=busiest)
+    known = 0.05 if gateway_ms is not None else -0.2
+    cause: Cause = "provider" if _outage(tracks, onset) else "others"
+    return Verdict(cause, 0.6 + quiet + known, gateway_ms=gateway_ms, busiest=busiest)
+
+
+def _is_guilty(suspect: Suspect, onset: Onset) -> bool:
+    full = suspect.utilization >= FULL[suspect.capacity.source]
+    rose = suspect.excess_bps * 2 >= suspect.rate_bps
+    early = suspect.lead_s >= -1.5
+    grown = rose or (suspect.capacity.source != "seen" and suspect.utilization >= 0.85)
+    if onset.kind == "loss" and suspect.utilization < 0.9:
+        return False
+    fair = suspect.share_ratio >= 0.3 and suspect.explained_ratio >= EXPLAINED
+    return full and early and grown and fair and suspect.stopped is not False
+
+
+def _confidence(suspect: Suspect, gateway_ms: float | None) -> float:
+    value = 0.55
+    value += 0.15 if suspect.capacity.source != "seen" else 0.05
+    value += 0.1 if suspect.utilization >= 0.9 else 0.0
+    value += 0.1 if suspect.share_ratio >= 0.7 else 0.0
+    value += 0.05 if suspect.excess_bps * 10 >= suspect.rate_bps * 7 else -0.1
+    value += 0.05 if suspect.explained_ratio >= 0.9 else -0.05
+    value += 0.1 if suspect.stopped else 0.0
+    value += 0.0 if gateway_ms is not None else -0.05
+    return round(min(0.99, value), 2)
+
+
+def _suspects(
+    window: _Window,
+    direction: Direction,
+) -> list[Suspect]:
+    history, ticks, late, onset = window.history, window.ticks, window.late, window.onset
+    last_ns, now_ns = window.last_ns, window.now_ns
+    if not ticks:
+        return []
+    use, capacity = _use(ticks, direction)
+    earlier = [t for t in history if onset.at_ns - BEFORE_NS < t.now_ns <= onset.at_ns - LEAD_NS]
+    found = []
+    names: set[str | None] = {app for tick in ticks for app, rates in tick.apps.items() if rates[direction]}
+    for app in (*sorted(name for name in names if name), None):
+        rates = [_rate(tick, app, direction) for tick in ticks]
+        peak = max(rates)
+        if peak < FLOOR_BPS[direction] // 10:
+            continue
+        active = [rate >= ACTIVE * peak for rate in rates]
+        moving = [rate for rate, on in zip(rates, active, strict=True) if on]
+        rate_bps = int(fmean(moving))
+        before = int(median([_rate(tick, app, direction) for tick in earlier])) if earlier else 0
+        totals = [tick.host[direction] for tick, on in zip(ticks, active, strict=True) if on]
+        began = next((t.now_ns - t.elapsed_ns for t, on in zip(ticks, active, strict=True) if on), now_ns)
+        if began <= ticks[0].now_ns - ticks[0].elapsed_ns:
+            began = _began(history, app, direction, rate_bps, ticks[0].now_ns)
+        found.append(
+            Suspect(
+                app,
+                direction,
+                rate_bps / max(1.0, fmean(totals), rate_bps),
+                use,
+                capacity,
+                rate_bps,
+                max(0, rate_bps - before),
+                (onset.at_ns - began) / S,
+                _explained(ticks, active, late),
+                _stopped(ticks, active, last_ns, now_ns),
+            )
+        )
+    return found
+
+
+def _began(history: History, app: str | None, direction: Direction, rate_bps: int, until_ns: int) -> int:
+    """Since when without a pause it moved a third of its rate, going back from ``until_ns``."""
+    began = until_ns
+    for tick in reversed(history):
+        if tick.now_ns > until_ns:
+            continue
+        if _rate(tick, app, direction) < rate_bps // 3:
+            break
+        began = tick.now_ns - tick.elapsed_ns
+    return began
+
+
+def _stopped(ticks: Sequence[LagTick], active: Sequence[bool], last_ns: int, now_ns: int) -> bool | None:
+    last_active_ns = max((t.now_ns for t, on in zip(ticks, active, strict=True) if on), default=0)
+    if last_ns - last_active_ns > 3 * S:
+        return False
+    if now_ns - last_ns < 2 * S:
+        return None
+    after = [on for t, on in zip(ticks, active, strict=True) if t.now_ns - t.elapsed_ns > last_ns + S]
+    if not after:
+        return None
+    return True if not any(after) else None
+
+
+def _use(ticks: Sequence[LagTick], direction: Direction) -> tuple[float, Capacity]:
+    """How full the direction was at its fullest, over two ticks, and against what."""
+    totals = [tick.host[direction] for tick in ticks] or [0]
+    pairs = [(a + b) / 2 for a, b in pairwise(totals)] or totals
+    capacity = ticks[-1].capacity.get(direction) if ticks else None
+    if capacity is None:
+        capacity = Capacity(max(totals), "seen")
+    if capacity.source == "seen":
+        capacity = Capacity(max(capacity.bps, *totals, FLOOR_BPS[direction]), "seen")
+    return max(pairs) / capacity.bps, capacity
+
+
+def _rate(tick: LagTick, app: str | None, direction: Direction) -> int:
+    if app is None:
+        return tick.unattributed[direction]
+    rates = tick.apps.get(app)
+    return rates[direction] if rates is not None else 0
+
+
+def _late_spans(tracks: Sequence[TargetTrack], onset: Onset) -> list[tuple[int, int]]:
+    """When each late or lost probe met the queue: from a little before it was sent until it came back."""
+    return [
+        (trip.sent_ns - AFTER_NS, trip.sent_ns + (trip.rtt_ns or 0))
+        for track in tracks
+        if not track.gateway
+        for trip in track.since(onset.at_ns)
+        if track.slow(trip) or track.lost(trip)
+    ]
+
+
+def _explained(ticks: Sequence[LagTick], active: Sequence[bool], late: Sequence[tuple[int, int]]) -> float:
+    """The share of late probes that were on their way while, or just after, it was active."""
+    spans = [(t.now_ns - t.elapsed_ns, t.now_ns) for t, on in zip(ticks, active, strict=True) if on]
+    first = ticks[0].now_ns - ticks[0].elapsed_ns
+    seen = [(start, end) for start, end in late if end > first]
+    met = sum(any(begin <= end and start <= until for begin, until in spans) for start, end in seen)
+    return met / len(seen) if seen else 1.0
+
+
+def _gateway_ms(tracks: Sequence[TargetTrack], onset: Onset) -> float | None:
+    for track in tracks:
+        if track.gateway and track.baseline.warm:
+            trips = [trip.rtt_ns for trip in track.since(onset.at_ns) if trip.rtt_ns is not None and not trip.pending]
+            if trips:
+                return max(0.0, median(track.baseline.excess_ns(rtt) for rtt in trips) / 1e6)
+    return None
+
+
+def _local(tracks: Sequence[TargetTrack], onset: Onset, gateway_ms: float) -> bool:
+    """Whether the gateway suffers like what lies behind it."""
+    gateway = next(track for track in tracks if track.gateway)
+    if onset.kind == "loss":
+        trips = [trip for trip in gateway.since(onset.at_ns) if not trip.pending]
+        outside = [trip for t in tracks if not t.gateway for trip in t.since(onset.at_ns) if not trip.pending]
+        ours, theirs = (sum(t.rtt_ns is None for t in some) / max(1, len(some)) for some in (trips, outside))
+        return ours >= theirs / 3
+    excess = [
+        track.baseline.excess_ns(trip.rtt_ns) / 1e6
+        for track in tracks
+        if not track.gateway
+        for trip in track.since(onset.at_ns)
+        if trip.rtt_ns is not None and not trip.pending and track.slow(trip)
+    ]
+    return bool(excess) and gateway_ms >= 0.4 * median(excess)
+
+
+def _outage(tracks: Sequence[TargetTrack], onset: Onset) -> bool:
+    """Whether nearly nothing comes back from behind the gateway."""
+    trips = [trip for t in tracks if not t.gateway for trip in t.since(onset.at_ns) if not trip.pending]
+    return len(trips) >= 4 and sum(trip.rtt_ns is None for trip in trips) >= 0.9 * len(trips)

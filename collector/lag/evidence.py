@@ -1,0 +1,81 @@
+"""An incident's evidence in one sentence with numbers, and its row. Pure."""
+
+from collector.lag.attribution import HIGH, MEDIUM, Suspect, Verdict
+from collector.lag.detector import Incident
+from collector.lag.samples import CapacitySource
+from qos.contract.points import LagIncident
+from qos.contract.units import format_bps
+
+_SOURCE: dict[CapacitySource, str] = {
+    "set": "its setting",
+    "learned": "what it was learned to carry",
+    "seen": "the most ever seen",
+}
+
+
+def confidence_word(confidence: float) -> str:
+    """``high`` (right in at least 95 of 100), ``medium`` or ``low``."""
+    return "high" if confidence >= HIGH else "medium" if confidence >= MEDIUM else "low"
+
+
+def sentence(incident: Incident) -> str:
+    """Why it is thought so."""
+    verdict = incident.verdict
+    said = [_cause(incident, verdict)]
+    if incident.loss_ratio >= 0.02:
+        said.append(f"{incident.loss_ratio:.0%} of the probes were lost")
+    if incident.ended and incident.ended != "calm":
+        said.append(f"it is told only up to here: {incident.ended}")
+    return "; ".join(said) + f". {confidence_word(verdict.confidence).capitalize()} confidence."
+
+
+def _cause(incident: Incident, verdict: Verdict) -> str:
+    suspect = verdict.suspect
+    if verdict.cause in ("application", "unnamed") and suspect is not None:
+        return _blame(suspect, verdict.runner_up)
+    load = f"this computer used {verdict.busiest:.0%} of the line at most"
+    if verdict.cause == "target":
+        return f"only {incident.target} was slow, the other targets answered as usual"
+    gateway = "the gateway's time is not known"
+    if verdict.gateway_ms is not None:
+        gateway = f"the gateway answered {verdict.gateway_ms:.0f} ms above its usual"
+    if verdict.cause == "local_network":
+        return f"{gateway}, so the lag is on this side of it (Wi-Fi, cable, router); {load}"
+    if verdict.cause == "provider":
+        return f"nothing came back from behind the gateway; {gateway}; {load}"
+    return f"everything behind the gateway was slow: another device or the provider; {gateway}; {load}"
+
+
+def _blame(suspect: Suspect, second: Suspect | None) -> str:
+    who = suspect.app or "traffic of this computer that nobody could be named for"
+    side = "download" if suspect.direction == "down" else "upload"
+    when = f"began {suspect.lead_s:.0f} s earlier" if suspect.lead_s >= 1 else "began with it"
+    if suspect.lead_s > 30:
+        when = "had been busy for a while"
+    text = f"{who} {when} and took {min(1.0, suspect.share_ratio):.0%} of the {side} ({format_bps(suspect.rate_bps)})"
+    text += f"; the link stood at {min(1.0, suspect.utilization):.0%} of {_SOURCE[suspect.capacity.source]}"
+    if second is not None and second.direction == suspect.direction:
+        text += f", with {second.app or 'unnamed traffic'} at {min(1.0, second.share_ratio):.0%}"
+    if suspect.stopped:
+        text += "; it ended when that stopped"
+    return text
+
+
+def row(incident: Incident, host: str, onset_wall_ns: int, *, suffered: str | None = None) -> LagIncident:
+    """The incident as a point. ``onset_wall_ns``: its onset in UTC."""
+    verdict = incident.verdict
+    return LagIncident(
+        time_ns=onset_wall_ns,
+        host=host,
+        duration_s=max(0.0, (incident.last_ns - incident.onset_ns) / 1e9),
+        extra_ms=max(0.0, incident.extra_ns / 1e6),
+        loss_ratio=min(1.0, incident.loss_ratio),
+        cause=verdict.cause,
+        app=verdict.app,
+        direction=verdict.direction,
+        share_ratio=verdict.share_ratio,
+        confidence=max(0.0, min(1.0, verdict.confidence)),
+        running=int(incident.running),
+        suffered=suffered,
+        evidence=sentence(incident),
+    )

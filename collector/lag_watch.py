@@ -1,0 +1,172 @@
+"""The lag detector inside the collector: each tick's measurements go in, rows and the ``lag`` document come out.
+
+It holds what the detector must not know: wall time, names of points, where a capacity comes from, the gateway that is
+found by itself and followed. The most ever seen stands in for a capacity that nobody set and nothing has learned.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from collector.accounting.tick import TrafficAccounts
+from collector.lag.detector import Incident, LagDetector
+from collector.lag.evidence import row
+from collector.lag.samples import DIRECTIONS, Capacity, LagTick, Rates, RoundTrip
+from collector.probes.prober import Outstanding
+from collector.probes.result import ProbeResult
+from qos.contract.direction import Direction
+from qos.contract.documents.lag import Lag, RunningLag
+from qos.contract.points import LagIncident
+from qos.system.echo import is_address
+from qos.system.gateway import Gateway, gateway_to
+
+GATEWAY: Final = "gateway"
+LOOK_NS: Final = 2 * 10**9
+"""How often the route is looked up: a change of network is noticed so soon."""
+MOST_APPS: Final = 32
+STALL: Final = 2
+"""A tick so many times its interval late means that this process, or the machine, stood still."""
+ANYWHERE: Final = ("192.0.2.1", "2001:db8::1")
+"""Documentation addresses (RFC 5737, RFC 3849): only the route is asked for when all targets are names."""
+
+
+@dataclass(frozen=True, slots=True)
+class TickInput:
+    """What the loop measured in one tick. ``now_ns`` is monotonic, ``wall_ns`` UTC."""
+
+    now_ns: int
+    wall_ns: int
+    elapsed_ns: int
+    interval_ns: int
+    accounts: TrafficAccounts
+    results: Sequence[ProbeResult] = ()
+    outstanding: Sequence[Outstanding] = ()
+    capacity: Mapping[Direction, Capacity] = field(default_factory=dict)
+    limited: Mapping[str, float] = field(default_factory=dict)
+    enforcing: bool = False
+
+
+class LagWatch:
+    """See the module. ``route`` finds the gateway to an address."""
+
+    def __init__(self, targets: Iterable[str], route: Callable[[str], Gateway | None] = gateway_to) -> None:
+        self._detector = LagDetector()
+        self._route = route
+        self._targets = tuple(targets)
+        self._gateway: Gateway | None = None
+        self._looked_ns: int | None = None
+        self._answers = False
+        self._most: dict[Direction, int] = {}
+        self._recent: list[Rates] = []
+        self._onsets: dict[int, int] = {}
+        self.document: Lag | None = None
+
+    def targets(self, targets: Iterable[str]) -> None:
+        """Other targets from now on."""
+        self._targets = tuple(targets)
+        self._detector.watch((*self._targets, GATEWAY), GATEWAY)
+
+    def remember(self, most: Mapping[Direction, int]) -> None:
+        """The most that passed in each direction before this collector ran, bits per second."""
+        for direction, bps in most.items():
+            self._most[direction] = max(bps, self._most.get(direction, 0))
+
+    def find_gateway(self, now_ns: int) -> tuple[str | None, bool] | None:
+        """The gateway to ask from now on (None: none), and whether it is another network's; None: no change."""
+        if self._looked_ns is not None and now_ns - self._looked_ns < LOOK_NS:
+            return None
+        first, self._looked_ns = self._looked_ns is None, now_ns
+        addresses = [target for target in self._targets if is_address(target)] or list(ANYWHERE)
+        found = next((gateway for address in addresses if (gateway := self._route(address)) is not None), None)
+        if found == self._gateway:
+            return None
+        moved = not first and self._gateway is not None
+        self._gateway, self._answers = found, False
+        return (found.address if found is not None else None), moved
+
+    def asked(self, result: ProbeResult) -> bool:
+        """Whether a probe's row is to be written: the gateway's only once it has shown that it answers at all."""
+        if result.target == GATEWAY and result.rtt_ns is not None:
+            self._answers = True
+        return result.target != GATEWAY or self._answers
+
+    def interrupt(self, now_ns: int, wall_ns: int, host: str, why: str, *, network: bool = False) -> list[LagIncident]:
+        """Measuring was interrupted: a running incident ends at what was last seen."""
+        ended = self._detector.interrupt(now_ns, why, network=network)
+        if network:
+            self._most.clear()
+        return [self._row(incident, now_ns, wall_ns, host) for incident in ended]
+
+    def tick(self, given: TickInput) -> list[LagIncident]:
+        """The rows that are new or changed."""
+        accounts = given.accounts
+        total, rest = accounts.total, accounts.unattributed
+        host, unnamed = Rates(total.rx_bps, total.tx_bps), Rates(rest.rx_bps, rest.tx_bps)
+        busiest = sorted(accounts.apps.items(), key=lambda item: item[1].rx_bps + item[1].tx_bps, reverse=True)
+        tick = LagTick(
+            now_ns=given.now_ns,
+            elapsed_ns=given.elapsed_ns,
+            round_trips=tuple(self._round_trips(given)),
+            apps={name: Rates(app.rx_bps, app.tx_bps) for name, app in busiest[:MOST_APPS] if app.rx_bps or app.tx_bps},
+            host=host,
+            unattributed=unnamed,
+            capacity=self._capacity(given.capacity),
+            limited=given.limited,
+            stalled=given.elapsed_ns > STALL * given.interval_ns,
+        )
+        incidents = self._detector.feed(tick)
+        self._keep_most(host)
+        rows = [self._row(incident, given.now_ns, given.wall_ns, accounts.host) for incident in incidents]
+        self.document = self._document(given, rows)
+        return rows
+
+    def _round_trips(self, given: TickInput) -> Iterable[RoundTrip]:
+        for result in given.results:
+            if result.sent and self.asked(result):
+                yield RoundTrip(result.target, result.sent_ns, result.rtt_ns, gateway=result.target == GATEWAY)
+        for flight in given.outstanding:
+            if flight.target != GATEWAY or self._answers:
+                yield RoundTrip(flight.target, flight.sent_ns, flight.age_ns, flight.target == GATEWAY, pending=True)
+
+    def _capacity(self, known: Mapping[Direction, Capacity]) -> dict[Direction, Capacity]:
+        found = dict(known)
+        for direction in DIRECTIONS:
+            if direction not in found and direction in self._most:
+                found[direction] = Capacity(self._most[direction], "seen")
+        return found
+
+    def _keep_most(self, host: Rates) -> None:
+        """The most over three ticks: one tick alone may hold what queued on this machine."""
+        self._recent = [*self._recent, host][-3:]
+        if len(self._recent) == 3:
+            for direction in DIRECTIONS:
+                mean = sum(rates[direction] for rates in self._recent) // 3
+                self._most[direction] = max(mean, self._most.get(direction, 0))
+
+    def _row(self, incident: Incident, now_ns: int, wall_ns: int, host: str) -> LagIncident:
+        onset_ns = self._onsets.setdefault(incident.onset_ns, wall_ns - (now_ns - incident.onset_ns))
+        while len(self._onsets) > 8:
+            del self._onsets[next(iter(self._onsets))]
+        return row(incident, host, onset_ns)
+
+    def _document(self, given: TickInput, rows: Sequence[LagIncident]) -> Lag:
+        running = self._detector.running
+        if running is None:
+            return Lag(given.wall_ns, None, self._answers)
+        last = self.document.running if self.document is not None else None
+        now = next((made for made in rows if made.running), None)
+        if now is None:
+            return Lag(given.wall_ns, last, self._answers)
+        advice = f"autoqos set {now.app} 5" if now.app and not given.enforcing else ""
+        shown = RunningLag(
+            onset_ns=now.time_ns,
+            cause=now.cause,
+            app=now.app or "",
+            direction=now.direction or "",
+            extra_ms=now.extra_ms,
+            loss_ratio=now.loss_ratio,
+            confidence=now.confidence,
+            evidence=now.evidence,
+            advice=advice,
+        )
+        return Lag(given.wall_ns, shown, self._answers)

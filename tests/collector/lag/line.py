@@ -1,0 +1,83 @@
+"""A made-up line and its ticks for the detector: what passes it, what stands in its queue, what the probes see."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from collector.lag.detector import Incident, LagDetector
+from collector.lag.samples import Capacity, LagTick, Rates, RoundTrip
+
+S = 10**9
+MS = 10**6
+TARGETS = ("a", "b", "c")
+
+
+@dataclass
+class Moment:
+    """One second. Rates in bits per second; ``late_ms`` and ``lost`` by target; ``wifi_ms`` delays everything."""
+
+    apps: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    others_bps: int = 0
+    late_ms: Mapping[str, float] = field(default_factory=dict)
+    lost: float = 0
+    wifi_ms: float = 0
+    stalled: bool = False
+
+
+@dataclass
+class Line:
+    """A bottleneck behind the gateway with a FIFO of ``buffer_ms``. Feeds a detector second by second."""
+
+    down_bps: int = 20_000_000
+    up_bps: int = 5_000_000
+    buffer_ms: float = 300
+    base_ms: float = 20
+    noise_ms: float = 2
+    knows: bool = True
+    seed: int = 1
+    gateway: bool = True
+
+    def __post_init__(self) -> None:
+        self.random, self.detector = random.Random(self.seed), LagDetector()
+        self.detector.watch((*TARGETS, "gateway"), "gateway")
+        self.now_ns, self.queue = 1000 * S, {"down": 0.0, "up": 0.0}
+        self.rows: dict[int, Incident] = {}
+        self.told: list[tuple[int, Incident]] = []
+
+    def second(self, moment: Moment) -> tuple[Incident, ...]:
+        down, up = (sum(rates[i] for rates in moment.apps.values()) for i in (0, 1))
+        share = min(1.0, self.down_bps / max(1, down + moment.others_bps))
+        for way, load, capacity in (("down", down + moment.others_bps, self.down_bps), ("up", up, self.up_bps)):
+            grown = self.queue[way] + (load - capacity) * 1000 / capacity
+            self.queue[way] = min(self.buffer_ms, max(0.0, grown))
+        apps = {
+            app: Rates(int(rx * share), int(min(tx, tx * self.up_bps / max(1, up))))
+            for app, (rx, tx) in moment.apps.items()
+        }
+        trips = []
+        for at, target in enumerate((*TARGETS, "gateway") if self.gateway else TARGETS):
+            sent_ns = self.now_ns + at * S // 4
+            ms = self.base_ms + self.random.random() * self.noise_ms + moment.wifi_ms
+            if target == "gateway":
+                ms -= self.base_ms - 2
+            else:
+                ms += self.queue["down"] + self.queue["up"] + moment.late_ms.get(target, 0)
+            lost = ms > 1000 or self.random.random() < moment.lost * (target != "gateway")
+            trips.append(RoundTrip(target, sent_ns, None if lost else int(ms * MS), target == "gateway"))
+        self.now_ns += S
+        host = Rates(sum(r.down_bps for r in apps.values()), sum(r.up_bps for r in apps.values()))
+        known = {"down": Capacity(self.down_bps, "set"), "up": Capacity(self.up_bps, "set")} if self.knows else {}
+        tick = LagTick(self.now_ns, S, tuple(trips), apps, host, capacity=known, stalled=moment.stalled)  # type: ignore[arg-type]  # directions
+        found = self.detector.feed(tick)
+        for incident in found:
+            self.rows[incident.onset_ns] = incident
+            self.told.append((self.now_ns, incident))
+        return found
+
+    def run(self, seconds: int, moment: Moment | Callable[[int], Moment]) -> None:
+        for at in range(seconds):
+            self.second(moment(at) if callable(moment) else moment)
+
+    @property
+    def incidents(self) -> list[Incident]:
+        return list(self.rows.values())

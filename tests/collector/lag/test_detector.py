@@ -1,0 +1,196 @@
+"""Incidents on a made-up line: who is named, since when, how soon, and what is no incident at all."""
+
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.lag.attribution import HIGH
+from collector.lag.detector import ADAPT_NS, Incident, LagDetector
+from collector.lag.evidence import row, sentence
+from collector.lag.samples import LagTick, RoundTrip
+from tests.collector.lag.line import Line, Moment, S
+
+CALL = {"zoom": (100_000, 100_000)}
+
+
+def only(line: Line) -> Incident:
+    assert len(line.incidents) == 1, line.incidents
+    return line.incidents[0]
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["capacity known", "capacity unknown"])
+@pytest.mark.parametrize(("rates", "way"), [((24_000_000, 300_000), "down"), ((200_000, 6_000_000), "up")])
+def test_an_application_that_fills_a_direction_is_named_with_it(rates: tuple[int, int], way: str, knows: bool) -> None:
+    line = Line(knows=knows)
+    line.run(40, Moment(CALL))
+    began_ns = line.now_ns
+    line.run(15, Moment({**CALL, "steam": rates}))
+    line.run(15, Moment(CALL))
+    incident = only(line)
+    assert (incident.verdict.cause, incident.verdict.app, incident.verdict.direction) == ("application", "steam", way)
+    assert incident.verdict.confidence >= HIGH
+    assert abs(incident.onset_ns - began_ns) <= 2 * S
+    assert line.told[0][0] - incident.onset_ns <= 3 * S
+    assert incident.ended == "calm"
+    assert 13 * S <= incident.last_ns - incident.onset_ns <= 18 * S
+    assert 200 <= incident.extra_ns / 1e6 <= 320
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["capacity known", "capacity unknown"])
+def test_somebody_else_s_load_names_no_application_of_this_computer(knows: bool) -> None:
+    line = Line(knows=knows)
+    busy = {**CALL, "browser": (4_000_000, 100_000)}
+    line.run(40, Moment(busy))
+    line.run(15, Moment(busy, others_bps=25_000_000))
+    line.run(15, Moment(busy))
+    assert only(line).verdict.cause == "others"
+    assert {incident.verdict.app for _, incident in line.told} == {None}
+
+
+def test_a_slow_gateway_is_the_local_network() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(12, Moment(CALL, wifi_ms=120))
+    line.run(15, Moment(CALL))
+    assert only(line).verdict.cause == "local_network"
+    assert "gateway answered 1" in sentence(only(line))
+
+
+def test_one_slow_target_is_that_target() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(12, Moment(CALL, late_ms={"b": 150}))
+    line.run(15, Moment(CALL))
+    assert (only(line).verdict.cause, only(line).target) == ("target", "b")
+
+
+def test_loss_without_delay_is_an_incident_with_its_ratio() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(20, Moment(CALL, lost=0.3))
+    line.run(20, Moment(CALL))
+    incident = only(line)
+    assert incident.verdict.cause == "others"
+    assert 0.15 < incident.loss_ratio < 0.5
+
+
+def test_nothing_comes_back_is_the_provider() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(12, Moment(CALL, lost=1.0))
+    assert only(line).verdict.cause == "provider"
+
+
+def test_short_bursts_of_one_application_are_one_incident() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(24, lambda at: Moment({**CALL, "backup": (0, 9_000_000)} if at % 4 < 2 else CALL))
+    line.run(15, Moment(CALL))
+    assert (only(line).verdict.cause, only(line).verdict.app) == ("application", "backup")
+
+
+def test_lag_that_outlives_an_application_was_not_its_own() -> None:
+    line = Line(knows=False)
+    line.run(40, Moment(CALL))
+    line.run(3, Moment({**CALL, "browser": (15_000_000, 0)}, others_bps=25_000_000))
+    line.run(12, Moment(CALL, others_bps=25_000_000))
+    line.run(15, Moment(CALL))
+    assert only(line).verdict.cause == "others"
+
+
+def test_two_causes_in_a_row_are_two_incidents() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(10, Moment({**CALL, "steam": (24_000_000, 0)}))
+    line.run(8, Moment(CALL))
+    line.run(10, Moment(CALL, others_bps=26_000_000))
+    line.run(15, Moment(CALL))
+    assert [incident.verdict.cause for incident in line.incidents] == ["application", "others"]
+
+
+def test_sleep_and_another_network_end_an_incident_where_it_was_last_seen() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(6, Moment(CALL, wifi_ms=120))
+    ended = line.detector.interrupt(line.now_ns + 3600 * S, "this computer slept", network=True)
+    assert [incident.ended for incident in ended] == ["this computer slept"]
+    assert ended[0].last_ns <= line.now_ns
+    assert "it is told only up to here: this computer slept" in sentence(ended[0])
+    assert line.detector.running is None
+
+
+def test_half_an_hour_later_the_slow_line_is_the_usual_one() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(ADAPT_NS // S + 120, Moment(CALL, wifi_ms=60))
+    assert only(line).ended == "it is usual by now"
+
+
+def test_a_hiccup_of_this_machine_is_no_lag() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(1, Moment(CALL, wifi_ms=700))
+    line.run(20, Moment(CALL))
+    line.run(4, Moment(CALL, wifi_ms=700, stalled=True))
+    line.run(20, Moment(CALL))
+    assert line.incidents == []
+
+
+@given(seed=st.integers(0, 10**6), noise=st.floats(0, 60), base=st.floats(2, 250), lost=st.floats(0, 0.004))
+@settings(max_examples=30, deadline=None)
+def test_a_noisy_line_on_which_nothing_changes_has_no_incident(
+    seed: int, noise: float, base: float, lost: float
+) -> None:
+    line = Line(seed=seed, noise_ms=noise, base_ms=base)
+    line.run(240, Moment({**CALL, "browser": (3_000_000, 50_000)}, lost=lost))
+    assert line.incidents == []
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    acts=st.lists(
+        st.tuples(
+            st.integers(1, 25),
+            st.integers(0, 40_000_000),
+            st.integers(0, 9_000_000),
+            st.floats(0, 1),
+            st.floats(0, 400),
+        ),
+        max_size=8,
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_rows_stay_sane(seed: int, acts: list[tuple[int, int, int, float, float]]) -> None:
+    line = Line(seed=seed)
+    line.run(15, Moment(CALL))
+    for seconds, down, up, lost, wifi in acts:
+        line.run(seconds, Moment({**CALL, "x": (down, up)}, lost=lost, wifi_ms=wifi))
+    line.run(40, Moment(CALL))
+    ended = line.detector.interrupt(line.now_ns, "stopped")
+    for incident in (*line.incidents, *ended):
+        made = row(incident, "pc", incident.onset_ns)  # validates every field
+        assert 0 <= made.confidence <= 1
+        assert 0 <= made.loss_ratio <= 1
+        assert incident.onset_ns <= incident.last_ns <= line.now_ns
+        assert (made.app is None) == (made.cause != "application")
+    spans = sorted((i.onset_ns, i.last_ns) for i in line.incidents)
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
+    assert sum(incident.running for incident in line.rows.values()) <= 1
+
+
+def test_a_tick_costs_little() -> None:
+    line = Line()
+    busy = {f"app{n}": (10_000 * n, 1000) for n in range(30)}
+    line.run(60, Moment(busy))
+    began = time.process_time()
+    line.run(200, Moment(busy))
+    assert (time.process_time() - began) / 200 < 0.02  # a thousandth of a core is 1 ms; bounds are generous here
+
+
+def test_without_any_target_nothing_happens() -> None:
+    detector = LagDetector()
+    assert detector.feed(LagTick(S, S)) == ()
+    assert detector.feed(LagTick(2 * S, S, (RoundTrip("a", S, None),))) == ()
