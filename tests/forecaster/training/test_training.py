@@ -166,7 +166,7 @@ def test_what_cannot_be_trained_says_why(values: np.ndarray, words: str) -> None
 
 def test_serving_loads_no_tensorflow() -> None:
     names = (
-        "forecaster.serving.serve, forecaster.models.artifact, forecaster.serving.round, forecaster.evaluation.plots"
+        "forecaster.serving.serve, forecaster.serving.artifact, forecaster.serving.round, forecaster.evaluation.plots"
     )
     code = f"import sys, json, {names}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
