@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError
-from qos.service import data_dir, make_data_dir, store_path
+from qos.service import data_dir, make_data_dir, private_files, store_path
 from qos.service.config_file import find_config, load_config
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class Context:
         """The store, to write settings; made when there is none. Raises ConfigError, StoreUnavailable."""
         from qos.store.sqlite.store import SqliteStore
 
-        make_data_dir(self.data)
-        store = SqliteStore(self.store_path)
+        make_data_dir(self.data, self.config.data_group)
+        with private_files():
+            store = SqliteStore(self.store_path)
         try:
             yield store
         finally:

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from console.supervisor.parts import MODULES, entry
 from qos.contract.errors import ConfigError
-from qos.service import data_dir, instance_lock, make_data_dir, set_up_logging, stop_on_signals, stop_with_parent
+from qos.service import (
+    data_dir,
+    instance_lock,
+    keep_files_private,
+    make_data_dir,
+    set_up_logging,
+    stop_on_signals,
+    stop_with_parent,
+)
 from qos.service.config_file import find_config, load_config
 
 
@@ -20,7 +28,8 @@ def run_part(part: str, config_path: Path | None, data: Path | None) -> int:
     """Run one part until it is told to stop; the process's exit status. Raises ConfigError."""
     path = find_config(config_path)
     config = load_config(path)
-    directory = make_data_dir(data_dir(config, data))
+    keep_files_private()
+    directory = make_data_dir(data_dir(config, data), config.data_group)
     set_up_logging(part)
     with instance_lock(directory, part):
         stop = threading.Event()

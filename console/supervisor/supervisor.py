@@ -26,6 +26,7 @@ from qos.service import (
     SelfUsage,
     data_dir,
     instance_lock,
+    keep_files_private,
     make_data_dir,
     stop_on_signals,
     stop_with_parent,
@@ -48,7 +49,8 @@ def run_up(config_path: Path | None, data: Path | None, *, quiet: bool = False) 
 
     path = find_config(config_path)
     config = load_config(path)
-    directory = make_data_dir(data_dir(config, data))
+    keep_files_private()
+    directory = make_data_dir(data_dir(config, data), config.data_group)
     with instance_lock(directory, "supervisor"):
         stop = threading.Event()
         stop_on_signals(stop)

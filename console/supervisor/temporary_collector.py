@@ -65,7 +65,7 @@ class TemporaryCollector:
 @contextmanager
 def temporary_collector(context: Context) -> Iterator[TemporaryCollector]:
     """A collector as a child of this process, stopped at the end. Raises ConfigError when it cannot write its data."""
-    make_data_dir(context.data)
+    make_data_dir(context.data, context.config.data_group)
     process = start_child("collector", context.config_path, context.data)
     try:
         yield TemporaryCollector(context, process)

@@ -12,7 +12,15 @@ import typer
 from forecaster.data.source import open_store, parse_source
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError
-from qos.service import data_dir, instance_lock, make_data_dir, set_up_logging, stop_on_signals, stop_with_parent
+from qos.service import (
+    data_dir,
+    instance_lock,
+    keep_files_private,
+    make_data_dir,
+    set_up_logging,
+    stop_on_signals,
+    stop_with_parent,
+)
 from qos.service.config_file import find_config, load_config
 from qos.system import clock
 
@@ -29,7 +37,8 @@ def run_forever(config_path: Path | None, data: Path | None) -> int:
     from forecaster.serving.schedule import run
 
     config, path, folder = _settings(config_path, data, reading=False)
-    make_data_dir(folder)
+    keep_files_private()
+    make_data_dir(folder, config.data_group)
     set_up_logging("forecaster")
     with instance_lock(folder, "forecaster"):
         stop = threading.Event()

@@ -3,7 +3,7 @@
 Each noun has a file; this is the front door. It knows nothing of packets, points or models.
 """
 
-from qos.service.datadir import STORE_NAME, data_dir, make_data_dir, store_path
+from qos.service.datadir import STORE_NAME, data_dir, keep_files_private, make_data_dir, private_files, store_path
 from qos.service.heartbeat import HeartbeatWriter, StateWriter, writer_lives, written_by_the_living
 from qos.service.interpreter import ChildCommand, child_command, module_argv
 from qos.service.lock import InstanceLock, instance_lock
@@ -26,8 +26,10 @@ __all__ = [
     "child_command",
     "data_dir",
     "instance_lock",
+    "keep_files_private",
     "make_data_dir",
     "module_argv",
+    "private_files",
     "set_up_logging",
     "stop_on_signals",
     "stop_with_parent",

@@ -43,7 +43,7 @@ def instance_lock(data: Path, part: str) -> InstanceLock:
     """The lock of ``part`` on a data directory. Raises ConfigError when another process holds it."""
     path = data / f"{part}.lock"
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be opened ({error.strerror}): check the data directory's owner") from None
     if not try_lock(fd):

@@ -180,6 +180,8 @@ class Config(_Model):
     host: str = "auto"
     """The ``host`` tag of every point; ``load_config`` puts the machine's name in for ``auto``."""
     data_dir: str = "auto"
+    data_group: Annotated[str, Field(min_length=1, max_length=64)] = "none"
+    """Linux: members of this group may read the data; ``none``: only its owner."""
     interval: Duration = 1 * _S
     collector: CollectorConfig = CollectorConfig()
     retention: Retention = Retention()
