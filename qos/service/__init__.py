@@ -6,7 +6,7 @@ Each noun has a file; this is the front door. It knows nothing of packets, point
 from qos.service.datadir import STORE_NAME, data_dir, keep_files_private, make_data_dir, private_files, store_path
 from qos.service.heartbeat import HeartbeatWriter, StateWriter, writer_lives, written_by_the_living
 from qos.service.interpreter import ChildCommand, child_command, module_argv
-from qos.service.lock import InstanceLock, instance_lock
+from qos.service.locking import InstanceLock, instance_lock
 from qos.service.logs import set_up_logging
 from qos.service.stop import SUPERVISED, stop_on_signals, stop_with_parent
 from qos.service.usage import SelfUsage, Usage

@@ -26,8 +26,9 @@ from collector.capture.kernel import counting as counting_programs
 from collector.capture.kernel.layout import CLOSED, CLOSED_AT, COUNTS, FLOW_BYTES, Flow, Origin
 from collector.capture.sockets.new_processes import NewProcesses, first_holders
 from collector.capture.sockets.owners import Creator, SocketOwners
-from qos.system import clock, inet_diag_linux
-from qos.system.open_sockets_linux import pids
+from qos.system import clock
+from qos.system.sockets import inet_diag_linux
+from qos.system.sockets.open_sockets_linux import pids
 
 assert sys.platform == "linux"
 

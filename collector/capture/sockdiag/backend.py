@@ -15,8 +15,9 @@ from collector.capture import CaptureUnavailable, Delta, Owner, Sample
 from collector.capture.executables import Executables
 from collector.capture.sockets.new_processes import first_holders
 from collector.capture.sockets.owners import Creator
-from qos.system import clock, inet_diag_linux
-from qos.system.open_sockets_linux import pids
+from qos.system import clock
+from qos.system.sockets import inet_diag_linux
+from qos.system.sockets.open_sockets_linux import pids
 
 assert sys.platform == "linux"
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from qos.system.open_sockets_linux import holders, pids, socket_inodes
+from qos.system.sockets.open_sockets_linux import holders, pids, socket_inodes
 
 _FEW: Final = 1024
 _INIT: Final = 1

@@ -13,9 +13,9 @@ from typing import Self
 from qos.contract.errors import ConfigError
 
 if sys.platform == "win32":
-    from qos.service.lock_windows import try_lock
+    from qos.service.locking.lock_windows import try_lock
 else:
-    from qos.service.lock_posix import try_lock
+    from qos.service.locking.lock_posix import try_lock
 
 
 class InstanceLock:

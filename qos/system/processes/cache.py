@@ -1,6 +1,6 @@
 """Which application a PID belongs to, remembered, so that a tick costs something only for processes not seen before.
 
-The system's own way to read processes is chosen once (``processes_linux``, ``_windows``, else ``_psutil``). A
+The system's own way to read processes is chosen once (``reader_linux``, ``_windows``, else ``_psutil``). A
 remembered process is checked against its start time once a tick, because PIDs are reused; one that is gone keeps its
 identity for a while, since its last bytes arrive after it. A process that was gone before anybody could look goes by
 the name that the capture backend saw.
@@ -16,11 +16,11 @@ from qos.policy.applications import COMM_LENGTH, DELETED, OURSELVES, Family, Ide
 from qos.service.stop import SUPERVISED
 
 if sys.platform == "linux":
-    from qos.system.processes_linux import ProcessReader as SystemReader
+    from qos.system.processes.reader_linux import ProcessReader as SystemReader
 elif sys.platform == "win32":
-    from qos.system.processes_windows import ProcessReader as SystemReader
+    from qos.system.processes.reader_windows import ProcessReader as SystemReader
 else:
-    from qos.system.processes_psutil import ProcessReader as SystemReader
+    from qos.system.processes.reader_psutil import ProcessReader as SystemReader
 
 __all__ = ["KEEP_GONE_NS", "KEEP_NS", "MAX_ENTRIES", "ProcessReader", "Processes", "SystemReader"]
 

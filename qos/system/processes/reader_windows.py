@@ -13,7 +13,7 @@ from typing import Final
 import psutil
 
 from qos.policy.applications import Family, Process, executable_name
-from qos.system import processes_psutil
+from qos.system.processes import reader_psutil
 
 assert sys.platform == "win32"
 
@@ -21,7 +21,7 @@ _TERMINALS: Final = frozenset({"cmd", "powershell", "pwsh", "windowsterminal", "
 _HOSTS: Final = frozenset({"svchost"})
 
 
-class ProcessReader(processes_psutil.ProcessReader):
+class ProcessReader(reader_psutil.ProcessReader):
     """Processes of Windows. ``refresh`` rereads the windows and the services: two system calls, not one per process."""
 
     family: Family = "windows"

@@ -8,10 +8,10 @@ import sys
 from qos.packets.flows import SocketRow
 
 if sys.platform == "win32":
-    from qos.system.sockets_windows import blind_to, inherited_sockets, sockets
+    from qos.system.sockets.table_windows import blind_to, inherited_sockets, sockets
 elif sys.platform == "linux":
-    from qos.system.sockets_linux import blind_to, inherited_sockets, sockets
+    from qos.system.sockets.table_linux import blind_to, inherited_sockets, sockets
 else:
-    from qos.system.sockets_psutil import blind_to, inherited_sockets, sockets
+    from qos.system.sockets.table_psutil import blind_to, inherited_sockets, sockets
 
 __all__ = ["SocketRow", "blind_to", "inherited_sockets", "sockets"]

@@ -8,9 +8,9 @@ import socket
 import sys
 
 from qos.packets.flows import SocketRow, address_of
-from qos.system import inet_diag_linux
 from qos.system.elevation_linux import elevated
-from qos.system.open_sockets_linux import holders, pids, socket_inodes
+from qos.system.sockets import inet_diag_linux
+from qos.system.sockets.open_sockets_linux import holders, pids, socket_inodes
 
 assert sys.platform != "win32"
 

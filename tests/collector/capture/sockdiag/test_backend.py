@@ -19,8 +19,8 @@ if sys.platform != "linux":
     pytest.skip("sock_diag is Linux", allow_module_level=True)
 
 from collector.capture.sockdiag.backend import SockdiagCapture, wire_counts
-from qos.system import inet_diag_linux
-from qos.system.inet_diag_linux import Entry, TcpCounts
+from qos.system.sockets import inet_diag_linux
+from qos.system.sockets.inet_diag_linux import Entry, TcpCounts
 from tests.lab import PEER4, PEER6, Lab
 
 ROOT = Path(__file__).parents[4]

@@ -12,7 +12,7 @@ if sys.platform != "linux":
     pytest.skip("/proc is Linux", allow_module_level=True)
 
 from collector.capture.sockets.new_processes import NewProcesses, first_holders
-from qos.system.open_sockets_linux import pids, socket_inodes
+from qos.system.sockets.open_sockets_linux import pids, socket_inodes
 
 
 def test_a_socket_s_holder_is_found_and_a_pipe_is_no_socket() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 if sys.platform != "linux":
     pytest.skip("/proc is Linux's", allow_module_level=True)
 
-from qos.system.processes_linux import ProcessReader, is_background, parse_stat, systemd_path
+from qos.system.processes.reader_linux import ProcessReader, is_background, parse_stat, systemd_path
 
 TAIL = (
     b"S 1 42 42 34816 42 4194304 100 0 0 0 250 50 0 0 20 0 1 0 12345 8192000 500 18446744073709551615 1 1 0 0 0 0 0 "

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 from qos.system.processes import Processes
-from qos.system.processes_psutil import ProcessReader
+from qos.system.processes.reader_psutil import ProcessReader
 
 S = 10**9
 NOBODY = 2**22 + 5

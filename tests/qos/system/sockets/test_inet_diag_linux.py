@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 if sys.platform != "linux":
     pytest.skip("sock_diag is Linux", allow_module_level=True)
 
-from qos.system import inet_diag_linux
-from qos.system.inet_diag_linux import Entry, parse_entry
+from qos.system.sockets import inet_diag_linux
+from qos.system.sockets.inet_diag_linux import Entry, parse_entry
 
 
 def message(*, info: bytes = b"", family: int = socket.AF_INET, state: int = 1) -> memoryview:

@@ -11,7 +11,7 @@ import pytest
 from qos.packets.flows import SocketRow
 from qos.system import elevation
 from qos.system.sockets import blind_to, inherited_sockets, sockets
-from qos.system.sockets_windows import parse
+from qos.system.sockets.table_windows import parse
 
 LOCAL6 = socket.inet_pton(socket.AF_INET6, "fe80::1")
 LISTEN, ESTABLISHED, TIME_WAIT = 2, 5, 11
@@ -73,8 +73,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the Linux socket tab
 
 @linux
 def test_linux_answers_are_read_message_by_message() -> None:
-    from qos.system.inet_diag_linux import parse as parse_linux
-    from qos.system.sockets_linux import rows
+    from qos.system.sockets.inet_diag_linux import parse as parse_linux
+    from qos.system.sockets.table_linux import rows
 
     body = struct.pack(
         "=BBBB2s2s16s16sI2IIIIII",
