@@ -1,6 +1,7 @@
 """Imports run one way and each dangerous library has one owner: read from the source, not from good will."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,21 @@ def test_pure_cores_touch_no_clock_thread_socket_file_or_log(path: str) -> None:
     source = ROOT / path
     assert source.is_file(), f"{path} was renamed: name the module that holds this core now"
     assert [f"{path}:{line} imports {name}" for name, line in imports(source) if name in PURE_BANS] == []
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "grafana", "tests", "bench"])
+def test_texts_cite_what_the_reader_has(package: str) -> None:
+    """A decision record, an RFC, a page: no file that is not in the repository, and no path of somebody's machine."""
+    absent = re.compile(r"HOUSE\.md|\bfacts/|DESIGN\.md|/work/|/home/[a-z]+/Seed")
+    here = Path(__file__)
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sources(package)
+        if path != here
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if absent.search(line)
+    ]
+    assert wrong == []
 
 
 def test_the_reader_of_imports_sees_every_form(tmp_path: Path) -> None:

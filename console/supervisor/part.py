@@ -39,7 +39,7 @@ def run_part(part: str, config_path: Path | None, data: Path | None) -> int:
             return entry(part)(config, path, directory, stop)
         except ConfigError:
             raise
-        except Exception:  # the one catch-all of this process (HOUSE.md rule 9)
+        except Exception:  # the one catch-all of this process
             logging.getLogger(part).exception("%s stopped by an error of its own", part)
             return 1
 

@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StoreUnavailable, StoreRejected) as error:
         log.error("store: %s", error)
         return 1
-    except Exception:  # the one catch-all of this process (HOUSE.md rule 9)
+    except Exception:  # the one catch-all of this process
         log.exception("the %s failed", given.kind)
         return 1
     made = sum(o.prediction is not None for o in done.results)

@@ -9,7 +9,7 @@ class ConfigError(Exception):
         self.lines = lines
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - named for the state, as in HOUSE.md rule 9
+class StoreUnavailable(Exception):  # noqa: N818 - named for the state, not for the accident
     """Wait and keep the points: the store may come back. ``retry_after_s`` is a hint, seconds."""
 
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:

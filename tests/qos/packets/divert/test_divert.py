@@ -127,7 +127,7 @@ def test_diverted_packets_arrive_unchanged_in_both_directions(host: Lab, family:
 @linux
 @pytest.mark.packets
 def test_six_swaps_of_the_filter_lose_and_double_nothing(host: Lab) -> None:
-    """facts/windivert.md §4.4: new handle at the same priority, then shut down, drain and close the old one."""
+    """New handle at the same priority, then shut down, drain and close the old one."""
     count = 6000
     with ExitStack() as stack:
         here, there = (stack.enter_context(udp(host, where, 4)) for where in ("host", "peer"))
