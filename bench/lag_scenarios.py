@@ -121,10 +121,10 @@ def scenarios(seed: int, down: float, up: float) -> list[Scenario]:
         d.add(f"two apps {way}", (act, own(*two)), background=(zoom,))
     for way in ("up", "down", d.random.choice(("up", "down"))):
         app, rate = d.culprit(), (up if way == "up" else down) * d.between(1.2, 1.7)
-        act = traffic(app, "ramp", "16", f"dir={way}", f"rate={int(rate * mbit)}")
+        act = traffic(app, "ramp", "22", f"dir={way}", f"rate={int(rate * mbit)}", "ramp=14")
         if way == "down":  # the server does not ramp: more and more connections do
-            act = both(*(later(traffic(app, "bulk", f"{14 - 2 * i}", "n=1"), 2.0 * i) for i in range(5)))
-        d.add(f"slow riser {way}", (act, own(app, seconds=15)))
+            act = both(*(later(traffic(app, "bulk", f"{20 - 3 * i}", "n=1"), 3.0 * i) for i in range(5)))
+        d.add(f"slow riser {way}", (act, own(app, seconds=20)))
     for on, off, way in ((2.0, 2.0, "down"), (1.5, 3.0, "up"), (d.between(1.2, 2.5), d.between(1, 4), "down")):
         app = d.culprit()
         act = traffic(app, "bursts", "16", f"dir={way}", "n=1", f"on={on}", f"off={off}")

@@ -58,10 +58,12 @@ def _udp_server() -> None:
             made.sendto(data, peer)
 
 
-def _stream(made: socket.socket, peer: object, rate: int, seconds: float, ramp: bool = False) -> None:
+def _stream(made: socket.socket, peer: object, rate: int, seconds: float, ramp: float = 0) -> None:
+    """At ``rate`` bit/s, reached after ``ramp`` seconds of steady rise."""
     began, sent = time.monotonic(), 0
     while (passed := time.monotonic() - began) < seconds:
-        due = rate * passed / 8 * (passed / seconds / 2 if ramp else 1)
+        rising = min(passed, ramp)
+        due = rate / 8 * (rising * rising / ramp / 2 + passed - rising if ramp else passed)
         while sent < due:
             with contextlib.suppress(OSError):
                 made.sendto(CHUNK[:1200], peer)  # type: ignore[arg-type]  # an address as recvfrom gave it
@@ -96,6 +98,12 @@ def _tcp(host: str, line: str, until: float) -> int:
     return moved
 
 
+def _swallow(made: socket.socket) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            made.recv(2048)
+
+
 def together(*calls: tuple[object, ...]) -> None:
     threads = [threading.Thread(target=call[0], args=call[1:], daemon=True) for call in calls]  # type: ignore[arg-type]
     for thread in threads:
@@ -110,14 +118,15 @@ def client(kind: str, seconds: float, options: dict[str, str], host: str) -> Non
     ways = ("down", "up") if way == "both" else (way,)
     lines = [f"{each} {rate} 0" for each in ways]
     udp = socket.socket(family_of(host), socket.SOCK_DGRAM)
-    udp.connect((host, UDP))
+    udp.bind(("", 0))
+    threading.Thread(target=_swallow, args=(udp,), daemon=True).start()
     if kind == "bulk":
         together(*((_tcp, host, line, until) for line in lines for _ in range(count)))
     elif kind in ("udp", "ramp"):
         if way == "up":
-            _stream(udp, (host, UDP), rate, seconds, kind == "ramp")
+            _stream(udp, (host, UDP), rate, seconds, float(options.get("ramp", "0")))
         else:
-            udp.send(f"down {rate} {seconds}".encode())
+            udp.sendto(f"down {rate} {seconds}".encode(), (host, UDP))
             time.sleep(seconds)
     elif kind == "bursts":
         length, pause = float(options["on"]), float(options["off"])
@@ -143,7 +152,7 @@ def client(kind: str, seconds: float, options: dict[str, str], host: str) -> Non
             time.sleep(float(options.get("off", "4")))
     elif kind == "call":
         while time.monotonic() < until:
-            udp.send(b"echo" + bytes(160))
+            udp.sendto(b"echo" + bytes(160), (host, UDP))
             time.sleep(1 / 30)
 
 

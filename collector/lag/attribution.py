@@ -19,7 +19,7 @@ from collector.lag.samples import DIRECTIONS, Capacity, Direction, LagTick
 from collector.lag.targets import TargetTrack
 
 Cause = Literal["application", "unnamed", "others", "provider", "local_network", "target", "own_limit", "unknown"]
-UNKNOWN: Final = "unknown"
+UNKNOWN: Final[Cause] = "unknown"
 HIGH: Final = 0.85
 MEDIUM: Final = 0.6
 S: Final = 10**9
@@ -27,6 +27,8 @@ BEFORE_NS: Final = 60 * S
 LEAD_NS: Final = 2 * S
 """Ticks that end so long before the onset may hold the traffic that filled the queue."""
 WINDOW_NS: Final = 20 * S
+SETTLE_NS: Final = 3 * S
+"""For so long nobody outside is blamed while this computer is busy: its own bytes are counted a tick late."""
 FULL: Final = {"set": 0.75, "learned": 0.75, "seen": 0.8}
 FLOOR_BPS: Final[Mapping[Direction, int]] = {"down": 1_000_000, "up": 500_000}
 """The most ever seen is no capacity below this: so little was never asked of the line."""
@@ -114,6 +116,8 @@ def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns
             gateway_ms,
             busiest,
         )
+    if now_ns - onset.at_ns < SETTLE_NS and busiest >= 0.5 and any(s.stopped is not False for s in suspects):
+        return Verdict(UNKNOWN, 0.3, gateway_ms=gateway_ms, busiest=busiest)  # it may be one of ours: a tick will tell
     quiet = 0.25 if busiest < 0.4 else 0.1 if busiest < 0.7 else -0.1
     if suspects and suspects[0].utilization > 0.7 and suspects[0].stopped is not False:
         quiet -= 0.1

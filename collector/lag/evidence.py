@@ -33,17 +33,21 @@ def _cause(incident: Incident, verdict: Verdict) -> str:
     suspect = verdict.suspect
     if verdict.cause in ("application", "unnamed") and suspect is not None:
         return _blame(suspect, verdict.runner_up)
+    if verdict.cause == "unknown":
+        return "it has just begun, and who made it is not known yet"
     load = f"this computer used {verdict.busiest:.0%} of the line at most"
     if verdict.cause == "target":
         return f"only {incident.target} was slow, the other targets answered as usual"
     gateway = "the gateway's time is not known"
-    if verdict.gateway_ms is not None:
+    if incident.kind == "loss" and verdict.gateway_ms is not None:
+        gateway = "the gateway loses answers too" if verdict.cause == "local_network" else "the gateway answers"
+    elif verdict.gateway_ms is not None:
         gateway = f"the gateway answered {verdict.gateway_ms:.0f} ms above its usual"
     if verdict.cause == "local_network":
         return f"{gateway}, so the lag is on this side of it (Wi-Fi, cable, router); {load}"
     if verdict.cause == "provider":
         return f"nothing came back from behind the gateway; {gateway}; {load}"
-    return f"everything behind the gateway was slow: another device or the provider; {gateway}; {load}"
+    return f"everything behind the gateway suffered: another device or the provider; {gateway}; {load}"
 
 
 def _blame(suspect: Suspect, second: Suspect | None) -> str:

@@ -57,14 +57,30 @@ def find(tracks: Sequence[TargetTrack], now_ns: int, since_ns: int) -> Onset | N
         return Onset(loss, "loss")
     if several:
         for track in tracks:
+            if not all(_punctual(other, now_ns) for other in tracks if other is not track):
+                continue
             alone = [sight for sight in pooled([track], start_ns) if not sight[0].pending]
-            at_ns = _late(alone, several=False)
+            at_ns = _late(alone, several=False) or _much_later(alone)
             if at_ns is not None:
                 return Onset(at_ns, "delay", track.name)
             at_ns = _lossy(pooled([track], max(now_ns - 2 * LOSS_WINDOW_NS, since_ns)), several=False)
             if at_ns is not None:
                 return Onset(at_ns, "loss", track.name)
     return None
+
+
+def _punctual(track: TargetTrack, now_ns: int) -> bool:
+    """Whether its newest answers came as usual; a target that nothing is known of has no say."""
+    newest = [trip for trip in track.since(now_ns - 3 * S) if not trip.pending or track.slow(trip)][-2:]
+    return not track.baseline.warm or not any(track.slow(trip) for trip in newest)
+
+
+def _much_later(sights: Sequence[Sight]) -> int | None:
+    """Two answers in a row, both late by twice what makes one late, need no third one."""
+    newest = sights[-2:]
+    if len(newest) < 2 or not all(track.slow(trip, 2.0) for trip, track in newest):
+        return None
+    return newest[0][0].sent_ns
 
 
 def _late(sights: Sequence[Sight], *, several: bool) -> int | None:
