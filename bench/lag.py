@@ -11,6 +11,7 @@ import collections
 import json
 import random
 import re
+import shutil
 import sqlite3
 import sys
 import threading
@@ -131,10 +132,10 @@ class Watch(threading.Thread):
         while not self.ending.wait(0.2):
             try:
                 with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=2) as db:
-                    row = db.execute("SELECT value FROM state WHERE key = 'lag'").fetchone()
+                    row = db.execute("SELECT value FROM state WHERE key = 'live'").fetchone()
             except sqlite3.Error:
                 continue
-            running = (json.loads(row[0]) if row else {}).get("running")
+            running = (json.loads(row[0]) if row else {}).get("lag")
             if running:
                 self.seen.append((time.time(), running["onset_ns"] / 1e9, running["cause"], running["app"]))
 
@@ -161,7 +162,7 @@ class Bench:
         self.seed = seed
         self.results: list[Result] = []
 
-    def run(self, share: list[Scenario], quiet_s: float = 0) -> None:
+    def run(self, share: list[Scenario], quiet_s: float = 0, keep: Path | None = None) -> None:
         with self.lab as lab:
             for name, values in lab.base.items():  # type: ignore[attr-defined]  # set above
                 lab.delays[name].set(*values)
@@ -195,6 +196,8 @@ class Bench:
             watch.ending.set()
             watch.join()
             self.judge(watch)
+            if keep is not None:
+                shutil.copytree(data, keep / str(self.number))
 
     def play(self, scenario: Scenario) -> None:
         background = [self.lab.app(words[0], *words[1:], "10.88.3.9") for words in scenario.background]
@@ -303,6 +306,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenarios whose name has this")
     parser.add_argument("--limit", type=int, default=0, help="so many scenarios at most")
     parser.add_argument("--quiet", type=float, default=0, help="seconds without anything at the end, in each lab")
+    parser.add_argument("--keep", type=Path, help="copy the collectors' data there, to look at it")
     parser.add_argument("--all", action="store_true", help="print every act, not only the wrong ones")
     options = parser.parse_args()
     benches = [Bench(number, options.seed) for number in range(options.labs)]
@@ -310,7 +314,7 @@ def main() -> None:
     for bench in benches:
         made = [s for s in scenarios(options.seed, bench.down, bench.up) if options.only in s.name]
         share = made[bench.number :: options.labs][: options.limit or None]
-        threads.append(threading.Thread(target=bench.run, args=(share, options.quiet)))
+        threads.append(threading.Thread(target=bench.run, args=(share, options.quiet, options.keep)))
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The lag detector inside the collector: each tick's measurements go in, rows and the ``lag`` document come out.
+"""The lag detector inside the collector: each tick's measurements go in, rows and what the views show come out.
 
 It holds what the detector must not know: wall time, names of points, where a capacity comes from, the gateway that is
 found by itself and followed. The most ever seen stands in for a capacity that nobody set and nothing has learned.
@@ -15,7 +15,7 @@ from collector.lag.samples import DIRECTIONS, Capacity, LagTick, Rates, RoundTri
 from collector.probes.prober import Outstanding
 from collector.probes.result import ProbeResult
 from qos.contract.direction import Direction
-from qos.contract.documents.lag import Lag, RunningLag
+from qos.contract.documents.lag import RunningLag
 from qos.contract.points import LagIncident
 from qos.system.echo import is_address
 from qos.system.gateway import Gateway, gateway_to
@@ -59,7 +59,8 @@ class LagWatch:
         self._most: dict[Direction, int] = {}
         self._recent: list[Rates] = []
         self._onsets: dict[int, int] = {}
-        self.document: Lag | None = None
+        self.running: RunningLag | None = None
+        """What the views show of the incident that goes on now."""
 
     def targets(self, targets: Iterable[str]) -> None:
         """Other targets from now on."""
@@ -93,6 +94,7 @@ class LagWatch:
     def interrupt(self, now_ns: int, wall_ns: int, host: str, why: str, *, network: bool = False) -> list[LagIncident]:
         """Measuring was interrupted: a running incident ends at what was last seen."""
         ended = self._detector.interrupt(now_ns, why, network=network)
+        self.running = None
         if network:
             self._most.clear()
         return [self._row(incident, now_ns, wall_ns, host) for incident in ended]
@@ -117,7 +119,7 @@ class LagWatch:
         incidents = self._detector.feed(tick)
         self._keep_most(host)
         rows = [self._row(incident, given.now_ns, given.wall_ns, accounts.host) for incident in incidents]
-        self.document = self._document(given, rows)
+        self.running = self._running(given, rows)
         return rows
 
     def _round_trips(self, given: TickInput) -> Iterable[RoundTrip]:
@@ -149,16 +151,11 @@ class LagWatch:
             del self._onsets[next(iter(self._onsets))]
         return row(incident, host, onset_ns)
 
-    def _document(self, given: TickInput, rows: Sequence[LagIncident]) -> Lag:
-        running = self._detector.running
-        if running is None:
-            return Lag(given.wall_ns, None, self._answers)
-        last = self.document.running if self.document is not None else None
+    def _running(self, given: TickInput, rows: Sequence[LagIncident]) -> RunningLag | None:
         now = next((made for made in rows if made.running), None)
-        if now is None:
-            return Lag(given.wall_ns, last, self._answers)
-        advice = f"autoqos set {now.app} 5" if now.app and not given.enforcing else ""
-        shown = RunningLag(
+        if self._detector.running is None or now is None:
+            return self.running if self._detector.running is not None else None
+        return RunningLag(
             onset_ns=now.time_ns,
             cause=now.cause,
             app=now.app or "",
@@ -167,6 +164,5 @@ class LagWatch:
             loss_ratio=now.loss_ratio,
             confidence=now.confidence,
             evidence=now.evidence,
-            advice=advice,
+            advice=f"autoqos set {now.app} 5" if now.app and not given.enforcing else "",
         )
-        return Lag(given.wall_ns, shown, self._answers)

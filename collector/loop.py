@@ -29,7 +29,6 @@ from collector.probes.result import ProbeResult
 from collector.resources import ResourceMeter
 from collector.selfcheck import PART, SelfCheck
 from qos.contract.config import Config, Retention
-from qos.contract.documents.lag import Lag
 from qos.contract.documents.limits import Limits
 from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override, overrides_from
@@ -272,8 +271,6 @@ class CollectorLoop:
                 enforcing=enforcing,
             )
         )
-        if self._lag.document is not None:
-            self._documents[Lag.KEY] = self._lag.document.dump()
         return points
 
     def _probe_points(self, outcomes: Sequence[ProbeResult]) -> list[Point]:
@@ -321,6 +318,7 @@ class CollectorLoop:
             lost=self._lost,
             probes=[found.live() for found in self._shown_probes()],
             skipped=self.skipped,
+            lag=self._lag.running,
             notes=self._notices.shown(now_ns) + ([f"store: {self._outlet.problem}"] if self._outlet.problem else []),
         )
 

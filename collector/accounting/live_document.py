@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from collector.accounting.tick import Flowing, TrafficAccounts
+from qos.contract.documents.lag import RunningLag
 from qos.contract.documents.live import Live, LiveProbe, LiveRow, LiveTraffic
 
 MAX_SHOWN: Final = 150
@@ -23,6 +24,7 @@ def live_document(
     probes: Sequence[LiveProbe],
     notes: Sequence[str],
     skipped: int,
+    lag: RunningLag | None = None,
 ) -> Live:
     """The document of one tick. Times are UTC ns, rates bits per second, totals bytes since ``started_ns``."""
     shown = sorted(
@@ -75,6 +77,7 @@ def live_document(
         probes=tuple(probes),
         notes=tuple(notes),
         ticks_skipped=skipped,
+        lag=lag,
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from console.views.output import plain
-from console.views.table_format import percent, probe_words
+from console.views.table_format import lag_words, percent, probe_words
 from qos.contract.documents.live import Live
 from qos.contract.units import format_bps
 
@@ -41,8 +41,8 @@ def status_lines(live: Live | None, parts: Mapping[str, str], now_ns: int, width
             break
         first += f"   {words}"
     busiest = max(live.apps, key=lambda row: row.rx_bps + row.tx_bps, default=None)
-    second = "idle"
-    if busiest is not None and busiest.rx_bps + busiest.tx_bps > 0:
+    second = lag_words(live) or "idle"
+    if live.lag is None and busiest is not None and busiest.rx_bps + busiest.tx_bps > 0:
         second = f"top: {busiest.app} ▼ {format_bps(busiest.rx_bps)} ▲ {format_bps(busiest.tx_bps)}"
     second += f"   capture {live.backend}" + (f", {live.lost} lost" if live.lost else "")
     if troubled:

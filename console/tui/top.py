@@ -130,6 +130,8 @@ class TopApp(App[None]):
             return [self.snapshot.trouble, ""]
         width = max(20, self.size.width - 2)
         lines = [*views.headline(live), *views.wrap(views.probe_words(live), width), *views.blind_words(live, width)]
+        if words := views.lag_words(live):
+            lines.insert(0, words)
         enforcement = self.snapshot.enforcement
         if enforcement is not None and enforcement.paused:
             lines.append("enforcer PAUSED: p resumes it")

@@ -91,6 +91,7 @@ def show(live: Live, by: By, out: Console) -> None:
     rows = [views.cells(row, by, pids) for row in live.rows(by)]
     rows.append(views.unattributed_cells(live))
     heads = [
+        *filter(None, [views.lag_words(live)]),
         *views.headline(live),
         *views.wrap(views.probe_words(live), out.width),
         *views.blind_words(live, out.width, most=9),

@@ -17,6 +17,17 @@ BACKGROUND: Final = "◦"
 LEGEND: Final = f"{BACKGROUND} background: no window, no terminal"
 HEADINGS: Final = ("PID", "Application", "Pri", "Recv MB", "Sent MB", "▼ bit/s", "▲ bit/s")
 MAX_ROWS: Final = 300
+CAUSES: Final[Mapping[str, str]] = {
+    "application": "an application",
+    "unnamed": "unnamed traffic of this computer",
+    "others": "another device or the provider",
+    "provider": "the provider: nothing comes back",
+    "local_network": "Wi-Fi or the local network",
+    "target": "one target's own path",
+    "own_limit": "AutoQoS's own limit",
+    "unknown": "not known yet",
+}
+"""The causes of ``lag_incident`` for people."""
 
 
 def rate(bps: float) -> str:
@@ -92,12 +103,26 @@ def headline(live: Live) -> tuple[str, str]:
     )
 
 
+def lag_words(live: Live) -> str:
+    """The incident of lag that goes on now, and what would help; empty when there is none."""
+    lag = live.lag
+    if lag is None:
+        return ""
+    bad = f"+{lag.extra_ms:.0f} ms" if lag.extra_ms >= 1 else f"{lag.loss_ratio:.0%} lost"
+    side = {"down": " (download)", "up": " (upload)"}.get(lag.direction, "")
+    who = f"{lag.app}{side}" if lag.app else CAUSES.get(lag.cause, lag.cause)
+    help_words = f"; `{lag.advice}` helps" if lag.advice else ""
+    return plain(f"LAG {bad} since {local_time(lag.onset_ns)}: {who}{help_words}")
+
+
 def probe_words(live: Live) -> tuple[str, ...]:
     """Per target: latency and loss, or why there is none."""
     words = []
     for probe in live.probes:
-        loss = "" if probe.loss_ratio is None else f" loss {100 * probe.loss_ratio:.0f}%"
+        loss = "" if probe.loss_ratio is None or not probe.sent else f" loss {100 * probe.loss_ratio:.0f}%"
         answer = f"{probe.rtt_ms:.1f} ms" if probe.ok and probe.rtt_ms is not None else probe.reason or "no answer"
+        if probe.kind != "icmp" and probe.ok:
+            answer += f" ({probe.kind})"
         words.append(plain(f"{probe.target} {answer}{loss}"))
     return tuple(words)
 

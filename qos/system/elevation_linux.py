@@ -2,7 +2,11 @@
 
 import os
 import shlex
+import shutil
 import sys
+from pathlib import Path
+
+from qos.service.stop import SUPERVISED
 
 
 def elevated() -> bool:
@@ -12,5 +16,9 @@ def elevated() -> bool:
 
 def how_to() -> str:
     """What to type to become root with the same command, in one line."""
+    if shutil.which("uv") and Path(sys.prefix).name == ".venv":
+        # As the README has it; a part that `up` started is not what anybody typed.
+        words = ["up"] if os.environ.get(SUPERVISED) == "1" else sys.argv[1:]
+        return f'type: sudo "$(which uv)" run autoqos {shlex.join(words)}'
     command = shlex.join([sys.executable, "-P", "-m", "console", *sys.argv[1:]])
     return f"type: sudo {command}"

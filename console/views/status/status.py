@@ -83,6 +83,7 @@ class Status:
             },
             "self": {"cpu_percent": round(sum(cpu), 3), "rss_bytes": sum(rss)},
             "outbox": self.outbox,
+            "lag": None if live is None or live.lag is None else live.lag.dump(),
             "notes": [] if live is None else list(live.notes),
         }
 

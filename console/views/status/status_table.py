@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from console.views.status.status import PartStatus, Status
-from console.views.table_format import percent
+from console.views.table_format import lag_words, percent
 from console.views.times import rough_span
 from qos.contract.units import format_bytes
 
@@ -23,6 +23,8 @@ def lines(status: Status) -> Iterator[str]:
         yield ""
     live = status.live
     if live is not None:
+        if words := lag_words(live):
+            yield f"lag       {words.removeprefix('LAG ')}"
         reason = live.backend_reason.removeprefix(live.backend).removeprefix(":").strip()
         yield f"capture   {live.backend}: {reason}" if reason else f"capture   {live.backend}"
         yield f"coverage  {percent(live.coverage)} of the interfaces' bytes named, {live.lost} lost"

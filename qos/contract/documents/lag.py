@@ -1,11 +1,9 @@
-"""``lag``: the incident that goes on now, for the views that must say it at once. History is ``lag_incident``'s."""
+"""The incident of lag that goes on now, as part of ``live``: every view says it at once. History: ``lag_incident``."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-from qos.contract.documents.fields import VERSION, Fields, fields_of, inner, number, text, whole
-
-STALE_NS = 5 * 10**9
+from qos.contract.documents.fields import Fields, number, text, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +51,3 @@ class RunningLag:
             "evidence": self.evidence,
             "advice": self.advice,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """What the detector says at ``time_ns`` (UTC). ``running`` None: no lag. ``gateway``: whether it answers probes."""
-
-    KEY: ClassVar[str] = "lag"
-
-    time_ns: int
-    running: RunningLag | None = None
-    gateway: bool = False
-
-    @classmethod
-    def parse(cls, document: object) -> Self | None:
-        """None when the document is not one."""
-        fields = fields_of(document)
-        if fields is None or (time_ns := whole(fields, "time_ns")) is None:
-            return None
-        return cls(time_ns, RunningLag.parse(inner(fields, "running")), bool(fields.get("gateway")))
-
-    def dump(self) -> dict[str, Any]:
-        """The document."""
-        return {
-            "v": VERSION,
-            "time_ns": self.time_ns,
-            "running": self.running.dump() if self.running is not None else None,
-            "gateway": self.gateway,
-        }
-
-    def fresh(self, now_ns: int, interval_ns: int = 10**9) -> bool:
-        """Whether a collector wrote this just now (UTC)."""
-        return abs(now_ns - self.time_ns) < max(STALE_NS, 3 * interval_ns)

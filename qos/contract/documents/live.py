@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Self
 
 from qos.contract.documents.fields import VERSION, Fields, fields_of, inner, number, rows, text, texts, whole
+from qos.contract.documents.lag import RunningLag
 
 STALE_NS: Final = 5 * 10**9
 """An older document means that no collector runs (a longer interval is allowed for)."""
@@ -145,7 +146,8 @@ class Live:
     """One tick of the collector. Times in UTC nanoseconds.
 
     ``blind_to``: what the capture backend cannot see; ``lost``: events that it lost since ``started_ns``;
-    ``coverage``: the share (0 to 1) of the interfaces' bytes that applications were named for.
+    ``coverage``: the share (0 to 1) of the interfaces' bytes that applications were named for. ``lag``: the incident
+    that goes on now.
     """
 
     KEY: ClassVar[str] = "live"
@@ -166,6 +168,7 @@ class Live:
     probes: tuple[LiveProbe, ...] = ()
     notes: tuple[str, ...] = ()
     ticks_skipped: int = 0
+    lag: RunningLag | None = None
 
     @classmethod
     def parse(cls, document: object) -> Self | None:
@@ -193,6 +196,7 @@ class Live:
             probes=tuple(probe for probe in probes if probe is not None),
             notes=texts(fields, "notes"),
             ticks_skipped=whole(fields, "ticks_skipped") or 0,
+            lag=RunningLag.parse(inner(fields, "lag")),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -215,6 +219,7 @@ class Live:
             "probes": [probe.dump() for probe in self.probes],
             "notes": list(self.notes),
             "ticks_skipped": self.ticks_skipped,
+            "lag": self.lag.dump() if self.lag is not None else None,
         }
 
     def fresh(self, now_ns: int) -> bool:

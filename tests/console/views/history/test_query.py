@@ -59,5 +59,5 @@ def test_a_condition_without_tag_or_value_is_refused(text: str) -> None:
 
 def test_csv_has_a_heading_and_empty_cells_for_what_is_absent() -> None:
     lines = to_csv(_query("probe")).splitlines()
-    assert lines[0] == "time,host,target,ok,rtt_ms,jitter_ms,loss_ratio,sent,received,reason"
-    assert lines[1] == "2027-01-15T07:59:56Z,laptop,8.8.8.8,0,,,0.5,1,0,timeout"
+    assert lines[0] == "time,host,target,ok,rtt_ms,jitter_ms,loss_ratio,sent,received,reason,kind"
+    assert lines[1] == "2027-01-15T07:59:56Z,laptop,8.8.8.8,0,,,0.5,1,0,timeout,icmp"
