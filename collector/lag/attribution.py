@@ -30,6 +30,9 @@ WINDOW_NS: Final = 20 * S
 SETTLE_NS: Final = 3 * S
 """For so long nobody outside is blamed while this computer is busy: its own bytes are counted a tick late."""
 FULL: Final = {"set": 0.75, "learned": 0.75, "seen": 0.8}
+LOOSE_FULL: Final = 0.5
+"""Enough of the most ever seen when all else speaks against it: that may have been more than the line carries (what is
+sent is counted before the line drops it)."""
 FLOOR_BPS: Final[Mapping[Direction, int]] = {"down": 1_000_000, "up": 500_000}
 """The most ever seen is no capacity below this: so little was never asked of the line."""
 AFTER_NS: Final = S // 2
@@ -129,7 +132,7 @@ def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns
 
 
 def _is_guilty(suspect: Suspect, onset: Onset) -> bool:
-    full = suspect.utilization >= FULL[suspect.capacity.source]
+    full = suspect.utilization >= FULL[suspect.capacity.source] or _plain(suspect)
     rose = suspect.excess_bps * 2 >= suspect.rate_bps
     early = suspect.lead_s >= -1.5
     grown = rose or (suspect.capacity.source != "seen" and suspect.utilization >= 0.85)
@@ -139,10 +142,18 @@ def _is_guilty(suspect: Suspect, onset: Onset) -> bool:
     return full and early and grown and fair and suspect.stopped is not False
 
 
+def _plain(suspect: Suspect) -> bool:
+    """Whether it began with the lag, from next to nothing, and moved most of what passed, all the while."""
+    began_with_it = -1.5 <= suspect.lead_s <= 6
+    rose = suspect.excess_bps * 10 >= suspect.rate_bps * 7
+    most = suspect.share_ratio >= 0.6 and suspect.explained_ratio >= 0.9
+    return suspect.capacity.source == "seen" and suspect.utilization >= LOOSE_FULL and began_with_it and rose and most
+
+
 def _confidence(suspect: Suspect, gateway_ms: float | None) -> float:
     value = 0.55
     value += 0.15 if suspect.capacity.source != "seen" else 0.05
-    value += 0.1 if suspect.utilization >= 0.9 else 0.0
+    value += 0.1 if suspect.utilization >= 0.9 else 0.0 if suspect.utilization >= 0.8 else -0.1
     value += 0.1 if suspect.share_ratio >= 0.7 else 0.0
     value += 0.05 if suspect.excess_bps * 10 >= suspect.rate_bps * 7 else -0.1
     value += 0.05 if suspect.explained_ratio >= 0.9 else -0.05
