@@ -4,6 +4,7 @@ Errors that the user can mend are lines on standard error and exit status 2; a s
 and exit status 1; Ctrl-C and a closed pipe end quietly.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from collections.abc import Sequence
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``autoqos`` with these arguments (default: the process's own) and exit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    from console.views.legacy_text import ERRORS
+
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
-            stream.reconfigure(errors="replace")  # a Windows code page must not end the program over one letter
+            stream.reconfigure(errors=ERRORS)  # a Windows code page must not end the program over one letter
     from console.supervisor import part
     from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 
@@ -37,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = 130
     except BrokenPipeError:
         status = _closed_pipe()
+    except OSError as error:
+        if not _output_is_closed(error):
+            raise
+        status = _closed_pipe()
     sys.exit(status)
 
 
@@ -46,8 +53,22 @@ def _commands(arguments: Sequence[str]) -> int:
     try:
         app(args=list(arguments), prog_name="autoqos")
     except SystemExit as end:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's sign that it met a broken pipe
+            raise BrokenPipeError from None
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _output_is_closed(error: OSError) -> bool:
+    """Whether it is Windows' word for a broken pipe: writing again says the same."""
+    if sys.platform != "win32" or error.errno != errno.EINVAL:
+        return False
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _closed_pipe() -> int:

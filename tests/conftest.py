@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
+from tests.windows.wine_lacks import reason, under_wine
+
 REQUIRED = os.environ.get("AUTOQOS_TEST_REQUIRE") == "all"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what a ``skipif`` with a plain condition says is not for this machine."""
+    """Leave out what a ``skipif`` with a plain condition says is not for this machine; skip what Wine lacks."""
+    if under_wine():
+        for item in items:
+            if why := reason(item.nodeid):
+                item.add_marker(pytest.mark.skip(reason=f"Wine: {why}"))
     if not REQUIRED:
         return
     elsewhere = [

@@ -42,10 +42,11 @@ def start_child(part: str, config_path: Path | None, data: Path) -> "subprocess.
 
 def stop_children(children: Sequence["subprocess.Popen[bytes]"], grace_s: float) -> list[int]:
     """Ask all of them, wait together at most ``grace_s``, kill what is left. The PIDs that had to be killed."""
-    for child in children:
+    for child in children:  # all of them before any signal: a signal that cannot be sent must not keep others waiting
         if child.stdin is not None:
             with contextlib.suppress(OSError):
                 child.stdin.close()
+    for child in children:
         if child.poll() is None:
             with contextlib.suppress(OSError):
                 ask_to_stop(child)

@@ -11,7 +11,7 @@ from enforcer.datapath.session import DivertDatapath, Tools
 from enforcer.loop import Loop
 from enforcer.qdisc.codel import LINUX
 from qos.contract.points import AppLimit, Event
-from qos.packets.divert import Drained, FlowEvent
+from qos.packets.divert import Drained, FlowEvent, port_filter, wide_filter
 from qos.packets.flows import SocketRow
 from qos.policy.applications import Process
 from qos.service import ConfigWatcher
@@ -158,8 +158,8 @@ def test_a_limit_set_by_hand_is_in_force_in_the_next_round_and_gone_after_it_is_
     bench = make()
     bench.limit(down_bps=1_000_000)
     bench.rounds_until("enforcing")
-    assert f"open udp and !loopback and (localPort == {PORT})" in bench.port.log
-    assert "open tcp and !loopback" in bench.port.log
+    assert f"open {port_filter('udp', {PORT}).text}" in bench.port.log
+    assert f"open {wide_filter('tcp')}" in bench.port.log
     assert bench.limits["apps"]["bulk"]["down_bps"] == 1_000_000
     bench.store.delete_state("override:app:bulk")
     bench.rounds_until("idle")
@@ -204,7 +204,7 @@ def test_a_failure_lets_go_says_why_and_is_tried_again_after_the_hold_off(make: 
     bench = make("mode: enforce\nenforcer: {hold_off: 300ms}\n")
     bench.limit(down_bps=1_000_000)
     bench.rounds_until("enforcing")
-    bench.port.receivers["tcp and !loopback"].queue.put(RuntimeError("injected"))
+    bench.port.receivers[wide_filter("tcp")].queue.put(RuntimeError("injected"))
     bench.rounds_until("holding_off")
     assert bench.port.log[-1] == "close sender"
     assert "injected" in bench.events("let_go")[0]

@@ -6,6 +6,7 @@ real: up to 255 packets a call. Thin on purpose; what can be tested without Wind
 ``filters``.
 """
 
+import errno
 import logging
 import threading
 from collections import deque
@@ -56,7 +57,8 @@ class Handle:
         raise self._error(code, f"opening a {layer} handle for {text!r}")
 
     def _error(self, code: int, doing: str) -> OSError:
-        return OSError(code, f"{self._lib.describe(code)} (Windows error {code} while {doing})")
+        # The fourth argument is Windows' own number; the first is only for systems that do not know it.
+        return OSError(errno.EIO, f"{self._lib.describe(code)} (Windows error {code} while {doing})", None, code)
 
     def set_queue(self, *, length: int = 16384, time_ms: int = 2000, size_bytes: int = 32 << 20) -> None:
         """Bounds of the driver's queue: packets, age and bytes (the maxima by default, but for the age)."""

@@ -226,12 +226,27 @@ def test_a_part_refuses_a_second_instance_with_one_line(tmp_path: Path) -> None:
     assert f"PID {os.getpid()}" in result.stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe as Linux has it")
 def test_a_closed_pipe_ends_quietly(data: Path) -> None:
-    command = f"{sys.executable} -m console query process_traffic --format csv --data {data} | head -n 1"
-    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert result.stdout.startswith("time,app,pid")
-    assert result.stderr == ""
+    command = [sys.executable, "-m", "console", "query", "process_traffic", "--format", "csv", "--data", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.read(13) == b"time,app,pid,"
+        running.stdout.close()  # the reader has seen enough
+        assert running.stderr.read() == b""
+        assert running.wait(60) == 0
+
+
+@pytest.mark.parametrize("encoding", ["cp850", "cp1252", "ascii"])
+def test_a_redirected_table_keeps_its_signs_as_letters_in_a_legacy_code_page(data: Path, encoding: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "console", "top", "--once", "--data", str(data)]
+    result = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=60, env=environment)
+    text = result.stdout.decode(encoding)
+    assert result.returncode == 0, result.stderr
+    assert "v bit/s" in text
+    assert "^ bit/s" in text
+    assert "?" not in text.replace("coverage ?", "")
 
 
 def test_asking_for_help_loads_nothing_heavy() -> None:

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="Windows releases packets by itself when a process dies"
-)
+if sys.platform == "win32":
+    pytest.skip("Windows releases packets by itself when a process dies", allow_module_level=True)
 
-if sys.platform != "win32":
-    from enforcer.failsafe.guard import BEAT, BYE
-    from enforcer.failsafe.guard_linux import watch
-    from enforcer.failsafe.leftovers_linux import Classifier, parse, programs_held
+from enforcer.failsafe.guard import BEAT, BYE
+from enforcer.failsafe.guard_linux import watch
+from enforcer.failsafe.leftovers_linux import Classifier, parse, programs_held
 
 LISTING = """[{"protocol":"all","pref":29501,"kind":"bpf","chain":0},
 {"protocol":"all","pref":29501,"kind":"bpf","chain":0,"options":{"handle":"0x1","bpf_name":"tc_divert_ingre:[1029]",

@@ -1,15 +1,24 @@
-"""What SQLite's errors mean for whom, and the damaged file moved aside (never deleted)."""
+"""What SQLite's errors mean for whom, and the damaged file moved aside (never deleted).
+
+Windows refuses to rename a file that anybody has open. Whoever cannot move the damaged file therefore leaves a request
+beside it (``NAME.release``, which says which file is meant); every process looks for one before each transaction,
+closes its connections and waits, until the file could be moved.
+"""
 
 import errno
 import os
 import sqlite3
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from qos.contract.errors import ConfigError, StoreUnavailable
+from qos.store.sqlite.opening.connections import identity
 from qos.system import clock
 
+OPEN_FILES_STAY: Final = sys.platform == "win32"
+"""Whether the system refuses to rename a file that somebody has open."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -28,24 +37,66 @@ class Repair:
 def move_aside(path: Path) -> Repair:
     """Rename the damaged file and its log to ``NAME.corrupt-TIME``.
 
-    Raises StoreUnavailable when another process holds it (Windows) or the directory refuses.
+    Raises StoreUnavailable when anybody has it open (Windows; they are asked to close it) or the directory refuses.
     """
     stamp = clock.wall_ns() // clock.NS_PER_S
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     while aside.exists():
         stamp += 1
         aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    meant = _meant(path)
     try:
         path.rename(aside)
+    except PermissionError as error:
+        if not OPEN_FILES_STAY or not meant:
+            raise _not_moved(path, error) from None
+        _request(path).write_text(meant, encoding="ascii")
+        raise StoreUnavailable(
+            f"{path}: is damaged and still open somewhere ({error.strerror}): it is kept aside as soon as every part"
+            " has let it go",
+            0.5,
+        ) from None
+    except OSError as error:
+        raise _not_moved(path, error) from None
+    try:
+        _request(path).unlink(missing_ok=True)
         for suffix in ("-wal", "-shm", "-journal"):
             companion = path.with_name(path.name + suffix)
             if companion.exists():
                 companion.rename(aside.with_name(aside.name + suffix))
     except OSError as error:
-        raise StoreUnavailable(
-            f"{path}: is damaged and cannot be moved aside ({error.strerror}): stop AutoQoS and rename it", 5.0
-        ) from None
+        raise _not_moved(path, error) from None
     return Repair(aside.name, f"{path}: was damaged: it is kept as {aside.name}, and a new store was started")
+
+
+def release_wanted(path: Path) -> bool:
+    """Whether somebody waits for the damaged file that stands at ``path`` to be closed by everybody."""
+    if not OPEN_FILES_STAY:
+        return False
+    try:
+        return _request(path).read_text(encoding="ascii") == _meant(path)
+    except (OSError, ValueError):
+        return False
+
+
+def being_replaced(path: Path) -> StoreUnavailable:
+    """The error for those who must not open the file now."""
+    return StoreUnavailable(f"{path}: is damaged and being replaced", 0.5)
+
+
+def _request(path: Path) -> Path:
+    return path.with_name(f"{path.name}.release")
+
+
+def _meant(path: Path) -> str:
+    found = identity(path)
+    return "" if found is None else f"{found[0]}:{found[1]}"
+
+
+def _not_moved(path: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"{path}: is damaged and cannot be moved aside ({error.strerror}): stop AutoQoS and rename it", 5.0
+    )
 
 
 def not_a_database(path: Path) -> sqlite3.DatabaseError:

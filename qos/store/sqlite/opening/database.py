@@ -56,7 +56,8 @@ class Database:
 
     def _start(self) -> Connection:
         """A prepared writing connection, the damaged file moved aside where there was one."""
-        if self._damaged and identity(self.path) == self._identity:
+        damaged = self._damaged and identity(self.path) == self._identity
+        if damaged or damage.release_wanted(self.path):
             self.repairs.append(damage.move_aside(self.path))
         try:
             db = prepare(self.path)
@@ -141,15 +142,18 @@ class Database:
         """Let go of the file when it is damaged or another one stands at its path."""
         if self._closed:
             raise ValueError(f"{self.path}: the store is closed")
-        if not self._damaged and self._identity == identity(self.path):
+        wanted = damage.release_wanted(self.path)
+        if not self._damaged and not wanted and self._identity == identity(self.path):
             return
         # Always in this order: a writer holds the first lock when it comes here, a reader none.
         with self._write_lock, self._lock:
-            if not self._damaged and self._identity == identity(self.path):
+            if not self._damaged and not wanted and self._identity == identity(self.path):
                 return
             self._release()
             self.generation += 1
             if self.read_only:
+                if wanted:
+                    raise damage.being_replaced(self.path)
                 require(self.path)
                 self._identity = identity(self.path)
                 self._damaged = False

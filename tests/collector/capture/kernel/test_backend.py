@@ -1,7 +1,6 @@
 """The kernel backend on real packets: exact to the byte, its own namespace alone, and nothing left behind."""
 
 import os
-import resource
 import signal
 import socket
 import struct
@@ -19,6 +18,8 @@ from tests import require
 
 if sys.platform != "linux":
     pytest.skip("eBPF is Linux", allow_module_level=True)
+
+import resource
 
 from collector.capture import Delta
 from collector.capture.kernel import bpf_system

@@ -50,3 +50,4 @@ def test_a_listing_that_does_not_end_stops_nothing(driver: FakeWinDivert, monkey
     monkeypatch.setattr("qos.packets.divert.driver_windows._LISTING_S", 0.1)
     driver.silent = True
     assert stops(driver) == 0
+    driver.queues[1].put(None)  # let the listing's thread end

@@ -55,6 +55,7 @@ def test_the_first_bytes_are_read_only_while_nothing_here_is_connected(tmp_path:
     assert (first_bytes(path) or b"").startswith(b"SQLite format 3")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses to rename an open file")
 def test_another_file_at_the_path_of_an_open_one_is_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "autoqos.db"
     with SqliteStore(path):

@@ -3,13 +3,17 @@
 import errno
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import AppTraffic
+from qos.store.sqlite.opening import connections
+from qos.store.sqlite.opening import damage as damaged
 from qos.store.sqlite.store import SqliteStore
 from qos.store.write_buffer import BufferedWriter
 from tests import require
@@ -100,7 +104,7 @@ def test_damage_under_way_costs_one_write_and_the_other_processes_follow(tmp_pat
         damage(path)
         with pytest.raises(StoreUnavailable, match="is damaged"):
             use(store)
-        store.write([point(2000)])
+        write_until_moved(store, other, reader)
         (note,) = store.notes
         assert "is kept as autoqos.db.corrupt-" in note
         assert other.read("app_traffic")["time_ns"] == [point(2000).time_ns]
@@ -112,6 +116,51 @@ def test_damage_under_way_costs_one_write_and_the_other_processes_follow(tmp_pat
     assert len(kept_aside(tmp_path)) == 1
 
 
+def write_until_moved(store: SqliteStore, *others: SqliteStore) -> int:
+    """Write as the parts do, each in its turn, until the damaged file is out of the way; how often it was not."""
+    for attempt in range(10):
+        try:
+            store.write([point(2000)])
+        except StoreUnavailable:
+            for other in others:
+                with suppress(StoreUnavailable):
+                    other.data_version()
+        else:
+            return attempt
+    raise AssertionError("the damaged file was never moved")
+
+
+def test_where_open_files_cannot_be_moved_every_part_lets_the_damaged_one_go_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows: the rename is refused as long as anybody has the file open."""
+    rename, path = Path.rename, tmp_path / "autoqos.db"
+
+    def refuses(source: Path, target: Path) -> Path:
+        if connections._connected[connections.identity(source) or (0, 0)]:
+            raise PermissionError(13, "The process cannot access the file")
+        return rename(source, target)
+
+    monkeypatch.setattr(damaged, "OPEN_FILES_STAY", True)
+    monkeypatch.setattr(Path, "rename", refuses)
+    filled(path)
+    with SqliteStore(path) as store, SqliteStore(path) as other, SqliteStore(path, read_only=True) as reader:
+        other.read("app_traffic")
+        reader.read("app_traffic")
+        store._database.checkpoint(0)
+        damage(path)
+        with pytest.raises(StoreUnavailable, match="is damaged"):
+            use(store)
+        with pytest.raises(StoreUnavailable, match="still open somewhere"):
+            store.write([point(2000)])
+        assert write_until_moved(store, other, reader) <= 2
+        other.write([point(2001)])
+        assert len(reader.read("app_traffic")["app"]) == 2
+    assert len(kept_aside(tmp_path)) == 1
+    assert not list(tmp_path.glob("*.release"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses to delete an open file")
 def test_a_file_deleted_under_the_agent_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "autoqos.db"
     with SqliteStore(path) as store:

@@ -159,8 +159,11 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError) as caught:
         SqliteStore(tmp_path / "file" / "autoqos.db")
+    with pytest.raises(FileExistsError) as refused:  # in the system's own words
+        (tmp_path / "file").mkdir()
     assert str(caught.value) == (
-        f"{tmp_path / 'file'}: cannot be written (File exists): make it writable or choose another data_dir or --data"
+        f"{tmp_path / 'file'}: cannot be written ({refused.value.strerror}):"
+        " make it writable or choose another data_dir or --data"
     )
 
 

@@ -1,0 +1,41 @@
+"""What Wine 8 cannot do, test by test: these are skipped under Wine, with this reason, and nowhere else.
+
+Windows itself is the judge of them. ``tests/windows/test_wine_lacks.py`` holds the names to the tests that exist.
+"""
+
+import sys
+from types import MappingProxyType
+from typing import Final
+
+SOCKETS: Final = "Wine's socket table says PID 0 for every socket"
+PROCESSES: Final = "psutil cannot read the names, paths or times of processes under Wine"
+RAW_IPV6: Final = "Wine has no raw IPv6 sockets"
+
+WINE_LACKS: Final = MappingProxyType(
+    {
+        "tests/collector/capture/test_executables.py::"
+        "test_a_living_process_is_known_by_its_executable_and_start": PROCESSES,
+        "tests/collector/probes/test_prober.py::test_real_loopback_answers_in_both_families": RAW_IPV6,
+        "tests/collector/test_resources.py::test_a_real_busy_process_uses_about_one_core": PROCESSES,
+        "tests/qos/system/test_echo.py::test_an_answer_has_a_round_trip_time_and_no_reason[::1]": RAW_IPV6,
+        "tests/qos/system/test_processes.py::test_a_real_script_is_told_apart_by_rule": PROCESSES,
+        "tests/qos/system/test_processes_psutil.py::test_this_process_is_read_and_a_dead_one_is_not": PROCESSES,
+        "tests/qos/system/test_processes_psutil.py::test_identities_come_out_the_same_way_everywhere": PROCESSES,
+        "tests/qos/system/test_sockets.py::test_a_socket_of_this_process_is_in_the_table": SOCKETS,
+    }
+)
+
+
+def under_wine() -> bool:
+    """Whether this is Windows' Python on Wine."""
+    if sys.platform != "win32":
+        return False
+    import ctypes
+
+    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
+def reason(nodeid: str) -> str | None:
+    """Why this test cannot run under Wine; None when it can. All parameters of a test are meant unless one is named."""
+    name = nodeid.replace("\\", "/")
+    return WINE_LACKS.get(name) or WINE_LACKS.get(name.partition("[")[0])
