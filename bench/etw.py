@@ -65,7 +65,7 @@ def raw(data: list[bytes], events: int) -> dict[str, float]:
 
 def callbacks(events: int) -> dict[str, float]:
     """One call per event, from C, as ``ProcessTrace`` makes it (the way of systems without raw buffers)."""
-    from collector.capture.etw.callbacks import event_callback
+    from collector.capture.etw.callbacks import Feed, event_callback
 
     payload = v4(1234, 1460, "93.184.216.34", "192.168.1.20", 443, 50000)
     held = ctypes.create_string_buffer(payload)
@@ -75,8 +75,8 @@ def callbacks(events: int) -> dict[str, float]:
     one[86:88] = len(payload).to_bytes(2, "little")
     one[96:104] = ctypes.addressof(held).to_bytes(8, "little")
     pointer = (ctypes.c_char * 112).from_buffer(one)
-    parser = Parser()
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(event_callback(parser, lambda error: None))
+    feed = Feed()
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(event_callback(feed, lambda error: None))
     address = ctypes.addressof(pointer)
 
     def run() -> None:
@@ -84,7 +84,7 @@ def callbacks(events: int) -> dict[str, float]:
             function(address)
 
     best = min(_timed(run) for _ in range(3))
-    assert parser.take().events == 3 * events
+    assert feed.take().events == 3 * events
     return {"cpu_us_per_event": round(best / events * 1e6, 3), "share_of_a_core_at_50k": round(best / events * RATE, 4)}
 
 

@@ -188,6 +188,7 @@ class CollectorLoop:
                 interfaces,
                 self._priorities.of,
                 dropped=self._drops.since_last(self._dropped_totals(wall_ns), self._backend.name),
+                late_ns=sample.late_ns,
                 last=last,
             )
         )

@@ -36,17 +36,18 @@ class Remainder:
         return sum(sum(entry.by_interface.values()) for entry in self._held)
 
     def settle(
-        self, clock_ns: int, counted: Mapping[str, int], attributed: int, *, last: bool = False
+        self, clock_ns: int, counted: Mapping[str, int], attributed: int, *, late_ns: int = 0, last: bool = False
     ) -> dict[str, int]:
         """Take in one tick and return what is reported now, for each interface in ``counted``.
 
-        ``clock_ns`` only ever grows (monotonic); ``last`` reports everything that is still held.
+        ``clock_ns`` only ever grows (monotonic); ``late_ns``: bytes may be named so long after they were counted (at
+        least ``HOLD_NS``); ``last`` reports everything that is still held.
         """
         if counted:
             self._held.append(_Held(clock_ns, dict(counted)))
         left = self._take(attributed + self._ahead)
         self._ahead = min(left, attributed)
-        return self._report(clock_ns, counted, last)
+        return self._report(clock_ns, counted, max(self._hold_ns, late_ns), last)
 
     def _take(self, amount: int) -> int:
         """Settle held bytes, oldest first; what there was nothing to settle with."""
@@ -60,12 +61,12 @@ class Remainder:
                 break
         return amount
 
-    def _report(self, clock_ns: int, counted: Mapping[str, int], last: bool) -> dict[str, int]:
+    def _report(self, clock_ns: int, counted: Mapping[str, int], hold_ns: int, last: bool) -> dict[str, int]:
         report = dict.fromkeys(counted, 0)
         if not report:
             return report
         first = next(iter(report))
-        while self._held and (last or clock_ns - self._held[0].since_ns >= self._hold_ns):
+        while self._held and (last or clock_ns - self._held[0].since_ns >= hold_ns):
             for name, part in self._held.popleft().by_interface.items():
                 report[name if name in report else first] += part  # an interface that is gone: its bytes are not
         return report

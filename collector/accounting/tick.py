@@ -105,12 +105,14 @@ class TrafficAccounts:
         priority_of: PriorityOf,
         *,
         dropped: Mapping[str, int] = NO_DROPS,
+        late_ns: int = 0,
         last: bool = False,
     ) -> tuple[Point, ...]:
         """One tick's points: applications and processes with traffic, every counted interface.
 
         ``now_ns`` is UTC, ``elapsed_ns`` the monotonic time since the last tick; ``last``: there is no later one.
         ``dropped``: inbound bytes by application that came in and that no socket got, because they were limited.
+        ``late_ns`` as in ``capture.Sample``.
         """
         by_process: dict[tuple[int, int], _Sum] = {}
         by_app: dict[str, _Sum] = {}
@@ -142,7 +144,7 @@ class TrafficAccounts:
                 priority = self.apps[app].priority
                 points.append(self._app_point(now_ns, app, total, priority))
             self._app(app, total, now_ns, elapsed_ns)
-        points += self._host_points(now_ns, elapsed_ns, by_app.values(), interfaces, last=last)
+        points += self._host_points(now_ns, elapsed_ns, by_app.values(), interfaces, late_ns=late_ns, last=last)
         return tuple(points)
 
     def _quiet(self) -> None:
@@ -193,6 +195,7 @@ class TrafficAccounts:
         attributed: Iterable[_Sum],
         interfaces: Sequence[InterfaceDelta],
         *,
+        late_ns: int,
         last: bool,
     ) -> list[Point]:
         sums = list(attributed)
@@ -200,8 +203,8 @@ class TrafficAccounts:
         rx, tx = {i.name: i.moved.rx_bytes for i in interfaces}, {i.name: i.moved.tx_bytes for i in interfaces}
         counted = _Sum(sum(rx.values()), sum(tx.values()))
         self._clock_ns += elapsed_ns
-        rx_rest = self._rx.settle(self._clock_ns, rx, named_rx, last=last)
-        tx_rest = self._tx.settle(self._clock_ns, tx, named_tx, last=last)
+        rx_rest = self._rx.settle(self._clock_ns, rx, named_rx, late_ns=late_ns, last=last)
+        tx_rest = self._tx.settle(self._clock_ns, tx, named_tx, late_ns=late_ns, last=last)
         self._recent = [*self._recent, (named_rx + named_tx, counted.rx_bytes + counted.tx_bytes)][-_SMOOTH:]
         _flow(self.unattributed, _Sum(sum(rx_rest.values()), sum(tx_rest.values())), now_ns, elapsed_ns)
         _flow(self.total, counted, now_ns, elapsed_ns)

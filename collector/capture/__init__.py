@@ -46,13 +46,15 @@ class Sample:
     """Packets (or flows) that the backend knows it missed since the last poll."""
     notes: tuple[str, ...] = field(default=())
     """What the user should know now: each line once, such as a fallback or an overflow."""
+    late_ns: int = 0
+    """How long after the interface counted them bytes may be named; 0: within a tick."""
 
 
 class Capture(Protocol):
     """One way to count bytes per process. ``poll`` is called once a tick from one thread and never blocks for long."""
 
     name: str
-    """``kernel``, ``divert``, ``sockdiag`` or ``psutil``."""
+    """As in ``collector.capture`` of the settings."""
     blind_to: tuple[str, ...]
     """What this backend cannot see, in the words that every view shows."""
 

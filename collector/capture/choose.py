@@ -35,6 +35,24 @@ def _divert(interfaces: Sequence[str] | None) -> Capture:
     return DivertCapture(interfaces)
 
 
+def _etw(interfaces: Sequence[str] | None) -> Capture:
+    from collector.capture.etw.backend import EtwCapture
+
+    return EtwCapture()
+
+
+def _counters(interfaces: Sequence[str] | None) -> Capture:
+    from collector.capture.process_counters import ProcessCounters
+
+    return ProcessCounters()
+
+
+def _nettop(interfaces: Sequence[str] | None) -> Capture:
+    from collector.capture.nettop.backend import NettopCapture
+
+    return NettopCapture()
+
+
 def _sockdiag(interfaces: Sequence[str] | None) -> Capture:
     if sys.platform == "linux":
         from collector.capture.sockdiag.backend import SockdiagCapture
@@ -51,11 +69,18 @@ def _psutil(interfaces: Sequence[str] | None) -> Capture:
 
 BACKENDS: Final[Mapping[str, Build]] = {
     "kernel": _kernel,
+    "etw": _etw,
     "divert": _divert,
+    "counters": _counters,
+    "nettop": _nettop,
     "sockdiag": _sockdiag,
     "psutil": _psutil,
 }
-_ORDER: Final = {"linux": ("kernel", "divert", "sockdiag", "psutil"), "win32": ("divert", "psutil")}
+_ORDER: Final = {
+    "linux": ("kernel", "divert", "sockdiag", "psutil"),
+    "win32": ("etw", "divert", "counters", "psutil"),
+    "darwin": ("nettop", "psutil"),
+}
 
 
 def choose(config: Config, backends: Mapping[str, Build] = BACKENDS) -> tuple[Capture, str]:
@@ -72,6 +97,9 @@ def choose(config: Config, backends: Mapping[str, Build] = BACKENDS) -> tuple[Ca
             raise ConfigError(f"collector.capture: {wanted} cannot run here: {error}; or set it to auto") from None
     refused = []
     for name in _ORDER.get(sys.platform, ("psutil",)):
+        if name == "divert" and sys.platform == "win32" and not config.collector.allow_driver:
+            refused.append("divert (collector.allow_driver is false: measuring loads no driver)")
+            continue
         try:
             capture = _started(backends[name], interfaces)
         except CaptureUnavailable as error:

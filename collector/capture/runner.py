@@ -87,6 +87,7 @@ class Backend:
             self.open(now_ns)
             return Sample(())
         self._retry_ns = FIRST_RETRY_NS
+        self.blind_to = tuple(self._capture.blind_to)  # a backend may come to doubt itself
         return sample
 
     def events(self) -> tuple[BackendEvent, ...]:

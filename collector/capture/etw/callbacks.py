@@ -6,10 +6,11 @@ structure for each event costs five times as much. An exception never leaves a c
 
 import ctypes
 import struct
+import threading
 from collections.abc import Callable
 from typing import Final
 
-from collector.capture.etw.parser import Parser
+from collector.capture.etw.parser import Counted, Parser
 
 _MEMORY: Final = memoryview((ctypes.c_char * (1 << 47)).from_address(0)).cast("B")
 """All of the user's half of the address space; only addresses that the system hands out are ever read."""
@@ -19,27 +20,41 @@ _EVENT: Final = struct.Struct("<24x16sHB43xH8xQ")
 Trouble = Callable[[BaseException], None]
 
 
-def event_callback(parser: Parser, trouble: Trouble) -> Callable[[int], None]:
+class Feed:
+    """A parser that the session's thread fills and the collector's thread empties."""
+
+    def __init__(self) -> None:
+        self.parser, self.lock = Parser(), threading.Lock()
+
+    def take(self) -> Counted:
+        """What was counted since the last call."""
+        with self.lock:
+            return self.parser.take()
+
+
+def event_callback(feed: Feed, trouble: Trouble) -> Callable[[int], None]:
     """For ``EVENT_TRACE_LOGFILEW.EventRecordCallback``: one call an event."""
-    memory, read, add = _MEMORY, _EVENT.unpack_from, parser.add_event
+    memory, read, add, lock = _MEMORY, _EVENT.unpack_from, feed.parser.add_event, feed.lock
 
     def callback(address: int) -> None:
         try:
             provider, number, version, length, payload = read(memory, address)
-            add(provider, number, version, memory[payload : payload + length])
+            with lock:
+                add(provider, number, version, memory[payload : payload + length])
         except BaseException as error:
             trouble(error)
 
     return callback
 
 
-def buffer_callback(parser: Parser, trouble: Trouble) -> Callable[[int, int, int, int], int]:
+def buffer_callback(feed: Feed, trouble: Trouble) -> Callable[[int, int, int, int], int]:
     """For ``ETW_OPEN_TRACE_OPTIONS.BufferCallback``: one call a raw buffer. 1: go on."""
     memory = _MEMORY
 
     def callback(address: int, size: int, _information: int, _context: int) -> int:
         try:
-            parser.add_buffer(memory[address : address + size])
+            with feed.lock:
+                feed.parser.add_buffer(memory[address : address + size])
         except BaseException as error:
             trouble(error)
         return 1

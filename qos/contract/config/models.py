@@ -15,7 +15,7 @@ LEVELS: Final = range(6)
 
 Level = Annotated[int, Field(ge=0, le=5)]
 Mode = Literal["observe", "dry_run", "enforce"]
-CaptureName = Literal["auto", "kernel", "divert", "sockdiag", "psutil"]
+CaptureName = Literal["auto", "kernel", "etw", "divert", "counters", "nettop", "sockdiag", "psutil"]
 ModelName = Literal["naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid"]
 
 _S: Final = 10**9
@@ -30,6 +30,8 @@ class CollectorConfig(_Model):
     """What is measured, and how."""
 
     capture: CaptureName = "auto"
+    allow_driver: bool = False
+    """Whether ``auto`` may load the WinDivert driver on Windows to measure, where ETW cannot be had."""
     interfaces: tuple[str, ...] = ("*",)
     targets: tuple[str, ...] = ("8.8.8.8", "1.1.1.1", "150.171.27.11")
     probe_interval: Duration = 1 * _S

@@ -87,3 +87,12 @@ def test_applications_and_remainder_add_up_to_the_interfaces_when_naming_lags_a_
         out = rest.settle(number * S, {"eth0": named + unnamed}, now_attributed, last=number == len(run))
         reported += out["eth0"]
     assert attributed + reported == counted
+
+
+def test_bytes_that_are_named_late_are_waited_for_as_long_as_the_backend_needs() -> None:
+    """An upload is reported when it is complete: its bytes come a second or two after the interface counted them."""
+    remainder = Remainder()
+    assert remainder.settle(1 * S, {"eth0": 1000}, 0, late_ns=3 * S) == {"eth0": 0}
+    assert remainder.settle(2 * S, {"eth0": 0}, 0, late_ns=3 * S) == {"eth0": 0}
+    assert remainder.settle(3 * S, {"eth0": 0}, 900, late_ns=3 * S) == {"eth0": 0}
+    assert remainder.settle(4 * S, {"eth0": 0}, 0, late_ns=3 * S) == {"eth0": 100}
