@@ -22,5 +22,8 @@ def test_a_parameter_is_meant_only_where_it_is_named() -> None:
     echo = "tests/qos/system/test_echo.py::test_an_answer_has_a_round_trip_time_and_no_reason"
     assert reason(f"{echo}[::1]") is not None
     assert reason(f"{echo}[127.0.0.1]") is None
-    assert reason("tests\\qos\\system\\test_sockets.py::test_a_socket_of_this_process_is_in_the_table[1-2]") is not None
+    assert (
+        reason("tests\\qos\\system\\sockets\\test_table.py::test_a_socket_of_this_process_is_in_the_table[1-2]")
+        is not None
+    )
     assert under_wine() in (True, False)

@@ -18,10 +18,10 @@ WINE_LACKS: Final = MappingProxyType(
         "tests/collector/probes/test_prober.py::test_real_loopback_answers_in_both_families": RAW_IPV6,
         "tests/collector/test_resources.py::test_a_real_busy_process_uses_about_one_core": PROCESSES,
         "tests/qos/system/test_echo.py::test_an_answer_has_a_round_trip_time_and_no_reason[::1]": RAW_IPV6,
-        "tests/qos/system/test_processes.py::test_a_real_script_is_told_apart_by_rule": PROCESSES,
-        "tests/qos/system/test_processes_psutil.py::test_this_process_is_read_and_a_dead_one_is_not": PROCESSES,
-        "tests/qos/system/test_processes_psutil.py::test_identities_come_out_the_same_way_everywhere": PROCESSES,
-        "tests/qos/system/test_sockets.py::test_a_socket_of_this_process_is_in_the_table": SOCKETS,
+        "tests/qos/system/processes/test_cache.py::test_a_real_script_is_told_apart_by_rule": PROCESSES,
+        "tests/qos/system/processes/test_reader_psutil.py::test_this_process_is_read_and_a_dead_one_is_not": PROCESSES,
+        "tests/qos/system/processes/test_reader_psutil.py::test_identities_come_out_the_same_way_everywhere": PROCESSES,
+        "tests/qos/system/sockets/test_table.py::test_a_socket_of_this_process_is_in_the_table": SOCKETS,
     }
 )
 
