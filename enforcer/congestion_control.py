@@ -1,55 +1,355 @@
-"""The control loop's surroundings: when it runs, what it is told, and the fast probes that it needs."""
+"""The control loop's surroundings: what it is told ten times a second, and what becomes of what it decides.
 
-from collections.abc import Mapping
-from typing import Any
+It feeds the pure loop (``allocation.congestion``) with echoes, the interface's counters and the applications' rates,
+remembers what was learned per network, and gives the planner budgets and the elastic applications.
+"""
 
-from enforcer.allocation import congestion as control
-from enforcer.allocation.planner import SHAPEABLE_LEVELS, Usage
-from enforcer.fast_probes import Probes
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from enforcer.allocation import congestion
+from enforcer.allocation.capacity import Capacity, rate_bps
+from enforcer.allocation.delay_detector import EchoSample
+from enforcer.allocation.elasticity import ElasticApps, Moving
+from enforcer.allocation.growth import PROBE_NS
+from enforcer.allocation.planner import Settings, Usage
+from enforcer.fast_usage import FastUsage
+from enforcer.qdisc.classifier import ClassStats
 from qos.contract.direction import DIRECTIONS, Direction
+from qos.contract.documents.link_estimates import LearnedCapacity, LinkEstimates
+from qos.policy.applications import Identity
 from qos.policy.policy import Decision
-from qos.system.clock import Clock
+from qos.system import network as networks
+from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
+from qos.system.echo_stream import Answer, EchoStream
+from qos.system.network import LineBytes, Network
+
+SLOW_NS: Final = 1 * NS_PER_S
+FAST_NS: Final = 100 * NS_PER_MS
+FASTEST_NS: Final = 50 * NS_PER_MS
+"""Between two echoes to one target: on the idle line, on a busy one, and there with a single target."""
+BUSY_BPS: Final = 500_000
+"""An interface that moves more is worth a closer look."""
+LINGER_NS: Final = 3 * NS_PER_S
+NETWORK_NS: Final = 2 * NS_PER_S
+ARMED_NS: Final = 600 * NS_PER_S
+ARMED_UNKNOWN_NS: Final = 5 * NS_PER_S
+"""How long the datapath stays open after the last elastic use: where the line is known, and where it is not."""
+UNHELD_NS: Final = 500 * NS_PER_MS
 
 
-class Steering:
-    """Probes only while a shapeable application is busy; forgets everything when it is switched off."""
+class Echoes(Protocol):
+    """Who asks the targets (``qos.system.echo_stream``)."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._probes = Probes(clock)
-        self._state = control.State()
+    failed: str | None
 
-    @property
-    def budgets(self) -> dict[Direction, int]:
-        """What latency allows all shapeable applications together, bits per second; only held directions."""
-        return {direction: budget.bps for direction, budget in self._state.budgets.items()}
+    def run(self, targets: Sequence[str], period_ns: int) -> None:
+        """Ask these, each once in ``period_ns``."""
 
-    def turn(
-        self, now_ns: int, targets: tuple[str, ...], decisions: Mapping[str, Decision], usage: Mapping[str, Usage]
-    ) -> str:
-        """One turn; no ``targets``: it is off. Returns why a direction began or ceased to be held, or nothing."""
-        if not targets:
-            if self._state.reflectors or self._state.budgets:
-                self._state = control.State()
-            self._probes.run(())
-            return ""
-        loads: dict[Direction, control.Load] = {}
-        for direction in DIRECTIONS:
-            moved = sum(
-                usage[app].bps(direction)
-                for app, decision in decisions.items()
-                if decision.priority in SHAPEABLE_LEVELS and app in usage
-            )
-            loads[direction] = control.Load(moved, moved >= control.MIN_BUDGET_BPS)
-        busy = bool(self._state.budgets) or any(load.busy for load in loads.values())
-        self._probes.run(targets if busy else ())
-        before = self._state.budgets.keys()
-        self._state = control.step(self._state, now_ns, self._probes.take(), loads)
-        return self._state.reason if before != self._state.budgets.keys() else ""
-
-    def describe(self) -> dict[str, Any]:
-        """For the ``limits`` document."""
-        return {"budgets_bps": dict(self.budgets), "reason": self._state.reason}
+    def take(self) -> list[Answer]:
+        """What came since the last call."""
 
     def close(self) -> None:
-        """Stop probing."""
-        self._probes.close()
+        """Stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The machine as the loop sees it: the real one, or a test's."""
+
+    echoes: Echoes = field(default_factory=EchoStream)
+    network: Callable[[], Network | None] = networks.network
+    line_bytes: Callable[[Network], LineBytes | None] = networks.line_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the planner is told."""
+
+    budgets: Mapping[Direction, int] = field(default_factory=dict)
+    elastic: Mapping[Direction, frozenset[str]] = field(default_factory=dict)
+    unheld_bps: Mapping[Direction, int] = field(default_factory=dict)
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class CongestionControl:
+    """See the module. One thread."""
+
+    def __init__(self, clock: Clock, fast_usage: FastUsage, surroundings: Surroundings | None = None) -> None:
+        self._clock, self._fast_usage = clock, fast_usage
+        self._around = surroundings or Surroundings()
+        self._state = congestion.State()
+        self._apps = ElasticApps()
+        self._estimates = LinkEstimates()
+        self._network: Network | None = None
+        self._network_ns: int | None = None
+        self._bytes: LineBytes | None = None
+        self._looks: deque[tuple[int, dict[Direction, int]]] = deque()
+        self._rates: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
+        self._held_before: dict[tuple[str, Direction], int] = {}
+        self._unheld: deque[tuple[int, dict[Direction, int]]] = deque()
+        self._unheld_total: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
+        self._busy_ns: int | None = None
+        self._elastic_ns: int | None = None
+        self._budgets: Mapping[Direction, int] = {}
+        self._set_by_hand = False
+        self._on = False
+
+    @property
+    def state(self) -> congestion.State:
+        """What the pure loop remembers."""
+        return self._state
+
+    @property
+    def probing(self) -> bool:
+        """Whether a direction looks for more, or drains: the next look should come soon."""
+        return any(line.phase == "drain" or line.grown_ns > PROBE_NS for line in self._state.lines.values())
+
+    @property
+    def estimates(self) -> LinkEstimates:
+        """What was learned of all networks, to be kept."""
+        return self._estimates
+
+    @property
+    def network(self) -> str:
+        """The key of the network that this machine is in; empty when it is in none."""
+        return self._network.key if self._network is not None else ""
+
+    def remember(self, estimates: LinkEstimates) -> None:
+        """What was kept from before; said once, before the first turn."""
+        self._estimates = estimates
+        self._apps = ElasticApps(estimates.elastic)
+
+    def busy(self, now_ns: int) -> bool:
+        """Read the interface's counters; whether enough passes (or passed a moment ago) to be worth a round. Cheap."""
+        self._follow_network(now_ns)
+        if self._network is None:
+            return False
+        found = self._around.line_bytes(self._network)
+        if found is None:
+            self._network_ns = None
+            return False
+        self._bytes = found
+        self._looks.append((now_ns, {"down": found.down, "up": found.up}))
+        while now_ns - self._looks[0][0] > NS_PER_S // 4 and len(self._looks) > 2:
+            self._looks.popleft()
+        (then_ns, first), (last_ns, last) = self._looks[0], self._looks[-1]
+        span_ns = max(1, last_ns - then_ns)
+        self._rates = {way: max(0, last[way] - first[way]) * 8 * NS_PER_S // span_ns for way in DIRECTIONS}
+        if max(self._rates.values()) >= BUSY_BPS:
+            self._busy_ns = now_ns
+        return self._busy_ns is not None and now_ns - self._busy_ns < LINGER_NS
+
+    def turn(
+        self,
+        now_ns: int,
+        *,
+        targets: Sequence[str],
+        learns: bool,
+        settings: Settings,
+        decisions: Mapping[str, Decision],
+        usage: Mapping[str, Usage],
+        present: frozenset[str],
+        stats: Mapping[str, Mapping[Direction, ClassStats]],
+    ) -> Control:
+        """One turn, after ``busy``. ``learns``: latency is acted upon; else only what a person set is shared out."""
+        links = settings.links()
+        self._set_by_hand = bool(links)
+        if not (learns or links):
+            self.close()
+            return Control(usage=usage)
+        self._on = True
+        budgets_before = self._state.budgets() | links
+        elastic = {
+            way: self._apps.update(
+                now_ns,
+                way,
+                {
+                    app: Moving(
+                        decision.priority,
+                        usage[app].bps(way) if app in usage else 0,
+                        app in usage and usage[app].waiting(way),
+                    )
+                    for app, decision in decisions.items()
+                    if app in usage or app in present
+                },
+                settings.shares(way),
+                budgets_before.get(way),
+            )
+            for way in DIRECTIONS
+        }
+        unheld = self._measure_unheld(now_ns, stats)
+        if any(usage[app].bps(way) > BUSY_BPS for way in DIRECTIONS for app in elastic[way] & usage.keys()):
+            self._elastic_ns = now_ns
+        if not learns or self._bytes is None or self._network is None:
+            self._around.echoes.run((), SLOW_NS)
+            self._budgets = links
+            return Control(links, elastic, unheld, usage)
+        active = self._busy_ns is not None and now_ns - self._busy_ns < LINGER_NS
+        fast = FAST_NS if len(targets) > 1 else FASTEST_NS
+        self._around.echoes.run(targets, fast if active else SLOW_NS)
+        loads = {way: self._load(way, elastic[way], usage, stats, budgets_before.get(way)) for way in DIRECTIONS}
+        near = frozenset({self._network.gateway}) if self._network.gateway is not None else frozenset[str]()
+        samples = [_sample(answer) for answer in self._around.echoes.take()]
+        self._state = congestion.step(self._state, now_ns, samples, loads, links=links, near=near)
+        self._budgets = self._state.budgets()
+        self._keep(now_ns)
+        return Control(self._state.budgets(), elastic, unheld, usage, self._state.notes)
+
+    def _load(
+        self,
+        way: Direction,
+        elastic: frozenset[str],
+        usage: Mapping[str, Usage],
+        stats: Mapping[str, Mapping[Direction, ClassStats]],
+        budget_bps: int | None,
+    ) -> congestion.Load:
+        moved = {app: usage[app].bps(way) for app in elastic if app in usage}
+        held = any(usage[app].waiting(way) and way in stats.get(app, {}) for app in moved)
+        free = budget_bps is None and any(bps > 0 for bps in moved.values())
+        total = 0 if self._bytes is None else (self._bytes.down if way == "down" else self._bytes.up)
+        return congestion.Load(total, sum(moved.values()), held or free)
+
+    def fast_usage(self, now_ns: int) -> Mapping[str, Usage]:
+        """What TCP connections move now, by application, where the system tells."""
+        return self._fast_usage.read(now_ns)
+
+    @property
+    def identities(self) -> Mapping[str, Identity]:
+        """Who was met there."""
+        return self._fast_usage.identities
+
+    @staticmethod
+    def merged(
+        usage: Mapping[str, Usage],
+        fast: Mapping[str, Usage],
+        stats: Mapping[str, Mapping[Direction, ClassStats]],
+    ) -> dict[str, Usage]:
+        """The collector's figures, or TCP's where those are newer and larger; classes are measured by themselves."""
+        merged = dict(usage)
+        for app, now in fast.items():
+            known, classes = merged.get(app, Usage()), stats.get(app, {})
+            merged[app] = Usage(
+                known.down_bps if "down" in classes else max(known.down_bps, now.down_bps),
+                known.up_bps if "up" in classes else max(known.up_bps, now.up_bps),
+                known.down_waiting,
+                known.up_waiting,
+            )
+        return merged
+
+    def armed(self, now_ns: int) -> bool:
+        """Whether to keep the datapath open with nobody to hold: so the next elastic flow is held at once.
+        Where a person set the line always, else as long as elastic applications were busy lately (docs/decisions/0054).
+        """
+        if self.ready and self._set_by_hand:
+            return True
+        since_ns = None if self._elastic_ns is None else now_ns - self._elastic_ns
+        return since_ns is not None and since_ns < (ARMED_NS if self.ready else ARMED_UNKNOWN_NS)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the line's capacity is known, so that whoever comes can be held from the first packet."""
+        return self._on and bool(self._budgets)
+
+    def _measure_unheld(self, now_ns: int, stats: Mapping[str, Mapping[Direction, ClassStats]]) -> dict[Direction, int]:
+        """What everybody who is not held moves: the interface's bytes less those of the classes."""
+        if self._bytes is None:
+            return {}
+        now = {"down": self._bytes.down, "up": self._bytes.up}
+        held = dict.fromkeys(DIRECTIONS, 0)
+        before, self._held_before = self._held_before, {}
+        for app, sides in stats.items():
+            for way, one in sides.items():
+                passed = one.counts.released_bytes
+                if way == "down":  # the interface counts what comes in, before it is queued or dropped
+                    passed += one.counts.dropped_bytes + one.backlog_bytes
+                self._held_before[app, way] = passed
+                held[way] += max(0, passed - before.get((app, way), passed))
+        for way in DIRECTIONS:
+            self._unheld_total[way] += held[way]
+        mark = {way: now[way] - self._unheld_total[way] for way in DIRECTIONS}
+        self._unheld.append((now_ns, mark))
+        while len(self._unheld) > 2 and now_ns - self._unheld[1][0] >= UNHELD_NS:
+            self._unheld.popleft()
+        (then_ns, first), (last_ns, last) = self._unheld[0], self._unheld[-1]
+        if last_ns - then_ns < UNHELD_NS // 3:
+            return {}
+        return {way: max(0, last[way] - first[way]) * 8 * NS_PER_S // (last_ns - then_ns) for way in DIRECTIONS}
+
+    def _follow_network(self, now_ns: int) -> None:
+        if self._network_ns is not None and now_ns - self._network_ns < NETWORK_NS:
+            return
+        self._network_ns = now_ns
+        found = self._around.network()
+        if found == self._network:
+            return
+        if found is None or self._network is None or found.key != self._network.key:
+            known = self._estimates.of(found.key) if found is not None else {}
+            age = self._clock.wall_ns() - now_ns
+            self._state = congestion.started_with(
+                {
+                    way: Capacity(known[way].bps, known[way].confidence, known[way].learned_ns - age)
+                    for way in DIRECTIONS
+                    if way in known
+                }
+            )
+        self._network = found
+        self._bytes = None
+        self._looks.clear()
+        self._unheld.clear()
+
+    def _keep(self, now_ns: int) -> None:
+        """Bring what was learned into the document."""
+        age = self._clock.wall_ns() - now_ns
+        sides: dict[str, LearnedCapacity] = {
+            way: LearnedCapacity(known.bps, known.confidence, known.learned_ns + age)
+            for way in DIRECTIONS
+            if (known := self._state.lines[way].capacity) is not None
+        }
+        elastic = tuple(sorted(self._apps.known))
+        if sides or elastic:
+            self._estimates = self._estimates.with_network(self.network, sides, elastic)
+
+    def describe(self, now_ns: int) -> dict[str, Any]:
+        """For the ``limits`` document."""
+        delay = self._state.delay
+        return {
+            "network": self.network,
+            "targets_answering": delay.voters,
+            "queue_ms": round(delay.queue_ns / 1e6, 1),
+            "threshold_ms": round(delay.threshold_ns / 1e6, 1),
+            "one_way_ms": {way: round(ns / 1e6, 1) for way, ns in delay.one_way_ns.items()},
+            "failed": self._around.echoes.failed,
+            "lines": {way: self._described(now_ns, way) for way in DIRECTIONS},
+        }
+
+    def _described(self, now_ns: int, way: Direction) -> dict[str, Any]:
+        line = self._state.lines[way]
+        known = line.capacity
+        return {
+            "phase": line.phase,
+            "budget_bps": line.budget_bps,
+            "used_bps": rate_bps(line.looks, NS_PER_S // 2),
+            "capacity_bps": known.bps if known is not None else None,
+            "confidence": round(known.confidence_now(now_ns), 3) if known is not None else None,
+            "age_s": round(known.age_s(now_ns), 1) if known is not None else None,
+        }
+
+    def close(self) -> None:
+        """Stop asking, and forget what is under way."""
+        if self._on:
+            self._on = False
+            self._around.echoes.close()
+            self._state = congestion.started_with(
+                {way: known for way in DIRECTIONS if (known := self._state.lines[way].capacity) is not None}
+            )
+
+
+def _sample(answer: Answer) -> EchoSample:
+    one_way: dict[Direction, int] = {}
+    if answer.there_ns is not None and answer.back_ns is not None:
+        one_way = {"up": answer.there_ns, "down": answer.back_ns}
+    return EchoSample(answer.target, answer.time_ns, answer.rtt_ns, answer.pending, one_way)

@@ -1,4 +1,4 @@
-"""The outlook: what is wanted and what is going on, kept up to date from the configuration file and the store.
+"""The inputs: what is wanted and what is going on, kept up to date from the configuration file and the store.
 
 It reads a document only after somebody wrote, and decides again only when something that decisions depend on changed.
 It touches no packet and writes nothing.
@@ -44,7 +44,7 @@ class Documents(Protocol):
         """Changes when anybody wrote."""
 
 
-class Outlook:
+class Inputs:
     """See the module. Attributes are what is known now."""
 
     def __init__(self, config: Config, store: Documents, processes: Processes, watcher: ConfigWatcher) -> None:

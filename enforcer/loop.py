@@ -12,15 +12,18 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from enforcer.allocation.meter import Meter
-from enforcer.allocation.planner import AppPlan, Planner, Seen, Settings
-from enforcer.congestion_control import Steering
+from enforcer.allocation.planner import AppPlan, PlannerInput, Settings, plan
+from enforcer.congestion_control import CongestionControl, Surroundings
 from enforcer.datapath.interface import Datapath, DatapathFactory
-from enforcer.inputs import Documents, Outlook
+from enforcer.fast_usage import fast_usage
+from enforcer.inputs import Documents, Inputs
+from enforcer.link_log import LinkLog
 from enforcer.qdisc.classifier import ClassStats, Rates
 from enforcer.reports import PART, Records, limits_document
 from qos.contract.config import Config
 from qos.contract.direction import Direction
 from qos.contract.documents.limits import Limits
+from qos.contract.documents.link_estimates import LinkEstimates
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Agent, Point
 from qos.service import ConfigWatcher, HeartbeatWriter, SelfUsage
@@ -30,6 +33,7 @@ from qos.system.processes import Processes
 _log: Final = logging.getLogger(__name__)
 
 ACTIVE_S: Final = 0.1
+PROBING_S: Final = 0.05
 IDLE_S: Final = 0.2
 PAUSE_S: Final = 0.05
 """Between two rounds at least, however many flows come."""
@@ -64,13 +68,15 @@ class Loop:
         *,
         clock: Clock,
         processes: Processes,
+        surroundings: Surroundings | None = None,
     ) -> None:
         """Raises ConfigError. ``processes`` is used by this thread and, where they share it, the datapath's."""
         self._store, self._factory, self._clock = store, datapath, clock
-        self._outlook = Outlook(config, store, processes, watcher)
-        self._planner = Planner(Settings(config.link, config.levels))
+        self._inputs = Inputs(config, store, processes, watcher)
+        self._settings = Settings(config.link, config.levels)
         self._meter = Meter()
-        self._steering = Steering(clock)
+        self._control = CongestionControl(clock, fast_usage(processes), surroundings)
+        self._link_log = LinkLog(config.host)
         self._records = Records(config.host, config.interval)
         self._heartbeat = HeartbeatWriter(store, PART)
         self._own_usage = SelfUsage()
@@ -78,6 +84,7 @@ class Loop:
         self._hold_until_ns = 0
         self._why_held = ""
         self._idle_since_ns: int | None = None
+        self._resting = self._woken = False
         self._pending: list[Point] = []
         self._shown: tuple[Any, ...] = ()
         self._shown_ns = self._agent_ns = self._round_ns = 0
@@ -86,20 +93,42 @@ class Loop:
     def run(self, stop: threading.Event) -> None:
         """Rounds until told to stop; then everything that waits is sent and the handles are closed."""
         self._tidy()
+        self._recall()
         try:
             while not stop.is_set():
                 self.round()
-                if self._datapath is None:
-                    stop.wait(IDLE_S)
-                elif not stop.wait(PAUSE_S):
-                    self._datapath.wait(ACTIVE_S - PAUSE_S)
+                if not stop.wait(PAUSE_S):
+                    self._wait(stop)
         finally:
             self.close()
+
+    def _wait(self, stop: threading.Event) -> None:
+        if self._datapath is not None:
+            self._woken = self._datapath.wait((PROBING_S if self._control.probing else ACTIVE_S) - PAUSE_S)
+        else:
+            stop.wait((ACTIVE_S if self._learns or self._settings.links() else IDLE_S) - PAUSE_S)
+
+    @property
+    def _at_rest(self) -> bool:
+        """Nothing is open, or what is open has nothing to do: a look a second is enough."""
+        return self._datapath is None or (self._resting and not self._woken and self._datapath.failed is None)
+
+    @property
+    def _learns(self) -> bool:
+        """Whether latency is acted upon."""
+        config = self._inputs.config
+        return config.enforcer.auto and config.mode == "enforce" and not self._inputs.paused
+
+    def _recall(self) -> None:
+        try:
+            self._control.remember(LinkEstimates.parse(self._store.get_state(LinkEstimates.KEY)))
+        except (StoreUnavailable, StoreRejected) as error:
+            _log.warning("what was learned of the line before cannot be read: %s", error)
 
     def close(self) -> None:
         """Let everything go and say so."""
         self._close("stopped")
-        self._steering.close()
+        self._control.close()
         self._state = ("stopped", "the enforcer was stopped")
         self._write(self._records.end_all(self._clock.wall_ns()), {Limits.KEY: self._document({}, {}).dump()})
         self._beat(lambda: self._heartbeat.end(self._clock.wall_ns()))
@@ -107,38 +136,48 @@ class Loop:
     def round(self) -> None:
         """One round: look, decide, act, record."""
         now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
-        outlook = self._outlook
-        changed = outlook.look(now_ns, wall_ns)
-        quiet = self._datapath is None and not outlook.news and now_ns >= self._hold_until_ns
+        inputs = self._inputs
+        changed = inputs.look(now_ns, wall_ns)
+        controls = inputs.config.mode != "observe" and (self._learns or bool(self._settings.links()))
+        busy = controls and self._control.busy(now_ns)
+        quiet = self._at_rest and not busy and not inputs.news and now_ns >= self._hold_until_ns
         if quiet and not changed and now_ns - self._round_ns < NS_PER_S:
             self._beat(lambda: self._heartbeat.beat(wall_ns, *self._state))
             return
         self._round_ns = now_ns
-        if outlook.reconfigured:
+        if inputs.reconfigured:
             self._reconfigure()
         datapath = self._healthy(now_ns, wall_ns)
         tallies = datapath.stats() if datapath is not None else {}
-        outlook.decide(
-            wall_ns,
-            datapath.present if datapath is not None else frozenset(),
-            datapath.identities if datapath is not None else {},
+        present = datapath.present if datapath is not None else frozenset[str]()
+        fast = self._control.fast_usage(now_ns) if busy else {}
+        identities = {**self._control.identities, **(datapath.identities if datapath is not None else {})}
+        inputs.decide(wall_ns, present | fast.keys(), identities)
+        live = inputs.live
+        control = self._control.turn(
+            now_ns,
+            targets=inputs.config.collector.targets,
+            learns=self._learns,
+            settings=self._settings,
+            decisions=inputs.decisions,
+            usage=self._control.merged(self._meter.usage(now_ns, tallies, inputs.usage), fast, tallies),
+            present=present,
+            stats=tallies,
         )
-        live = outlook.live
-        usage = self._meter.usage(now_ns, tallies, outlook.usage)
-        steers = outlook.config.enforcer.auto and outlook.config.mode == "enforce" and not outlook.paused
-        targets = outlook.config.collector.targets if steers else ()
-        if said := self._steering.turn(now_ns, targets, outlook.decisions, usage):
-            self._event(wall_ns, "auto", "line", said)
-        plans = self._planner.plan(
-            Seen(
-                now_ns,
-                outlook.decisions,
-                usage,
-                {"down": live.unattributed.rx_bps, "up": live.unattributed.tx_bps} if live else {},
-                self._steering.budgets,
-                datapath.present if datapath is not None else frozenset(),
-            )
+        for note in control.notes:
+            self._event(wall_ns, "auto", "line", note)
+        given = PlannerInput(
+            inputs.decisions,
+            control.usage,
+            control.budgets,
+            control.elastic,
+            control.unheld_bps,
+            {"down": live.unattributed.rx_bps, "up": live.unattributed.tx_bps} if live else {},
+            present,
         )
+        plans = plan(self._settings, given)
+        self._woken = False
+        self._resting = not busy and not any(one.limited and app in inputs.usage for app, one in plans.items())
         state, reason = self._wanted_state(now_ns)
         if state == "ready":
             state, reason = self._enforce(now_ns, wall_ns, plans)
@@ -147,12 +186,12 @@ class Loop:
         self._record(now_ns, wall_ns, (state, reason), plans, tallies)
 
     def _reconfigure(self) -> None:
-        self._outlook.reconfigured = False
-        config = self._outlook.config
-        self._planner.settings = Settings(config.link, config.levels)
+        self._inputs.reconfigured = False
+        config = self._inputs.config
+        self._settings = Settings(config.link, config.levels)
         self._hold_until_ns = 0
         if self._datapath is not None:
-            self._datapath.set_max_packet_rate(config.enforcer.max_packet_rate)
+            self._datapath.set_max_packet_rate(_most_packets(config))
 
     def _healthy(self, now_ns: int, wall_ns: int) -> Datapath | None:
         """The datapath, if it is open and all is well with it."""
@@ -162,7 +201,7 @@ class Loop:
         why = datapath.failed
         if why is None:
             try:
-                datapath.refresh(self._outlook.own)
+                datapath.refresh(self._inputs.own)
             except OSError as error:
                 why = f"the socket table cannot be read: {error}"
         if why is None:
@@ -173,10 +212,10 @@ class Loop:
     # -- acting -----------------------------------------------------------------------------------------------------
 
     def _wanted_state(self, now_ns: int) -> tuple[str, str]:
-        mode = self._outlook.config.mode
+        mode = self._inputs.config.mode
         if mode == "observe":
             return "observing", "mode is observe: no packet is touched"
-        if self._outlook.paused:
+        if self._inputs.paused:
             return "paused", "switched off by hand: `autoqos resume` switches it on"
         if mode == "dry_run":
             return "dry_run", "decides and reports, holds no packet"
@@ -186,7 +225,7 @@ class Loop:
 
     def _enforce(self, now_ns: int, wall_ns: int, plans: Mapping[str, AppPlan]) -> tuple[str, str]:
         rates = {app: Rates(plan.down_bps, plan.up_bps) for app, plan in plans.items() if plan.limited}
-        if rates or self._outlook.policy.names_limits:
+        if rates or self._inputs.policy.names_limits or self._control.armed(now_ns):
             self._idle_since_ns = None
             return self._apply(now_ns, wall_ns, rates)
         if self._datapath is not None:
@@ -202,12 +241,12 @@ class Loop:
                 if why := self._factory.available():
                     self._hold_off(now_ns, wall_ns, f"packets cannot be diverted here: {why}", RETRY_NS)
                     return "holding_off", self._why_held
-                settings, own = self._outlook.config.enforcer, self._outlook.own
+                settings, own = self._inputs.config.enforcer, self._inputs.own
                 self._datapath = self._factory.open(
-                    max_packet_rate=settings.max_packet_rate, hold_off_ns=settings.hold_off, own=own
+                    max_packet_rate=_most_packets(self._inputs.config), hold_off_ns=settings.hold_off, own=own
                 )
                 self._datapath.refresh(own)
-            self._datapath.set_rates(rates)
+            self._datapath.set_rates(rates, ready=self._control.ready)
         except (OSError, ValueError) as error:
             self._let_go(now_ns, wall_ns, f"a handle could not be opened: {error}")
             return "holding_off", self._why_held
@@ -219,7 +258,7 @@ class Loop:
 
     def _let_go(self, now_ns: int, wall_ns: int, why: str) -> None:
         self._close(why)
-        self._hold_off(now_ns, wall_ns, why, self._outlook.config.enforcer.hold_off)
+        self._hold_off(now_ns, wall_ns, why, self._inputs.config.enforcer.hold_off)
 
     def _hold_off(self, now_ns: int, wall_ns: int, why: str, span_ns: int) -> None:
         self._hold_until_ns = now_ns + span_ns
@@ -255,9 +294,9 @@ class Loop:
         plans: Mapping[str, AppPlan],
         tallies: Mapping[str, Mapping[Direction, ClassStats]],
     ) -> None:
-        for news in self._outlook.news:
+        for news in self._inputs.news:
             self._event(wall_ns, *news)
-        self._outlook.news.clear()
+        self._inputs.news.clear()
         turned = state[0] != self._state[0]
         if state != self._state:
             if turned:
@@ -267,7 +306,7 @@ class Loop:
         points = [*self._pending, *self._records.points(wall_ns, held, tallies)]
         points += self._records.would(wall_ns, plans if state[0] == "dry_run" else {})
         self._pending.clear()
-        interval = max(self._outlook.config.interval, NS_PER_S)
+        interval = max(self._inputs.config.interval, NS_PER_S)
         if now_ns - self._agent_ns >= (interval if self._datapath is not None else max(interval, AGENT_IDLE_NS)):
             self._agent_ns = now_ns
             points.append(self._agent(now_ns, wall_ns, len(points)))
@@ -278,6 +317,9 @@ class Loop:
         if due or turned or (shown != self._shown and since_ns >= 90 * NS_PER_MS):
             self._shown, self._shown_ns = shown, now_ns
             documents[Limits.KEY] = self._document(plans, tallies).dump()
+        points += self._link_log.points(now_ns, wall_ns, self._control.state)
+        if (learned := self._link_log.document(now_ns, self._control.estimates)) is not None:
+            documents[LinkEstimates.KEY] = learned.dump()
         if points or documents:
             self._write(points, documents)
         self._beat(lambda: self._heartbeat.beat(wall_ns, *state))
@@ -286,7 +328,7 @@ class Loop:
         usage = self._own_usage.sample(now_ns)
         return Agent(
             time_ns=wall_ns,
-            host=self._outlook.config.host,
+            host=self._inputs.config.host,
             part=PART,
             cpu_percent=usage.cpu_percent,
             rss_bytes=usage.rss_bytes,
@@ -299,11 +341,11 @@ class Loop:
 
     def _document(self, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, ClassStats]]) -> Limits:
         engine: dict[str, Any] = self._datapath.describe() if self._datapath is not None else {"handles": 0}
-        if self._outlook.config.enforcer.auto:
-            engine["auto"] = self._steering.describe()
+        if self._inputs.config.enforcer.auto:
+            engine["auto"] = self._control.describe(self._clock.monotonic_ns())
         state, reason = self._state
         visible = plans if state in ("enforcing", "dry_run") else {app: plan.unheld() for app, plan in plans.items()}
-        mode, wall_ns = self._outlook.config.mode, self._clock.wall_ns()
+        mode, wall_ns = self._inputs.config.mode, self._clock.wall_ns()
         return limits_document(wall_ns, mode, state, reason=reason, plans=visible, tallies=tallies, engine=engine)
 
     def _write(self, points: list[Point], documents: Mapping[str, Any]) -> None:
@@ -317,3 +359,8 @@ class Loop:
             beat()
         except (StoreUnavailable, StoreRejected) as error:
             _log.warning("the heartbeat could not be written: %s", error)
+
+
+def _most_packets(config: Config) -> int | None:
+    most = config.enforcer.max_packet_rate
+    return None if most == "auto" else most

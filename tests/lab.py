@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Final, Literal, Self
 
-Where = Literal["host", "router", "peer"]
+Where = Literal["host", "router", "peer", "other"]
 
 HOST4: Final = "10.77.0.1"
 HOST6: Final = "fd77:0::1"
@@ -31,7 +31,7 @@ ETHERNET_BYTES: Final = 14
 """What an interface counts on top of the IP packet."""
 
 _CLONE_NEWNET: Final = 0x40000000
-_PLACES: Final[tuple[Where, ...]] = ("host", "router", "peer")
+_PLACES: Final[tuple[Where, ...]] = ("host", "router", "peer", "other")
 _serial = itertools.count()
 # `ip netns exec` mounts a fresh /sys, so cgroup2 and bpffs have to be mounted again to be visible inside.
 _INSIDE: Final = 'mount -t cgroup2 none /sys/fs/cgroup && mount -t bpf bpf /sys/fs/bpf && exec "$@"'
@@ -58,7 +58,9 @@ class Counters:
 class Lab:
     """The namespaces. ``down_mbit``/``up_mbit`` None: no bottleneck; ``buffer_ms`` is the bottleneck's (bloated) queue.
 
-    ``offloads=True`` leaves TSO/GSO/GRO on, for speed where packet sizes do not matter.
+    ``shared``: the bottleneck lies behind the router, and a second host ("other", somebody else at home) uses it too;
+    the gateway answers without the queue, as a real one does. ``offloads=True`` leaves TSO/GSO/GRO on, for speed where
+    packet sizes do not matter.
     """
 
     def __init__(
@@ -68,16 +70,18 @@ class Lab:
         up_mbit: float | None = None,
         buffer_ms: float = 500,
         offloads: bool = False,
+        shared: bool = False,
     ) -> None:
         self.prefix = f"q{os.getpid():x}{next(_serial):x}"  # interface names hold 15 characters
         self.down_mbit, self.up_mbit, self.buffer_ms, self.offloads = down_mbit, up_mbit, buffer_ms, offloads
+        self.shared = shared
         self._programs: list[subprocess.Popen[Any]] = []
 
     def namespace(self, where: Where) -> str:
         """The namespace's name, for ``ip netns exec`` and ``ip -n``."""
         return f"{self.prefix}_{where[0]}"
 
-    def interface(self, where: Literal["host", "peer"] = "host") -> str:
+    def interface(self, where: Literal["host", "peer", "other"] = "host") -> str:
         """The host's (or peer's) only interface besides loopback."""
         return f"{self.prefix}{where[0]}0"
 
@@ -96,16 +100,18 @@ class Lab:
 
     def _up(self) -> None:
         p = self.prefix
-        for where in _PLACES:
+        for where in _PLACES if self.shared else _PLACES[:3]:
             _ip("netns", "add", self.namespace(where))
             _ip("-n", self.namespace(where), "link", "set", "lo", "up")
         self._cable("host", f"{p}h0", f"{p}r0", "10.77.0", "fd77:0:")
         self._cable("peer", f"{p}p0", f"{p}r1", "10.77.1", "fd77:1:")
+        if self.shared:
+            self._cable("other", f"{p}o0", f"{p}r2", "10.77.3", "fd77:3:")
         self._set(self.namespace("router"), "ipv4/ip_forward=1", "ipv6/conf/all/forwarding=1")
         if self.down_mbit is not None or self.up_mbit is not None:
             self.link(self.down_mbit, self.up_mbit, self.buffer_ms)
 
-    def _cable(self, where: Literal["host", "peer"], near: str, far: str, net4: str, net6: str) -> None:
+    def _cable(self, where: Literal["host", "peer", "other"], near: str, far: str, net4: str, net6: str) -> None:
         near_ns, far_ns = self.namespace(where), self.namespace("router")
         _ip("link", "add", near, "netns", near_ns, "type", "veth", "peer", "name", far, "netns", far_ns)
         ends = ((near_ns, near, 1, "1"), (far_ns, far, 254, "fe"))
@@ -128,14 +134,16 @@ class Lab:
 
     def link(self, down_mbit: float | None, up_mbit: float | None, buffer_ms: float = 500) -> None:
         """Set the bottleneck's rates now; None takes that direction's bottleneck away."""
-        for device, mbit in ((f"{self.prefix}r0", down_mbit), (f"{self.prefix}r1", up_mbit)):
+        down: tuple[Where, str] = ("peer", f"{self.prefix}p0") if self.shared else ("router", f"{self.prefix}r0")
+        up: tuple[Where, str] = ("router", f"{self.prefix}r1")
+        for (where, device), mbit in ((down, down_mbit), (up, up_mbit)):
             if mbit is None:
-                self._exec(self.namespace("router"), "tc", "qdisc", "del", "dev", device, "root", check=False)
+                self._exec(self.namespace(where), "tc", "qdisc", "del", "dev", device, "root", check=False)
                 continue
             limit = max(int(mbit * 1e6 / 8 * buffer_ms / 1000), 3000)
             rate = f"{int(mbit * 1000)}kbit"
             shape = ("tbf", "rate", rate, "burst", "20kb", "limit", str(limit))
-            self._exec(self.namespace("router"), "tc", "qdisc", "replace", "dev", device, "root", *shape)
+            self._exec(self.namespace(where), "tc", "qdisc", "replace", "dev", device, "root", *shape)
 
     def _set(self, namespace: str, *settings: str) -> None:
         """Write ``path=value`` settings below ``/proc/sys/net``."""

@@ -1,194 +1,326 @@
-"""The control loop: latency above its baseline means that the line's queue grows, so bulk must send less.
+"""The control loop: how much may everybody together send and receive, so that no queue stands on the line.
 
-A pure function of (state, now, samples, loads). It decides one budget per direction for all shapeable applications
-together; who gets how much of it is ``allocate``'s business. It knows nothing of probes, packets or configuration.
+A pure function of (state, now, samples, loads). Per direction it is in one of three phases:
 
-* Baseline: each reflector's least round trip over a sliding window of two minutes.
-* Congested: most reflectors that answer have 3 of their last 6 echoes more than 15 ms above their baseline. A lost echo
-  counts as late where the reflector answered before.
-* Shrink: every busy direction to 85 % of what it achieved, to half while the queue is long; at most every 300 ms (the
-  effect needs a round trip), and not while the delay falls: then the queue is draining already.
-* Once calm after that, 90 % of the rate at which it was too much.
-* Grow: while calm and the budget is used, 5 % every half second, 1 % near the rate at which it was last too much.
-* Let go: after ten calm seconds with half of the budget unused.
+* ``free``: nothing is known about the line and nothing was seen: no budget.
+* ``hold``: the capacity is known (learned, or set); the budget is a little below it and looks for more (``growth``).
+* ``drain``: a queue stands: the capacity is what passes now (``capacity``); the budget is far below until it is gone.
 
-Sources: cake-autorate (reflectors, delay above baseline, bufferbloat refractory period) and RFC 8289's notion of a
-standing queue; ideas only.
+A direction is only cut when echoes say that a queue stands (``delay_detector``), when it is that direction's
+(``attribution``), and when elastic applications use it. Two cuts that shorten nothing mean that somebody else fills the
+line: then the share is given back and latency is not acted upon for a while. When no target answers any more, nothing
+can be concluded: what was learned is let go. It knows nothing of probes, packets, applications or configuration.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
+from enforcer.allocation.attribution import MIN_ELASTIC_BPS, Use, guilty
+from enforcer.allocation.capacity import Capacity, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
+from enforcer.allocation.delay_detector import Delay, EchoSample, Reflector, judge
+from enforcer.allocation.growth import PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
 from qos.contract.direction import DIRECTIONS, Direction
+from qos.contract.units import format_bps
 
 _MS: Final = 10**6
 _S: Final = 10**9
-THRESHOLD_NS: Final = 15 * _MS
-WINDOW_NS: Final = 120 * _S
-_BUCKET_NS: Final = 10 * _S
-_RECENT: Final = 6
-_LATE_OF_RECENT: Final = 3
-_FRESH_NS: Final = 2 * _S
-_REFRACTORY_NS: Final = 300 * _MS
-_CALM_NS: Final = 500 * _MS
-_LET_GO_NS: Final = 10 * _S
-_SHRINK_PERCENT: Final = 85
-_DRAIN_PERCENT: Final = 50
-_RESUME_PERCENT: Final = 90
-LONG_NS: Final = 60 * _MS
-_FALLING_NS: Final = 3 * _MS
 MIN_BUDGET_BPS: Final = 256_000
+SPAN_NS: Final = 300 * _MS
+"""What passes is measured over so long."""
+SURE_NS: Final = 250 * _MS
+"""A queue must have stood for so long before the line is thought to carry less."""
+STEADY_NS: Final = 500 * _MS
+BLIND_NS: Final = 5 * _S
+"""Without any vote for so long, what was learned is let go."""
+SUSPENDED_NS: Final = 2 * _S
+"""A longer pause between two steps means that the machine slept: no sample from before counts."""
+HELPLESS_CUTS: Final = 2
+GIVE_BACK_NS: Final = 10 * _S
+GIVE_BACK_MOST_NS: Final = 80 * _S
+QUIET_BPS: Final = 1_000_000
+"""Where the capacity is not known, a line on which less passes counts as idle; else one fifth of it."""
+NEWS_PERCENT: Final = 25
+"""A capacity that changed by more is worth an event."""
+EMPTY_NS: Final = 3 * _MS
+"""A direction's own queue of less is none."""
+MOST_STEP_NS: Final = 250 * _MS
 
-
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """One answer of one reflector; ``rtt_ns`` None: none came."""
-
-    target: str
-    time_ns: int
-    rtt_ns: int | None
+Phase = Literal["free", "drain", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the shapeable applications moved lately in one direction, and whether they want more."""
+    """One direction since the last step. ``total_bytes``: IP bytes at the interface, of everybody, a counter.
 
-    achieved_bps: int
-    busy: bool
+    ``elastic_bps``: what elastic applications move; ``wants_more``: whether the budget keeps them from more.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Reflector:
-    """What is remembered of one target: minima per ten seconds, and its last echoes."""
-
-    minima: tuple[tuple[int, int], ...] = ()
-    recent: tuple[Echo, ...] = ()
-
-    def with_echo(self, echo: Echo) -> "Reflector":
-        """The memory with one more echo."""
-        minima = tuple((start, low) for start, low in self.minima if echo.time_ns - start < WINDOW_NS)
-        if echo.rtt_ns is not None:
-            start = echo.time_ns - echo.time_ns % _BUCKET_NS
-            if minima and minima[-1][0] == start:
-                minima = (*minima[:-1], (start, min(minima[-1][1], echo.rtt_ns)))
-            else:
-                minima = (*minima, (start, echo.rtt_ns))
-        return Reflector(minima, (*self.recent, echo)[-_RECENT:])
-
-    @property
-    def baseline_ns(self) -> int | None:
-        """The least round trip in the window; None before any answer."""
-        return min((low for _, low in self.minima), default=None)
-
-    def late(self, now_ns: int) -> int | None:
-        """How many of the fresh echoes came late or never; None when there are too few to say."""
-        fresh = [echo for echo in self.recent if now_ns - echo.time_ns <= _FRESH_NS]
-        base = self.baseline_ns
-        if base is None or len(fresh) < _LATE_OF_RECENT:
-            return None
-        return sum(1 for echo in fresh if echo.rtt_ns is None or echo.rtt_ns > base + THRESHOLD_NS)
-
-    def delay_ns(self, now_ns: int) -> int | None:
-        """How far the last fresh answer was above the baseline."""
-        base = self.baseline_ns
-        last = next(
-            (e for e in reversed(self.recent) if e.rtt_ns is not None and now_ns - e.time_ns <= _FRESH_NS), None
-        )
-        return None if base is None or last is None or last.rtt_ns is None else last.rtt_ns - base
-
-    def calm(self, now_ns: int) -> bool:
-        """Whether the last three fresh echoes are all near the baseline."""
-        fresh = [echo for echo in self.recent if now_ns - echo.time_ns <= _FRESH_NS][-3:]
-        base = self.baseline_ns
-        if base is None or len(fresh) < 3:
-            return False
-        return all(echo.rtt_ns is not None and echo.rtt_ns <= base + THRESHOLD_NS // 2 for echo in fresh)
+    total_bytes: int
+    elastic_bps: int = 0
+    wants_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """One direction's budget. ``too_much_bps`` is the rate at which the queue last grew."""
+class Line:
+    """One direction's memory."""
 
-    bps: int
-    too_much_bps: int
-    changed_ns: int
-    draining: bool = False
-    unused_since_ns: int | None = None
+    phase: Phase = "free"
+    capacity: Capacity | None = None
+    trusted: Capacity | None = None
+    """The capacity before the cuts of this episode, in case they turn out to be vain."""
+    budget_bps: int | None = None
+    grown_ns: int = 0
+    cut_ns: int = 0
+    cut_queue_ns: int = 0
+    vain_cuts: int = 0
+    clear_since_ns: int | None = None
+    looks: tuple[Passed, ...] = ()
+    told_bps: int | None = None
+    """The capacity that was last told to people."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that the loop remembers. ``budgets`` has only directions that are held back."""
+    """Everything that the loop remembers."""
 
     reflectors: Mapping[str, Reflector] = field(default_factory=dict)
-    budgets: Mapping[Direction, Budget] = field(default_factory=dict)
-    looked_ns: int = -_S
-    """When the last cut was made, or the delay was last seen to fall."""
-    looked_delay_ns: int = 0
-    congested: bool = False
-    reason: str = "no samples yet"
+    lines: Mapping[Direction, Line] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, Line()))
+    now_ns: int | None = None
+    delay: Delay = field(default_factory=Delay)
+    heard_ns: int | None = None
+    """When a target last had a vote."""
+    ignore_until_ns: int = 0
+    """Somebody else fills the line: no cut before."""
+    ignore_for_ns: int = GIVE_BACK_NS
+    notes: tuple[str, ...] = ()
+    """What this step decided that a person should know; one per episode."""
+
+    def budgets(self) -> dict[Direction, int]:
+        """The budget of everybody together, bits per second; only of directions that have one."""
+        return {
+            direction: line.budget_bps
+            for direction in DIRECTIONS
+            if (line := self.lines[direction]).budget_bps is not None
+        }
+
+    def cutting(self, direction: Direction) -> bool:
+        """Whether a queue is being drained in that direction now."""
+        return self.lines[direction].phase == "drain"
 
 
-def step(state: State, now_ns: int, echoes: Sequence[Echo], loads: Mapping[Direction, Load]) -> State:
-    """The next state. ``echoes`` are those since the last step; ``loads`` what was achieved meanwhile."""
+def started_with(capacities: Mapping[Direction, Capacity]) -> State:
+    """A fresh state that remembers what this network's line was learned to carry before."""
+    return State(lines={direction: Line(capacity=capacities.get(direction)) for direction in DIRECTIONS})
+
+
+def step(
+    state: State,
+    now_ns: int,
+    samples: Sequence[EchoSample],
+    loads: Mapping[Direction, Load],
+    *,
+    links: Mapping[Direction, int] | None = None,
+    near: frozenset[str] = frozenset(),
+) -> State:
+    """The next state. ``links``: settings that a person made, bits per second; ``near``: targets before the line."""
+    if state.now_ns is not None and now_ns - state.now_ns > SUSPENDED_NS:
+        state = _awakened(state)
+    links = links or {}
+    idle = all(_idle(state.lines[way], now_ns, load, links.get(way)) for way, load in loads.items())
     reflectors = dict(state.reflectors)
-    for echo in echoes:
-        reflectors[echo.target] = reflectors.get(echo.target, Reflector()).with_echo(echo)
-    votes = [late >= _LATE_OF_RECENT for r in reflectors.values() if (late := r.late(now_ns)) is not None]
-    congested = bool(votes) and 2 * sum(votes) > len(votes)
-    calm = bool(votes) and 2 * sum(r.calm(now_ns) for r in reflectors.values()) > len(votes)
-    state = replace(state, reflectors=reflectors, congested=congested)
-    if congested:
-        if now_ns - state.looked_ns < _REFRACTORY_NS:
-            return replace(state, reason="congested: waiting for the last cut to show")
-        delays = sorted(delay for r in reflectors.values() if (delay := r.delay_ns(now_ns)) is not None)
-        delay = delays[len(delays) // 2] if delays else LONG_NS
-        if state.budgets and delay < state.looked_delay_ns - max(_FALLING_NS, state.looked_delay_ns // 20):
-            return replace(state, looked_ns=now_ns, looked_delay_ns=delay, reason="congested: the queue is draining")
-        return _shrink(state, now_ns, loads, delay)
-    return _ease(state, now_ns, loads, calm=calm)
-
-
-def _shrink(state: State, now_ns: int, loads: Mapping[Direction, Load], delay_ns: int) -> State:
-    percent = _DRAIN_PERCENT if delay_ns >= LONG_NS else _SHRINK_PERCENT
-    most = max((load.achieved_bps for load in loads.values()), default=0)
-    budgets = dict(state.budgets)
-    said = []
+    for sample in samples:
+        reflectors[sample.target] = reflectors.get(sample.target, Reflector()).with_sample(sample, idle=idle)
+    delay = judge(now_ns, reflectors, near)
+    heard_ns = now_ns if delay.voters else state.heard_ns
+    since_ns = 0 if state.now_ns is None else min(MOST_STEP_NS, now_ns - state.now_ns)
+    state = replace(state, reflectors=reflectors, delay=delay, now_ns=now_ns, heard_ns=heard_ns, notes=())
+    lines: dict[Direction, Line] = {}
     for direction in DIRECTIONS:
-        load = loads.get(direction)
-        # The acknowledgements of the other direction's bulk are no load of their own.
-        if load is None or not load.busy or load.achieved_bps * 20 < most:
+        look = Passed(now_ns, loads[direction].total_bytes, _queue_ns(delay, direction))
+        lines[direction] = replace(state.lines[direction], looks=with_look(state.lines[direction].looks, look))
+    if heard_ns is None or now_ns - heard_ns > BLIND_NS:
+        return _blind(replace(state, lines=lines), links)
+    uses = {
+        direction: Use(
+            rate_bps(lines[direction].looks, SPAN_NS),
+            loads[direction].elastic_bps,
+            _known_bps(lines[direction], links.get(direction)),
+        )
+        for direction in DIRECTIONS
+    }
+    found = guilty(delay, uses) if delay.rising and now_ns >= state.ignore_until_ns else frozenset()
+    # The end of a probe is a beginning queue, so little is enough; anywhere else it must stand.
+    cut = frozenset(way for way in found if delay.congested or lines[way].grown_ns > PROBE_NS)
+    probing = frozenset(way for way in DIRECTIONS if lines[way].grown_ns > PROBE_NS or lines[way].phase == "drain")
+    notes: list[str] = []
+    for direction in DIRECTIONS:
+        lines[direction] = _turn(
+            lines[direction],
+            now_ns,
+            since_ns,
+            direction,
+            loads[direction],
+            delay,
+            links.get(direction),
+            cut=direction in cut,
+            may_probe=not probing - {direction} and not delay.rising,
+            notes=notes,
+        )
+    state = replace(state, lines=lines, notes=tuple(notes))
+    if any(line.vain_cuts >= HELPLESS_CUTS for line in lines.values()):
+        return _give_back(state, now_ns, links)
+    if delay.clear and now_ns >= state.ignore_until_ns:
+        state = replace(state, ignore_for_ns=GIVE_BACK_NS)
+    return state
+
+
+def _turn(  # noqa: PLR0917  # values in, a value out
+    line: Line,
+    now_ns: int,
+    since_ns: int,
+    direction: Direction,
+    load: Load,
+    delay: Delay,
+    link_bps: int | None,
+    *,
+    cut: bool,
+    may_probe: bool,
+    notes: list[str],
+) -> Line:
+    """One direction's next phase."""
+    clear_since = None if not delay.clear else (now_ns if line.clear_since_ns is None else line.clear_since_ns)
+    line = replace(line, clear_since_ns=clear_since)
+    if line.phase == "drain":
+        return _drain(line, now_ns, direction, delay, link_bps)
+    if cut:
+        made = _cut(replace(line, trusted=line.capacity, vain_cuts=0), now_ns, direction, delay, link_bps)
+        told, now_bps = line.told_bps, _known_bps(made, None) or 0
+        if told is None or abs(now_bps - told) * 100 > told * NEWS_PERCENT:
+            made = replace(made, told_bps=now_bps)
+            notes.append(
+                f"{direction}: a queue of {_queue_ns(delay, direction) // _MS} ms stood: "
+                f"the line carries {format_bps(now_bps)}, elastic applications are held below"
+            )
+        return made
+    if line.capacity is None and link_bps is None:
+        return replace(line, phase="free", budget_bps=None)
+    line = _found_more(line, now_ns)
+    grown = line.grown_ns
+    if load.wants_more and not delay.congested:
+        # One direction looks for more at a time: two short queues together are a long one.
+        grown = grown + since_ns if may_probe or grown > PROBE_NS else min(PROBE_NS, grown + since_ns)
+    return _hold(replace(line, grown_ns=grown), link_bps)
+
+
+def _hold(line: Line, link_bps: int | None) -> Line:
+    known = line.capacity
+    if known is None:
+        assert link_bps is not None
+        return replace(line, phase="hold", budget_bps=link_bps)
+    budget = max(MIN_BUDGET_BPS, int(known.bps * used_ratio(line.grown_ns)))
+    return replace(line, phase="hold", budget_bps=budget if link_bps is None else min(budget, link_bps))
+
+
+def _found_more(line: Line, now_ns: int) -> Line:
+    """Half a second of more than the capacity without a queue: the line carries more than was known."""
+    known = line.capacity
+    if known is None or line.clear_since_ns is None or now_ns - line.clear_since_ns < STEADY_NS:
+        return line
+    bps = rate_bps(line.looks, STEADY_NS)
+    if bps * 100 <= known.bps * 105:
+        return line
+    ratio = used_ratio(line.grown_ns) * known.bps / bps
+    return replace(line, capacity=Capacity(bps, 0.3, now_ns), grown_ns=grown_ns(ratio))
+
+
+def _cut(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: int | None) -> Line:
+    queue_ns = _queue_ns(delay, direction)
+    bps = max(MIN_BUDGET_BPS, carried_bps(line.looks, SPAN_NS, direction))
+    before_bps = _known_bps(line, link_bps)
+    if before_bps is not None and bps < before_bps and standing_ns(line.looks) < SURE_NS:
+        bps = before_bps  # a moment's burst of somebody who is not held: no reason to think less of the line
+    known = learn(line.capacity, now_ns, bps)
+    base = known.bps if link_bps is None else min(known.bps, link_bps)
+    budget = max(MIN_BUDGET_BPS, int(base * drain_ratio(queue_ns)))
+    return replace(
+        line, phase="drain", capacity=known, budget_bps=budget, cut_ns=now_ns, cut_queue_ns=queue_ns, grown_ns=0
+    )
+
+
+def _drain(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: int | None) -> Line:
+    queue_ns = _queue_ns(delay, direction)
+    if not delay.rising or queue_ns < EMPTY_NS:
+        return _hold(replace(line, vain_cuts=0, grown_ns=0), link_bps)
+    if now_ns - line.cut_ns < 2 * drain_ns(line.cut_queue_ns) + 3 * SPAN_NS // 2:
+        return line
+    if queue_ns * 10 <= line.cut_queue_ns * 7:
+        return replace(line, cut_ns=now_ns, cut_queue_ns=queue_ns)
+    again = _cut(line, now_ns, direction, delay, link_bps)
+    return replace(again, vain_cuts=line.vain_cuts + 1)
+
+
+def _give_back(state: State, now_ns: int, links: Mapping[Direction, int]) -> State:
+    """Cutting shortened nothing: the queue is somebody else's."""
+    lines: dict[Direction, Line] = {}
+    for direction, line in state.lines.items():
+        if line.phase != "drain":
+            lines[direction] = line
             continue
-        base = load.achieved_bps if direction not in budgets else min(load.achieved_bps, budgets[direction].bps)
-        bps = max(MIN_BUDGET_BPS, base * percent // 100)
-        budgets[direction] = Budget(bps, max(base, MIN_BUDGET_BPS), now_ns, draining=True)
-        said.append(f"{direction} to {bps} bit/s")
-    if not said:
-        return replace(state, reason="congested, but nothing shapeable is busy")
-    reason = f"congested: shrank {' and '.join(said)}"
-    return replace(state, budgets=budgets, looked_ns=now_ns, looked_delay_ns=delay_ns, reason=reason)
+        back = replace(line, phase="free", capacity=line.trusted, vain_cuts=0, grown_ns=PROBE_NS, budget_bps=None)
+        known = _known_bps(back, links.get(direction))
+        lines[direction] = back if known is None else _hold(back, links.get(direction))
+    note = "somebody else fills the line: holding our applications shortens nothing, so their share is given back"
+    return replace(
+        state,
+        lines=lines,
+        ignore_until_ns=now_ns + state.ignore_for_ns,
+        ignore_for_ns=min(GIVE_BACK_MOST_NS, 2 * state.ignore_for_ns),
+        notes=(*state.notes, note),
+    )
 
 
-def _ease(state: State, now_ns: int, loads: Mapping[Direction, Load], *, calm: bool) -> State:
-    budgets = dict(state.budgets)
-    said = []
-    for direction, held in state.budgets.items():
-        load = loads.get(direction, Load(0, busy=False))
-        used = 2 * load.achieved_bps >= held.bps
-        since = None if used else (now_ns if held.unused_since_ns is None else held.unused_since_ns)
-        budget = budgets[direction] = replace(held, unused_since_ns=since)
-        if budget.unused_since_ns is not None and now_ns - budget.unused_since_ns >= _LET_GO_NS:
-            del budgets[direction]
-            said.append(f"let {direction} go: half of its budget was unused")
-        elif calm and budget.draining:
-            bps = max(budget.bps, budget.too_much_bps * _RESUME_PERCENT // 100)
-            budgets[direction] = replace(budget, bps=bps, changed_ns=now_ns, draining=False)
-            said.append(f"{direction} resumes at {bps} bit/s")
-        elif calm and load.achieved_bps * 10 >= budget.bps * 8 and now_ns - budget.changed_ns >= _CALM_NS:
-            near = budget.too_much_bps * 90 <= budget.bps * 100 <= budget.too_much_bps * 110
-            bps = budget.bps + max(1_000, budget.bps * (1 if near else 5) // 100)
-            budgets[direction] = replace(budget, bps=bps, changed_ns=now_ns)
-            said.append(f"{direction} up to {bps} bit/s")
-    reason = f"calm: {', '.join(said)}" if said else ("calm" if calm else "not congested")
-    return replace(state, budgets=budgets, reason=reason)
+def _blind(state: State, links: Mapping[Direction, int]) -> State:
+    """Nobody answers: without evidence only what a person set is in force."""
+    lines = {
+        direction: replace(
+            line,
+            phase="free" if links.get(direction) is None else "hold",
+            budget_bps=links.get(direction),
+            grown_ns=0,
+        )
+        for direction, line in state.lines.items()
+    }
+    lost = state.heard_ns is not None and any(
+        state.lines[direction].budget_bps != line.budget_bps for direction, line in lines.items()
+    )
+    notes = ("no target answers any more: what was learned of the line is let go",) if lost else ()
+    return replace(state, lines=lines, notes=notes)
+
+
+def _awakened(state: State) -> State:
+    """After sleep: capacities and baselines stay, what was under way does not."""
+    reflectors = {name: replace(r, recent=()) for name, r in state.reflectors.items()}
+    lines = {direction: replace(line, looks=(), clear_since_ns=None) for direction, line in state.lines.items()}
+    return replace(state, reflectors=reflectors, lines=lines, heard_ns=None)
+
+
+def _idle(line: Line, now_ns: int, load: Load, link_bps: int | None) -> bool:
+    """Whether so little passes that no queue can stand: since the last look, and in the last 0.3 s."""
+    latest = 0
+    if line.looks and line.looks[-1].time_ns < now_ns:
+        last = line.looks[-1]
+        latest = (load.total_bytes - last.bytes) * 8 * _S // (now_ns - last.time_ns)
+    known = _known_bps(line, link_bps)
+    quiet = QUIET_BPS if known is None else known // 5
+    return load.elastic_bps < MIN_ELASTIC_BPS and max(latest, rate_bps(line.looks, SPAN_NS)) < quiet
+
+
+def _queue_ns(delay: Delay, direction: Direction) -> int:
+    return delay.one_way_ns[direction] if len(delay.one_way_ns) == 2 else delay.queue_ns
+
+
+def _known_bps(line: Line, link_bps: int | None) -> int | None:
+    if line.capacity is None:
+        return link_bps
+    return line.capacity.bps if link_bps is None else min(line.capacity.bps, link_bps)

@@ -86,10 +86,13 @@ class Diversion:
         limited: frozenset[str],
         owners: Mapping[tuple[Transport, int], frozenset[str]],
         foreign_pps: int = 0,
+        *,
+        ready: bool = False,
     ) -> dict[Transport, Target | None]:
         """Which filters to change now, and to what.
 
-        ``owners`` are the applications behind each local port; ``foreign_pps`` what passed of others lately.
+        ``owners`` are the applications behind each local port; ``foreign_pps`` what passed of others lately;
+        ``ready``: TCP may be wide with nobody limited, too.
         """
         changes: dict[Transport, Target | None] = {}
         self._watch_others(now_ns, foreign_pps)
@@ -99,7 +102,7 @@ class Diversion:
                 if transport == protocol and apps and apps <= limited:
                     for app in apps:
                         ports.setdefault(app, set()).add(port)
-            want = self._want(now_ns, protocol, state, limited, ports)
+            want = self._want(now_ns, protocol, state, limited, ports, ready=ready)
             if want != state.target and self._due(now_ns, state, want):
                 state.target, state.swapped_ns = want, now_ns
                 changes[protocol] = want
@@ -124,12 +127,14 @@ class Diversion:
         state: _FilterState,
         limited: frozenset[str],
         ports: Mapping[str, set[int]],
+        *,
+        ready: bool = False,
     ) -> Target | None:
         for app in list(state.seen):
             if app not in limited:
                 del state.seen[app]
                 state.news.pop(app, None)
-        if not limited:
+        if not limited and not ready:
             state.wide_until_ns, state.empty_since_ns = 0, None
             return None
         for app, now in ports.items():

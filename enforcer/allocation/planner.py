@@ -1,11 +1,11 @@
-"""The plan: from decisions, measurements and the link to one rate per application and direction, tick by tick.
+"""The plan: from decisions, measurements and budgets to one rate per application and direction, tick by tick.
 
 It solves the control problem around ``allocate``: who is held back at all, and what everybody wants. An application is
-limited when it has an explicit limit, when its level has a ceiling, when the link is contended and it is one of the
-large ones, or when the control loop gives bulk a budget. Everybody else is left alone: what they use is measured and
-subtracted. A limited application's demand is unbounded while its packets wait, else a little above what it moved.
+held when it has an explicit limit, when its level has a ceiling, or when there is a budget for the line and it is
+elastic (``elasticity``). Everybody else is left alone: what they use is measured, and subtracted with headroom. A held
+application's demand is unbounded while its packets wait, else a little above what it moved.
 
-Pure: it remembers what contention needs (since when), and takes ``now_ns``. It knows no packets and no store.
+Pure, and without memory. It knows no packets and no store.
 """
 
 from collections.abc import Mapping
@@ -18,13 +18,9 @@ from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.reason import Cause, Reason, Subject
 from qos.policy.policy import Decision
 
-_S: Final = 10**9
-SHAPEABLE_LEVELS: Final = range(3, 6)
-"""Levels whose applications the control loop may hold back."""
-_ENTER: Final = (90, 100)
-_LEAVE: Final = (70, 100)
-_LEAVE_NS: Final = 5 * _S
-_STAY_NS: Final = 10 * _S
+HEADROOM_PERCENT: Final = 110
+HEADROOM_BPS: Final = 32_000
+"""Who is not held has what it uses and a tenth more, and so much: room for a call's next burst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +69,10 @@ class Settings:
     link: Link
     levels: Mapping[int, LevelConfig]
 
-    def capacity(self, direction: Direction) -> int | None:
-        """The link's setting in that direction."""
-        return self.link.down if direction == "down" else self.link.up
+    def links(self) -> dict[Direction, int]:
+        """The link's settings, bits per second; only of directions that are set."""
+        both = {"down": self.link.down, "up": self.link.up}
+        return {direction: bps for direction in DIRECTIONS if (bps := both[direction]) is not None}
 
     def shares(self, direction: Direction) -> dict[int, Share]:
         """What each level is entitled to in that direction."""
@@ -86,144 +83,91 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PlannerInput:
     """What is known at one tick.
 
-    ``present`` are applications with flows now: a level's ceiling holds for them before any traffic is measured.
-    ``unattributed`` is traffic that nobody could be named for; ``budgets`` are the control loop's, bits per second.
+    ``budgets``: what everybody together may use, bits per second; only of directions that have one. ``elastic``: who is
+    held in them. ``unheld_bps``: what everybody who is not held moves at the interface; where it is not measured, the
+    sum of the applications stands in, with ``unattributed``. ``present`` are applications with flows now: a level's
+    ceiling holds for them before any traffic is measured.
     """
 
-    now_ns: int
     decisions: Mapping[str, Decision]
     usage: Mapping[str, Usage]
-    unattributed: Mapping[Direction, int] = field(default_factory=dict)
     budgets: Mapping[Direction, int] = field(default_factory=dict)
+    elastic: Mapping[Direction, frozenset[str]] = field(default_factory=dict)
+    unheld_bps: Mapping[Direction, int] = field(default_factory=dict)
+    unattributed: Mapping[Direction, int] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
 
 
-class Planner:
-    """One direction after the other, with the memory that hysteresis needs."""
+def plan(settings: Settings, given: PlannerInput) -> dict[str, AppPlan]:
+    """The plan for every application that there is a decision for."""
+    rates = {direction: _direction(settings, given, direction) for direction in DIRECTIONS}
+    plans = {}
+    for app, decision in given.decisions.items():
+        used = given.usage.get(app, Usage())
+        (down, why_down), (up, why_up) = rates["down"][app], rates["up"][app]
+        reasons = (*decision.reasons, *(why for why in (why_down, why_up) if why is not None))
+        plans[app] = AppPlan(decision, down, up, used.down_bps, used.up_bps, tuple(dict.fromkeys(reasons)))
+    return plans
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._contended: dict[Direction, bool] = dict.fromkeys(DIRECTIONS, False)
-        self._quiet_since: dict[Direction, int | None] = dict.fromkeys(DIRECTIONS)
-        self._large_until: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
 
-    def contended(self, direction: Direction) -> bool:
-        """Whether the link's setting is being shared out in that direction now."""
-        return self._contended[direction]
+def _direction(
+    settings: Settings, given: PlannerInput, direction: Direction
+) -> dict[str, tuple[int | None, Reason | None]]:
+    shares = settings.shares(direction)
+    budget = given.budgets.get(direction)
+    usage = {app: given.usage.get(app, Usage()) for app in given.decisions}
+    elastic = given.elastic.get(direction, frozenset()) if budget is not None else frozenset()
+    claims: dict[str, Claim] = {}
+    for app, decision in given.decisions.items():
+        moves = app in given.present or usage[app].bps(direction) > 0
+        ceiling = shares[decision.priority].ceiling_bps is not None and moves
+        if decision.priority != 0 and (_explicit(decision, direction) is not None or ceiling or app in elastic):
+            claims[app] = _claim(direction, decision, usage[app])
+    rates = allocate(
+        budget if elastic else None,
+        shares,
+        list(claims.values()),
+        reserved_bps=_reserved(given, direction, usage, claims),
+    )
+    return {
+        app: (rates.get(app), _why(settings, given, direction, decision, rates.get(app), contended=bool(elastic)))
+        for app, decision in given.decisions.items()
+    }
 
-    def plan(self, seen: Seen) -> dict[str, AppPlan]:
-        """The plan for every application that there is a decision for."""
-        rates = {direction: self._direction(seen, direction) for direction in DIRECTIONS}
-        plans = {}
-        for app, decision in seen.decisions.items():
-            used = seen.usage.get(app, Usage())
-            (down, why_down), (up, why_up) = rates["down"][app], rates["up"][app]
-            reasons = (*decision.reasons, *(why for why in (why_down, why_up) if why is not None))
-            plans[app] = AppPlan(decision, down, up, used.down_bps, used.up_bps, tuple(dict.fromkeys(reasons)))
-        return plans
 
-    def _direction(self, seen: Seen, direction: Direction) -> dict[str, tuple[int | None, Reason | None]]:
-        shares = self.settings.shares(direction)
-        capacity = self.settings.capacity(direction)
-        usage = {app: seen.usage.get(app, Usage()) for app in seen.decisions}
-        moved = {app: used.bps(direction) for app, used in usage.items()}
-        others = seen.unattributed.get(direction, 0)
-        if capacity is not None:
-            waiting = any(used.waiting(direction) for used in usage.values())
-            self._contend(seen.now_ns, direction, capacity, sum(moved.values()) + others, waiting=waiting)
-        contended = capacity is not None and self._contended[direction]
-        large = self._large(seen.now_ns, direction, capacity, moved, contended=contended)
+def _reserved(
+    given: PlannerInput, direction: Direction, usage: Mapping[str, Usage], claims: Mapping[str, Claim]
+) -> int:
+    moved = given.unheld_bps.get(direction)
+    if moved is None:
+        unheld = sum(used.bps(direction) for app, used in usage.items() if app not in claims)
+        moved = unheld + given.unattributed.get(direction, 0)
+    return moved * HEADROOM_PERCENT // 100 + (HEADROOM_BPS if moved else 0)
 
-        claims: dict[str, Claim] = {}
-        for app, decision in seen.decisions.items():
-            explicit = _explicit(decision, direction)
-            ceiling = shares[decision.priority].ceiling_bps is not None and (app in seen.present or moved[app] > 0)
-            if decision.priority != 0 and (explicit is not None or ceiling or app in large):
-                claims[app] = _claim(direction, decision, usage[app])
-        reserved = others + sum(bps for app, bps in moved.items() if app not in claims)
-        link = allocate(capacity if contended else None, shares, list(claims.values()), reserved_bps=reserved)
-        result: dict[str, tuple[int | None, Reason | None]] = {}
-        for app, decision in seen.decisions.items():
-            rate = link.get(app)
-            result[app] = (rate, self._why(direction, decision, rate, shares, contended=contended))
-        if direction in seen.budgets:
-            result |= self._budget(direction, seen, usage, shares, result)
-        return result
 
-    def _contend(self, now_ns: int, direction: Direction, capacity: int, moved: int, *, waiting: bool) -> None:
-        if moved * _ENTER[1] >= capacity * _ENTER[0]:
-            self._contended[direction] = True
-            self._quiet_since[direction] = None
-        elif self._contended[direction] and (waiting or moved * _LEAVE[1] >= capacity * _LEAVE[0]):
-            self._quiet_since[direction] = None
-        elif self._contended[direction]:
-            since = self._quiet_since[direction]
-            if since is None:
-                self._quiet_since[direction] = now_ns
-            elif now_ns - since >= _LEAVE_NS:
-                self._contended[direction] = False
-
-    def _large(
-        self, now_ns: int, direction: Direction, capacity: int | None, moved: Mapping[str, int], *, contended: bool
-    ) -> frozenset[str]:
-        until = self._large_until[direction]
-        if capacity is None or not contended:
-            until.clear()
-            return frozenset()
-        for app, bps in moved.items():
-            if bps >= max(STARVATION_FLOOR_BPS, capacity // 50):
-                until[app] = now_ns + _STAY_NS
-        for app in [app for app, then in until.items() if then <= now_ns or app not in moved]:
-            del until[app]
-        return frozenset(until)
-
-    def _budget(
-        self,
-        direction: Direction,
-        seen: Seen,
-        usage: Mapping[str, Usage],
-        shares: Mapping[int, Share],
-        link: Mapping[str, tuple[int | None, Reason | None]],
-    ) -> dict[str, tuple[int | None, Reason | None]]:
-        """What the control loop's budget makes stricter."""
-        budget = seen.budgets[direction]
-        claims = [
-            _claim(direction, decision, usage[app])
-            for app, decision in seen.decisions.items()
-            if decision.priority in SHAPEABLE_LEVELS and usage[app].bps(direction) >= STARVATION_FLOOR_BPS
-        ]
-        result: dict[str, tuple[int | None, Reason | None]] = {}
-        for app, rate in allocate(budget, shares, claims).items():
-            held = link[app][0]
-            if rate is not None and (held is None or rate < held):
-                result[app] = (rate, Reason(Subject(direction), Cause.LATENCY_SHARE, rate, of_bps=budget))
-        return result
-
-    def _why(
-        self,
-        direction: Direction,
-        decision: Decision,
-        rate: int | None,
-        shares: Mapping[int, Share],
-        *,
-        contended: bool,
-    ) -> Reason | None:
-        if rate is None:
-            return None
-        explicit = _explicit(decision, direction)
-        if explicit is not None and rate >= explicit:
-            return Reason(Subject(direction), Cause.LEAST, rate) if rate > explicit else None
-        return Reason(
-            Subject(direction),
-            Cause.LINK_SHARE if contended else Cause.CEILING_SHARE,
-            rate,
-            level=decision.priority,
-            level_name=self.settings.levels[decision.priority].name,
-            of_bps=self.settings.capacity(direction) if contended else shares[decision.priority].ceiling_bps,
-        )
+def _why(
+    settings: Settings,
+    given: PlannerInput,
+    direction: Direction,
+    decision: Decision,
+    rate: int | None,
+    *,
+    contended: bool,
+) -> Reason | None:
+    if rate is None:
+        return None
+    explicit = _explicit(decision, direction)
+    if explicit is not None and rate >= explicit:
+        return Reason(Subject(direction), Cause.LEAST, rate) if rate > explicit else None
+    level = settings.levels[decision.priority]
+    cause, whole = Cause.CEILING_SHARE, settings.shares(direction)[decision.priority].ceiling_bps
+    if contended:
+        whole = given.budgets.get(direction)
+        cause = Cause.LINK_SHARE if whole == settings.links().get(direction) else Cause.LATENCY_SHARE
+    return Reason(Subject(direction), cause, rate, level=decision.priority, level_name=level.name, of_bps=whole)
 
 
 def _explicit(decision: Decision, direction: Direction) -> int | None:

@@ -29,8 +29,8 @@ class Datapath(Protocol):
     def identities(self) -> Mapping[str, Identity]:
         """What is known of the applications met so far, by name."""
 
-    def wait(self, seconds: float) -> None:
-        """Return after ``seconds``, or as soon as a flow of an application not seen before came or went."""
+    def wait(self, seconds: float) -> bool:
+        """Return after ``seconds``, or (True) as soon as a flow came that changes what is to be done."""
 
     def refresh(self, own: frozenset[int]) -> None:
         """See who has which flows now. ``own`` are this system's PIDs: never limited. Raises OSError."""
@@ -38,8 +38,11 @@ class Datapath(Protocol):
     def stats(self) -> dict[str, dict[Direction, ClassStats]]:
         """Counters of every class in force: totals since the class was made; asking resets the worst waits."""
 
-    def set_rates(self, rates: Mapping[str, Rates]) -> None:
+    def set_rates(self, rates: Mapping[str, Rates], *, ready: bool = False) -> None:
         """Hold exactly these applications to these rates from now on; everybody else is let go.
+
+        ``ready``: somebody else may have to be held at any moment, so be prepared to catch new connections of anybody
+        from their first packet, as far as that costs nobody else anything noticeable.
 
         Flows that exist are caught as soon as the datapath can (a tenth of a second); flows that come later belong to
         their application's class from the first packet where the system tells in time. Raises OSError or ValueError

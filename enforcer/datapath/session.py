@@ -152,9 +152,9 @@ class Session:
         """Another bound on packets a second, from now on; None: what this machine can do."""
         self._engine.max_packet_rate = rate
 
-    def wait(self, seconds: float) -> None:
-        """Return after ``seconds``, or as soon as a flow came that changes what is to be done."""
-        self._flow_owners.changed.wait(seconds)
+    def wait(self, seconds: float) -> bool:
+        """Return after ``seconds``, or (True) as soon as a flow came that changes what is to be done."""
+        return self._flow_owners.changed.wait(seconds)
 
     def refresh(self, own: frozenset[int]) -> None:
         """See who has which ports now."""
@@ -162,14 +162,15 @@ class Session:
         self._flow_owners.changed.clear()
         self._flow_owners.refresh()
         self._owners = self._flow_owners.owners()
-        self._known |= self.present
+        self._known = self.present
 
     def stats(self) -> dict[str, dict[Direction, ClassStats]]:
         """How every lane does."""
         return self._engine.stats()
 
-    def set_rates(self, rates: Mapping[str, Rates]) -> None:
-        """Hold these applications to these rates, and divert what that needs. Raises OSError, ValueError."""
+    def set_rates(self, rates: Mapping[str, Rates], *, ready: bool = False) -> None:
+        """Hold these applications to these rates, and divert what that needs; ``ready``: all of TCP while few packets
+        pass (docs/decisions/0023), even with nobody held. Raises OSError, ValueError."""
         now_ns = self._tools.clock.monotonic_ns()
         self._limited = frozenset(rates)
         owners = {
@@ -187,7 +188,8 @@ class Session:
             )
         self._reopen_for_interfaces(now_ns)
         foreign = self._foreign(now_ns)
-        for protocol, target in self._diversion.update(now_ns, self._limited, self._owners, foreign).items():
+        changes = self._diversion.update(now_ns, self._limited, self._owners, foreign, ready=ready)
+        for protocol, target in changes.items():
             self._engine.divert(protocol, None if target is None else self._text(protocol, target))
 
     def _foreign(self, now_ns: int) -> int:

@@ -1,12 +1,13 @@
 """The loop with a store and a port of our own: what a person sets takes effect, and every doubt lets go."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from enforcer.congestion_control import Surroundings
 from enforcer.datapath.session import DivertDatapath, Tools
 from enforcer.loop import Loop
 from enforcer.qdisc.codel import LINUX
@@ -17,6 +18,7 @@ from qos.policy.applications import Process
 from qos.service import ConfigWatcher
 from qos.service.config_file import load_config
 from qos.system.clock import SYSTEM, monotonic_ns, wall_ns
+from qos.system.echo_stream import Answer
 from qos.system.processes import Processes
 from tests.enforcer.ports import FakePort, until
 from tests.fakes import MemoryStore
@@ -62,6 +64,21 @@ class OneProcess:
         pass
 
 
+class NoEchoes:
+    """Nobody is asked."""
+
+    failed: str | None = None
+
+    def run(self, targets: Sequence[str], period_ns: int) -> None:
+        pass
+
+    def take(self) -> list[Answer]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
 class NoGuard:
     def beat(self) -> None:
         pass
@@ -98,6 +115,7 @@ class Bench:
             ConfigWatcher(self.file),
             clock=SYSTEM,
             processes=tools.processes,
+            surroundings=Surroundings(echoes=NoEchoes(), network=lambda: None),
         )
 
     def tidy(self) -> None:

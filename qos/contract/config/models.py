@@ -77,10 +77,19 @@ class Retention(_Model):
 
 
 class Link(_Model):
-    """The line's capacity, as bought or measured. None: not set, levels are not enforced against it."""
+    """The line's capacity, as bought or measured. None (``auto``): not set, it is learned (``enforcer.auto``)."""
 
     down: Rate | None = None
     up: Rate | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _learned(cls, value: object) -> object:
+        if value == "auto":
+            return {}
+        if isinstance(value, dict):
+            return {key: None if rate == "auto" else rate for key, rate in value.items()}
+        return value
 
 
 class LevelConfig(_Model):
@@ -131,10 +140,11 @@ class AppRule(_Model):
 class EnforcerConfig(_Model):
     """How the enforcer behaves when ``mode`` lets it."""
 
-    max_packet_rate: Annotated[int, Field(ge=100)] = 20_000
+    max_packet_rate: Annotated[int, Field(ge=100)] | Literal["auto"] = "auto"
+    """Packets a second above which it lets go; ``auto``: what this machine can do, as measured."""
     hold_off: Duration = 10 * _S
-    auto: bool = False
-    """Let latency steer the budget of the lowest levels (the control loop)."""
+    auto: bool = True
+    """Learn from latency what the line carries, and hold elastic applications below it (the control loop)."""
 
 
 class ForecastConfig(_Model):

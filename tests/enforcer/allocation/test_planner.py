@@ -2,8 +2,19 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from enforcer.allocation.meter import Meter
-from enforcer.allocation.planner import AppPlan, Planner, Seen, Settings, Usage
+from enforcer.allocation.planner import (
+    HEADROOM_BPS,
+    HEADROOM_PERCENT,
+    AppPlan,
+    PlannerInput,
+    Settings,
+    Usage,
+    plan,
+)
 from enforcer.qdisc.classifier import ClassStats
 from enforcer.qdisc.queued_packet import Counts
 from enforcer.reports import Records, limits_document
@@ -18,88 +29,101 @@ S = 10**9
 M = 1_000_000
 
 
-def planner(text: str = "") -> Planner:
+def settings(text: str = "") -> Settings:
     config = parse_config(text)
-    return Planner(Settings(config.link, config.levels))
+    return Settings(config.link, config.levels)
 
 
 def decision(app: str, level: int, **limits: int) -> Decision:
-    return Decision(
-        app, "unknown", level, "default", reasons=(Reason(Subject.PRIORITY, Cause.DEFAULT, level),), **limits
-    )
+    why = Reason(Subject.PRIORITY, Cause.DEFAULT, level)
+    return Decision(app, "unknown", level, "default", reasons=(why,), **limits)
 
 
-def seen(now_ns: int, decisions: list[Decision], usage: dict[str, Usage], **rest: Any) -> Seen:
-    return Seen(now_ns, {d.app: d for d in decisions}, usage, **rest)
+def planned(
+    decisions: list[Decision], usage: dict[str, Usage], *, text: str = "", down: int | None = None, **rest: Any
+) -> dict[str, AppPlan]:
+    budgets: dict[Direction, int] = {} if down is None else {"down": down}
+    return plan(settings(text), PlannerInput({d.app: d for d in decisions}, usage, budgets, **rest))
 
 
-LINK = "link: {down: 20mbit, up: 10mbit}"
+def elastic(*apps: str) -> dict[str, Any]:
+    return {"elastic": {"down": frozenset(apps)}}
+
+
 BULK = [decision("a", 2), decision("b", 4), decision("c", 5)]
 WAITING = {app: Usage(6 * M, 0, down_waiting=True) for app in "abc"}
+ALL = elastic("a", "b", "c")
 
 
-def test_without_link_or_limit_nobody_is_held() -> None:
-    plans = planner().plan(seen(0, BULK, {app: Usage(10**9, 10**9) for app in "abc"}))
+def test_without_a_budget_or_limit_nobody_is_held() -> None:
+    plans = planned(BULK, {app: Usage(10**9, 10**9) for app in "abc"}, **ALL)
     assert not any(plan.limited for plan in plans.values())
 
 
 def test_an_explicit_limit_holds_before_any_traffic_and_regardless_of_the_link() -> None:
-    plan = planner().plan(seen(0, [decision("a", 3, down_bps=2 * M)], {}))["a"]
-    assert (plan.down_bps, plan.up_bps) == (2 * M, None)
+    one = planned([decision("a", 3, down_bps=2 * M)], {})["a"]
+    assert (one.down_bps, one.up_bps) == (2 * M, None)
 
 
-def test_a_quiet_link_holds_nobody_and_a_contended_one_shares_by_weight() -> None:
-    made = planner(LINK)
-    quiet = made.plan(seen(0, BULK, {app: Usage(5 * M) for app in "abc"}))
-    assert not any(plan.limited for plan in quiet.values())
-    busy = made.plan(seen(S, BULK, {app: Usage(7 * M, down_waiting=True) for app in "abc"}))
+def test_the_elastic_share_the_budget_by_weight_and_all_of_it() -> None:
+    busy = planned(BULK, {app: Usage(7 * M, down_waiting=True) for app in "abc"}, down=20 * M, **ALL)
     rates = [busy[app].down_bps or 0 for app in "abc"]
     assert abs(sum(rates) - 20 * M) <= 3
     assert [round(rate / rates[2], 1) for rate in rates] == [6.0, 2.0, 1.0]
     assert all(plan.up_bps is None for plan in busy.values())
 
 
-def test_level_0_and_small_applications_are_left_alone_and_subtracted() -> None:
-    decisions = [*BULK, decision("call", 0), decision("small", 3)]
-    usage = {**WAITING, "call": Usage(4 * M), "small": Usage(100_000)}
-    plans = planner(LINK).plan(seen(0, decisions, usage, unattributed={"down": M}))
+def test_who_is_not_elastic_is_left_alone_and_subtracted_with_headroom() -> None:
+    decisions = [*BULK, decision("call", 1), decision("critical", 0)]
+    usage = {**WAITING, "call": Usage(M), "critical": Usage(4 * M)}
+    plans = planned(decisions, usage, down=20 * M, unattributed={"down": M}, **ALL)
     assert not plans["call"].limited
-    assert not plans["small"].limited
+    assert not plans["critical"].limited
     held = sum(plans[app].down_bps or 0 for app in "abc")
-    assert abs(held - (20 * M - 4 * M - 100_000 - M)) <= 3
+    assert abs(held - (20 * M - 6 * M * HEADROOM_PERCENT // 100 - HEADROOM_BPS)) <= 3
+    measured = planned(decisions, usage, down=20 * M, unheld_bps={"down": 10 * M}, **ALL)
+    held = sum(measured[app].down_bps or 0 for app in "abc")
+    assert abs(held - (20 * M - 11 * M - HEADROOM_BPS)) <= 3
 
 
 def test_what_one_stops_using_is_lent_at_the_next_round_and_claimed_back_at_the_next() -> None:
-    made = planner(LINK)
-    made.plan(seen(0, BULK, WAITING))
-    gone = made.plan(seen(S // 10, BULK, {**WAITING, "a": Usage(0)}))
+    gone = planned(BULK, {**WAITING, "a": Usage(0)}, down=20 * M, **ALL)
     assert (gone["b"].down_bps or 0) + (gone["c"].down_bps or 0) >= 19 * M
-    back = made.plan(seen(2 * S // 10, BULK, WAITING))
+    back = planned(BULK, WAITING, down=20 * M, **ALL)
     assert (back["a"].down_bps or 0) >= 13 * M
 
 
-def test_contention_ends_after_five_quiet_seconds_not_before() -> None:
-    made = planner(LINK)
-    made.plan(seen(0, BULK, WAITING | {"a": Usage(10 * M, down_waiting=True)}))
-    calm = {app: Usage(M) for app in "abc"}
-    assert made.plan(seen(S, BULK, calm))["a"].limited
-    assert made.plan(seen(5 * S, BULK, calm))["a"].limited
-    assert not made.plan(seen(6 * S, BULK, calm))["a"].limited
-
-
 def test_a_level_ceiling_holds_those_of_the_level_that_are_there() -> None:
-    made = planner("levels: {5: {name: background, weight: 5, down: 3mbit}}")
-    plans = made.plan(seen(0, BULK, {"c": Usage(5 * M, down_waiting=True)}))
+    text = "levels: {5: {name: background, weight: 5, down: 3mbit}}"
+    plans = planned(BULK, {"c": Usage(5 * M, down_waiting=True)}, text=text)
     assert plans["c"].down_bps == 3 * M
     assert not plans["a"].limited
     assert plans["c"].reasons[-1].cause is Cause.CEILING_SHARE
 
 
-def test_the_loops_budget_holds_bulk_and_never_the_upper_levels() -> None:
-    plans = planner().plan(seen(0, BULK, WAITING, budgets={"down": 6 * M}))
-    assert not plans["a"].limited
-    assert (plans["b"].down_bps or 0) + (plans["c"].down_bps or 0) == 6 * M
-    assert plans["c"].reasons[-1].cause is Cause.LATENCY_SHARE
+def test_a_reason_says_whether_a_person_or_latency_set_the_budget() -> None:
+    learned = planned(BULK, WAITING, down=6 * M, **elastic("b", "c"))
+    assert not learned["a"].limited
+    assert learned["c"].reasons[-1].cause is Cause.LATENCY_SHARE
+    by_hand = planned(BULK, WAITING, text="link: {down: 6mbit}", down=6 * M, **elastic("b", "c"))
+    assert by_hand["c"].reasons[-1].cause is Cause.LINK_SHARE
+
+
+@given(
+    budget=st.integers(300_000, 10**9),
+    levels=st.lists(st.integers(1, 5), min_size=1, max_size=12),
+    call=st.integers(0, 2 * M),
+)
+def test_the_rates_of_the_elastic_never_exceed_the_budget_but_for_the_floor(
+    budget: int, levels: list[int], call: int
+) -> None:
+    decisions = [decision(f"a{n}", level) for n, level in enumerate(levels)] + [decision("call", 1)]
+    usage = {one.app: Usage(M, down_waiting=True) for one in decisions} | {"call": Usage(call)}
+    plans = planned(decisions, usage, down=budget, **elastic(*(f"a{n}" for n in range(len(levels)))))
+    total = sum(one.down_bps or 0 for one in plans.values())
+    room = max(0, budget - call * HEADROOM_PERCENT // 100 - (HEADROOM_BPS if call else 0))
+    assert total <= max(room, 64_000 * len(levels)) + len(levels)
+    assert plans["call"].down_bps is None
 
 
 def counts(released: int, delayed: int = 0, dropped: int = 0) -> ClassStats:

@@ -1,0 +1,93 @@
+"""Capacity: what the line carries in one direction, learned while a queue stands.
+
+While a FIFO's queue is never empty, what leaves it is its capacity. Bytes that entered it between t0 and t1 leave it
+between t0 + q0 and t1 + q1 (q: the queue's delay), so ``capacity = bytes / (t1 - t0 + q1 - q0)``. Towards us (down) the
+bytes are counted behind the queue, and the q terms vanish. Whatever others send through the same queue is not seen: the
+estimate is what the line carries for this machine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from qos.contract.direction import Direction
+
+_S: Final = 10**9
+KEPT_NS: Final = 2 * _S
+STANDING_NS: Final = 2_000_000
+"""A shorter queue may have been empty in between."""
+HALF_LIFE_S: Final = 7 * 86_400
+"""After a week without new evidence half of the confidence is left."""
+
+
+class Passed(NamedTuple):
+    """A look at one direction: IP bytes so far at the interface, and the queue's delay then."""
+
+    time_ns: int
+    bytes: int
+    queue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the line was learned to carry. ``confidence`` is 0 to 1; ``learned_ns``: when it was last seen."""
+
+    bps: int
+    confidence: float
+    learned_ns: int
+
+    def age_s(self, now_ns: int) -> float:
+        """Seconds since the last evidence."""
+        return max(0, now_ns - self.learned_ns) / _S
+
+    def confidence_now(self, now_ns: int) -> float:
+        """The confidence, less what age takes away."""
+        return float(self.confidence * 0.5 ** (self.age_s(now_ns) / HALF_LIFE_S))
+
+
+def with_look(looks: Sequence[Passed], look: Passed) -> tuple[Passed, ...]:
+    """The looks of the last two seconds."""
+    return (*(old for old in looks if look.time_ns - old.time_ns <= KEPT_NS and old.bytes <= look.bytes), look)
+
+
+def rate_bps(looks: Sequence[Passed], span_ns: int) -> int:
+    """What passed lately, bits per second; 0 before there are two looks."""
+    if len(looks) < 2:
+        return 0
+    last = looks[-1]
+    first = next(look for look in looks if last.time_ns - look.time_ns <= span_ns or look is looks[-2])
+    return (last.bytes - first.bytes) * 8 * _S // max(1, last.time_ns - first.time_ns)
+
+
+def carried_bps(looks: Sequence[Passed], span_ns: int, direction: Direction) -> int:
+    """What the queue let through in the last ``span_ns``, of which only the time counts in which it stood."""
+    if len(looks) < 2:
+        return 0
+    last, first = looks[-1], looks[-2]
+    for look in reversed(looks[:-1]):
+        if last.time_ns - look.time_ns > span_ns or look.queue_ns < STANDING_NS:
+            break
+        first = look
+    span = last.time_ns - first.time_ns
+    if direction == "up":
+        span = max(span // 2, span + last.queue_ns - first.queue_ns)
+    return (last.bytes - first.bytes) * 8 * _S // max(1, span)
+
+
+def standing_ns(looks: Sequence[Passed]) -> int:
+    """For how long a queue has stood by now."""
+    first = None
+    for look in reversed(looks):
+        if look.queue_ns < STANDING_NS:
+            break
+        first = look
+    return 0 if first is None else looks[-1].time_ns - first.time_ns
+
+
+def learn(known: Capacity | None, now_ns: int, bps: int) -> Capacity:
+    """The estimate after a queue stood while ``bps`` passed: near the old one they are blended, else it is replaced."""
+    if known is None:
+        return Capacity(bps, 0.5, now_ns)
+    if abs(bps - known.bps) * 100 <= known.bps * 15:
+        return Capacity((known.bps * 6 + bps * 4) // 10, known.confidence + (1 - known.confidence) * 0.3, now_ns)
+    return Capacity(bps, 0.5, now_ns)

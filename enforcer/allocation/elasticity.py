@@ -1,0 +1,84 @@
+"""Elasticity: which applications would take more if they could, and so have to be held below the line.
+
+An elastic application (a download, a backup, a page being loaded) sends until something stops it; a call or a game
+sends what it has to. Only the elastic ones are held. On the levels 3 to 5 an application counts as elastic once it
+moves a noticeable part of the line; on the levels 1 and 2 only when it uses more than its share by weight would be.
+Level 0 is never held. An application that was seen to be elastic keeps its class for a while; one of the levels 4 and 5
+has one from its first packet on where the line is known: nobody misses the moment that it takes to know it better.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from enforcer.allocation.allocate import STARVATION_FLOOR_BPS, Share
+from qos.contract.direction import DIRECTIONS, Direction
+
+_S: Final = 10**9
+LARGE_BPS: Final = 1_000_000
+"""Noticeable where the line is not known."""
+LARGE_PART: Final = 16
+"""Noticeable where it is: one part in so many."""
+KEEP_NS: Final = 60 * _S
+KEEP_LOW_NS: Final = 600 * _S
+"""How long a class is kept after the last noticeable use: on level 3, and on the levels 4 and 5."""
+LOW_LEVELS: Final = frozenset({4, 5})
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What one application of a level moves now in one direction; ``held``: its packets wait in a class."""
+
+    level: int
+    bps: int
+    held: bool = False
+
+
+class ElasticApps:
+    """Remembers who is elastic, per direction. ``known``: those of the lowest levels that were, at other times."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self.known = set(known)
+        self._until: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
+        self._seen_ns: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
+
+    def update(
+        self,
+        now_ns: int,
+        direction: Direction,
+        moving: Mapping[str, Moving],
+        shares: Mapping[int, Share],
+        capacity_bps: int | None,
+    ) -> frozenset[str]:
+        """The elastic applications of one direction now. ``moving`` has everybody who is present."""
+        until = self._until[direction]
+        for app in [app for app, then in until.items() if then <= now_ns or moving.get(app, Moving(0, 0)).level == 0]:
+            del until[app]
+        # The lowest levels first: whose share is too small depends on who else is held.
+        for app, one in sorted(moving.items(), key=lambda item: -item[1].level):
+            if one.level == 0:
+                continue
+            if one.held or one.bps >= self._noticeable(one, until, moving, shares, capacity_bps):
+                until[app] = now_ns + (KEEP_LOW_NS if one.level in LOW_LEVELS else KEEP_NS)
+                if one.level in LOW_LEVELS:
+                    self.known.add(app)
+            elif capacity_bps is not None and one.level in LOW_LEVELS:
+                until.setdefault(app, now_ns + KEEP_LOW_NS)
+        return frozenset(until)
+
+    def _noticeable(
+        self,
+        one: Moving,
+        until: Mapping[str, int],
+        moving: Mapping[str, Moving],
+        shares: Mapping[int, Share],
+        capacity_bps: int | None,
+    ) -> int:
+        large = LARGE_BPS if capacity_bps is None else max(4 * STARVATION_FLOOR_BPS, capacity_bps // LARGE_PART)
+        if one.level >= 3:
+            return large
+        if capacity_bps is None:
+            return 10 * LARGE_BPS
+        levels = {one.level, *(moving[app].level for app in until if app in moving)}
+        share = capacity_bps * shares[one.level].weight // sum(shares[level].weight for level in levels)
+        return max(large, share)

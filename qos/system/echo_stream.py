@@ -1,0 +1,250 @@
+"""A stream of ICMP echoes to several targets from one thread: many may be under way at once, and each says how long it
+has been when it is asked about. Where a target answers timestamp requests, both ways are known apart.
+
+``qos.system.echo`` sends one echo and waits; on a line with half a second of queue that is two answers a second. This
+one sends on time whatever is outstanding. Sources: RFC 792 (echo, timestamp: milliseconds since midnight UTC), RFC 4443
+(ICMPv6 echo). Needs raw sockets: root, or an administrator on Windows. Not run on Windows here.
+"""
+
+import os
+import select
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from qos.system import clock
+from qos.system.clock import NS_PER_MS, NS_PER_S
+from qos.system.echo import resolve
+
+_ECHO4, _REPLY4, _STAMP, _STAMPED = 8, 0, 13, 14
+_ECHO6, _REPLY6 = 128, 129
+_HEAD: Final = struct.Struct(">BBHHH")
+_STAMPS: Final = struct.Struct(">III")
+_DAY_MS: Final = 86_400_000
+_PAYLOAD: Final = bytes(48)
+LOST_NS: Final = 3 * NS_PER_S
+"""An echo without an answer for so long is lost."""
+RESOLVE_NS: Final = 5 * NS_PER_S
+KEPT: Final = 1024
+STAMP_TRIES: Final = 3
+"""So many timestamp requests are tried with a target that has not answered one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One echo. ``rtt_ns`` None: lost; ``pending``: still under way, for ``rtt_ns`` by now.
+
+    ``there_ns`` and ``back_ns``: both ways by the clocks of both ends, in steps of a millisecond: only changes count.
+    """
+
+    target: str
+    time_ns: int
+    rtt_ns: int | None
+    pending: bool = False
+    there_ns: int | None = None
+    back_ns: int | None = None
+
+
+@dataclass(slots=True)
+class _Target:
+    name: str
+    address: str = ""
+    asked_ns: int = -RESOLVE_NS
+    stamps_sent: int = 0
+    stamps_answered: int = 0
+
+    @property
+    def stamped(self) -> bool:
+        """Whether the next request asks for timestamps."""
+        return ":" not in self.address and (self.stamps_answered > 0 or self.stamps_sent < STAMP_TRIES)
+
+
+class EchoStream:
+    """``run`` says whom to ask and how often; ``take`` gives what came since the last time and what is under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._targets: dict[str, _Target] = {}
+        self._period_ns = NS_PER_S
+        self._answers: deque[Answer] = deque(maxlen=KEPT)
+        self._flying: dict[int, tuple[_Target, int]] = {}
+        self._wall_ns = clock.wall_ns() - clock.monotonic_ns()
+        """Kept from the start: a wall clock that is set must not look like a queue."""
+        self._sequence = 0
+        self._identity = os.getpid() & 0xFFFF
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self.failed: str | None = None
+        """Why nobody can be asked here (no raw sockets); None while all is well."""
+
+    def run(self, targets: Sequence[str], period_ns: int) -> None:
+        """Ask these from now on, each once in ``period_ns``; nobody: stop."""
+        with self._lock:
+            self._period_ns = period_ns
+            self._targets = {name: self._targets.get(name) or _Target(name) for name in targets}
+        if targets and self._thread is None:
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._work, args=(self._stop,), name="echo-stream", daemon=True)
+            self._thread.start()
+        elif not targets:
+            self.close()
+
+    def take(self) -> list[Answer]:
+        """Answers and losses since the last call, then one pending entry for each target's oldest echo under way."""
+        now_ns = clock.monotonic_ns()
+        found = [self._answers.popleft() for _ in range(len(self._answers))]
+        oldest: dict[str, int] = {}
+        with self._lock:
+            for target, sent_ns in self._flying.values():
+                oldest[target.name] = min(sent_ns, oldest.get(target.name, sent_ns))
+        return found + [Answer(name, now_ns, now_ns - sent_ns, pending=True) for name, sent_ns in oldest.items()]
+
+    def close(self) -> None:
+        """Stop asking. The thread ends by itself within a tenth of a second."""
+        self._stop.set()
+        self._thread = None
+        with self._lock:
+            self._flying.clear()
+
+    def _work(self, stop: threading.Event) -> None:
+        due: dict[str, int] = {}
+        links: dict[int, socket.socket] = {}
+        try:
+            for family, protocol in ((socket.AF_INET, socket.IPPROTO_ICMP), (socket.AF_INET6, socket.IPPROTO_ICMPV6)):
+                try:
+                    made = socket.socket(family, socket.SOCK_RAW, protocol)
+                except OSError as error:
+                    if family == socket.AF_INET:
+                        self.failed = f"no raw sockets: {error.strerror}"
+                        return
+                    continue
+                made.setblocking(False)
+                links[family] = made
+            self.failed = None
+            while not stop.is_set():
+                wait_ns = self._send_due(due, links)
+                ready, _, _ = select.select(list(links.values()), [], [], min(0.1, wait_ns / NS_PER_S))
+                for one in ready:
+                    self._receive(one)
+        finally:
+            for one in links.values():
+                one.close()
+
+    def _send_due(self, due: dict[str, int], links: dict[int, socket.socket]) -> int:
+        """Send what is due; nanoseconds until the next is."""
+        now_ns = clock.monotonic_ns()
+        with self._lock:
+            targets, period_ns = list(self._targets.values()), self._period_ns
+            for number in [n for n, (_, sent_ns) in self._flying.items() if now_ns - sent_ns > LOST_NS]:
+                target, _ = self._flying.pop(number)
+                self._answers.append(Answer(target.name, now_ns, None))
+        soonest = now_ns + period_ns
+        for place, target in enumerate(targets):
+            # Spread over the period, so that something is heard all the time.
+            then = min(due.get(target.name, now_ns + place * period_ns // len(targets)), now_ns + period_ns)
+            if then <= now_ns:
+                self._send(target, now_ns, links)
+                then = max(then + period_ns, now_ns + period_ns // 2)
+            due[target.name] = then
+            soonest = min(soonest, then)
+        for gone in due.keys() - {target.name for target in targets}:
+            del due[gone]
+        return max(0, soonest - now_ns)
+
+    def _send(self, target: _Target, now_ns: int, links: dict[int, socket.socket]) -> None:
+        if not target.address:
+            if now_ns - target.asked_ns < RESOLVE_NS:
+                return
+            target.asked_ns = now_ns
+            addresses = resolve(target.name)
+            if not addresses:
+                return
+            target.address = addresses[0]
+        six = ":" in target.address
+        link = links.get(socket.AF_INET6 if six else socket.AF_INET)
+        if link is None:
+            return
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        now_ns = clock.monotonic_ns()
+        if target.stamped:
+            target.stamps_sent += 1
+            message = request(
+                _STAMP,
+                self._identity,
+                self._sequence,
+                _STAMPS.pack((now_ns + self._wall_ns) // NS_PER_MS % _DAY_MS, 0, 0),
+            )
+        else:
+            message = request(_ECHO6 if six else _ECHO4, self._identity, self._sequence, _PAYLOAD)
+        try:
+            link.sendto(message, (target.address, 0))
+        except OSError:
+            self._answers.append(Answer(target.name, now_ns, None))
+            return
+        with self._lock:
+            self._flying[self._sequence] = (target, now_ns)
+
+    def _receive(self, link: socket.socket) -> None:
+        while True:
+            try:
+                data = link.recv(2048)
+            except OSError:
+                return
+            now_ns = clock.monotonic_ns()
+            parsed = reply(data, six=link.family == socket.AF_INET6)
+            if parsed is None or parsed[0] != self._identity:
+                continue
+            _, number, stamps = parsed
+            with self._lock:
+                known = self._flying.pop(number, None)
+            if known is None:
+                continue
+            target, sent_ns = known
+            there = back = None
+            if stamps is not None:
+                target.stamps_answered += 1
+                _, received, transmitted = stamps
+                if received < _DAY_MS and transmitted < _DAY_MS:  # RFC 792: the high bit marks another unit
+                    there = _since_midnight(received * NS_PER_MS - self._of_day(sent_ns))
+                    back = _since_midnight(self._of_day(now_ns) - transmitted * NS_PER_MS)
+            self._answers.append(Answer(target.name, now_ns, now_ns - sent_ns, False, there, back))
+
+    def _of_day(self, monotonic_ns: int) -> int:
+        return (monotonic_ns + self._wall_ns) % (_DAY_MS * NS_PER_MS)
+
+
+def _since_midnight(difference_ns: int) -> int:
+    """The difference of two times of day, around midnight too: within half a day either way."""
+    day = _DAY_MS * NS_PER_MS
+    return (difference_ns + day // 2) % day - day // 2
+
+
+def request(kind: int, identity: int, sequence: int, body: bytes) -> bytes:
+    """An ICMP message with its checksum (the system fills in ICMPv6's)."""
+    head = _HEAD.pack(kind, 0, 0, identity, sequence)
+    total: int = sum(struct.unpack(f">{len(head + body) // 2}H", head + body))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return _HEAD.pack(kind, 0, ~total & 0xFFFF, identity, sequence) + body
+
+
+def reply(data: bytes, *, six: bool) -> tuple[int, int, tuple[int, int, int] | None] | None:
+    """Identity, sequence and timestamps (originate, receive, transmit) of an answer; None for anything else.
+
+    Over IPv4 a raw socket gives the IP header too, over IPv6 it does not.
+    """
+    body = data if six else data[(data[0] & 0xF) * 4 :] if data else b""
+    if len(body) < _HEAD.size:
+        return None
+    kind, code, _, identity, sequence = _HEAD.unpack_from(body)
+    if code or kind not in ((_REPLY6,) if six else (_REPLY4, _STAMPED)):
+        return None
+    if kind != _STAMPED or six:
+        return identity, sequence, None
+    if len(body) < _HEAD.size + _STAMPS.size:
+        return None
+    return identity, sequence, _STAMPS.unpack_from(body, _HEAD.size)

@@ -1,0 +1,110 @@
+"""A simulated line for the control loop: two FIFOs, elastic senders that take what the budgets let them, echoes."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from enforcer.allocation.congestion import Load, State, step
+from enforcer.allocation.delay_detector import EchoSample
+from qos.contract.direction import DIRECTIONS, Direction
+
+MS = 10**6
+S = 10**9
+M = 1_000_000
+TICK_NS = 50 * MS
+BASE_NS = 20 * MS
+
+
+@dataclass
+class Fifo:
+    """One direction's bottleneck: a queue of at most ``buffer_ms``."""
+
+    capacity_bps: int
+    buffer_ms: int = 500
+    queued_bits: float = 0.0
+
+    def carry(self, offered_bps: float) -> float:
+        """What got through in one tick, bits per second."""
+        seconds = TICK_NS / S
+        there = self.queued_bits + offered_bps * seconds
+        served = min(there, self.capacity_bps * seconds)
+        self.queued_bits = min(there - served, self.capacity_bps * self.buffer_ms / 1000)
+        return served / seconds
+
+    @property
+    def delay_ns(self) -> int:
+        return int(self.queued_bits * S / self.capacity_bps)
+
+
+@dataclass
+class Line:
+    """Both directions. ``want_bps`` is what elastic applications would send, ``steady_bps`` what a call sends;
+    ``others_bps`` is another device's, which we never see in our counters."""
+
+    fifos: dict[Direction, Fifo]
+    want_bps: dict[Direction, int] = field(default_factory=dict)
+    steady_bps: int = 100_000
+    others_bps: dict[Direction, int] = field(default_factory=dict)
+    noise_ms: float = 0.5
+    targets: Sequence[str] = ("a", "b", "c")
+    stamps: bool = True
+    answers: bool = True
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
+    now_ns: int = 0
+    bytes: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 0))
+    sent_bps: dict[Direction, float] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 0.0))
+
+    def tick(self, state: State, **options: object) -> State:
+        """One step of everything."""
+        self.now_ns += TICK_NS
+        loads: dict[Direction, Load] = {}
+        for way in DIRECTIONS:
+            budget = state.budgets().get(way)
+            want = self.want_bps.get(way, 0)
+            elastic = want if budget is None else min(want, max(64_000, budget - self.steady_bps))
+            mine = elastic + self.steady_bps
+            others = self.others_bps.get(way, 0)
+            carried = self.fifos[way].carry(mine + others)
+            part = mine / max(1, mine + others)
+            # Down: what arrives is behind the queue. Up: what we send is before it.
+            passed = carried * part if way == "down" else mine
+            self.bytes[way] += int(passed * TICK_NS / S / 8)
+            self.sent_bps[way] = carried * part
+            loads[way] = Load(self.bytes[way], int(passed * elastic / max(1, mine)), budget is None or want > elastic)
+        samples = [self.echo(target) for target in self.targets] if self.answers else []
+        return step(state, self.now_ns, samples, loads, **options)  # type: ignore[arg-type]  # links and near
+
+    def echo(self, target: str) -> EchoSample:
+        noise = int(self.chance.random() * self.noise_ms * MS)
+        down, up = self.fifos["down"].delay_ns, self.fifos["up"].delay_ns
+        rtt = BASE_NS + down + up + noise
+        one_way: dict[Direction, int] = {}
+        if self.stamps:
+            # Whole milliseconds, and a difference of the clocks.
+            one_way = {"down": down // MS * MS + 7 * S, "up": up // MS * MS - 7 * S}
+        return EchoSample(target, self.now_ns, rtt, one_way_ns=one_way)
+
+    def queue_ms(self, way: Direction) -> float:
+        return self.fifos[way].delay_ns / MS
+
+    def run(
+        self, state: State, seconds: float, look: Callable[[State], None] = lambda _: None, **options: object
+    ) -> State:
+        for _ in range(int(seconds * S / TICK_NS)):
+            state = self.tick(state, **options)
+            look(state)
+        return state
+
+
+def line(down_mbit: float = 20, up_mbit: float = 10, **options: object) -> Line:
+    fifos: dict[Direction, Fifo] = {"down": Fifo(int(down_mbit * M)), "up": Fifo(int(up_mbit * M))}
+    return Line(fifos, **options)  # type: ignore[arg-type]  # the fields' names
+
+
+def idle(made: Line, seconds: float = 12) -> State:
+    """A state that has seen the idle line."""
+    want, made.want_bps = made.want_bps, {}
+    state = made.run(State(), seconds)
+    made.want_bps = want
+    assert not state.budgets()
+    return state

@@ -1,0 +1,73 @@
+"""What the line carries, from what passes while a queue stands; and how a budget looks for more."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enforcer.allocation.capacity import Capacity, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
+from enforcer.allocation.growth import MOST, PLATEAU, PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
+
+MS = 10**6
+S = 10**9
+M = 1_000_000
+
+
+def looks(*rows: tuple[int, float, int]) -> tuple[Passed, ...]:
+    """(ms, megabytes so far, queue in ms)."""
+    return tuple(Passed(ms * MS, int(megabytes * M), queue * MS) for ms, megabytes, queue in rows)
+
+
+def test_towards_us_what_arrives_is_the_capacity_but_only_while_the_queue_stands() -> None:
+    before_and_after = looks((0, 0.0, 0), (100, 0.01, 0), (200, 0.26, 20), (300, 0.51, 40))
+    assert carried_bps(before_and_after, 300 * MS, "down") == 20 * M
+
+
+def test_away_from_us_the_queues_growth_is_taken_off() -> None:
+    # 30 Mbit/s go in for 0.2 s, the queue grows by 100 ms: 20 come out.
+    grows = looks((0, 0.0, 10), (100, 0.375, 60), (200, 0.75, 110))
+    assert carried_bps(grows, 300 * MS, "up") == 20 * M
+    assert rate_bps(grows, 300 * MS) == 30 * M
+
+
+def test_counters_that_start_again_are_no_rate() -> None:
+    made = with_look(looks((0, 5.0, 0), (100, 6.0, 0)), Passed(200 * MS, 1000, 0))
+    assert rate_bps(made, S) == 0
+
+
+def test_a_moment_is_told_from_a_standing_queue() -> None:
+    assert standing_ns(looks((0, 0, 9), (100, 1, 0), (200, 2, 5), (300, 3, 5))) == 100 * MS
+
+
+def test_near_estimates_are_blended_and_far_ones_replace() -> None:
+    first = learn(None, 0, 20 * M)
+    near = learn(first, S, 21 * M)
+    assert 20 * M < near.bps < 21 * M
+    assert near.confidence > first.confidence
+    assert learn(near, 2 * S, 8 * M) == Capacity(8 * M, 0.5, 2 * S)
+
+
+def test_confidence_fades_with_age() -> None:
+    known = Capacity(20 * M, 0.8, 0)
+    assert known.confidence_now(0) == 0.8
+    assert known.confidence_now(7 * 86_400 * S) == 0.4
+
+
+@given(st.integers(0, 10 * S), st.integers(0, 10 * S))
+def test_growth_never_goes_back_and_is_bounded(a: int, b: int) -> None:
+    low, high = sorted((a, b))
+    assert used_ratio(low) <= used_ratio(high) <= MOST
+
+
+def test_the_plateau_lies_below_the_line_and_twice_of_it_is_reached_a_second_and_a_half_later() -> None:
+    assert used_ratio(PROBE_NS) == PLATEAU < 1
+    assert used_ratio(PROBE_NS + 1_500 * MS) >= 2
+
+
+@given(st.floats(PLATEAU, MOST))
+def test_the_time_of_a_ratio_is_that_of_the_ratio(ratio: float) -> None:
+    assert abs(used_ratio(grown_ns(ratio)) - ratio) < 0.001
+
+
+@given(st.integers(0, 2 * S))
+def test_a_longer_queue_is_drained_with_less(queue_ns: int) -> None:
+    assert 0.1 <= drain_ratio(queue_ns) <= 0.85
+    assert drain_ns(queue_ns) <= 1.2 * queue_ns * 10
