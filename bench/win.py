@@ -209,6 +209,7 @@ def run(scenario: Scenario, mode: str, seconds: float | None = None) -> dict[str
         if mode == "known":
             warm(rig, scenario)
         time.sleep(1)
+        commands = commands_of(rig, scenario, span)
         total = LEAD_S + span
         command = [rig.copy("call", sys.executable), "-c", CALL, PEER4, str(total)]
         begun_ns = time.monotonic_ns()
@@ -217,7 +218,7 @@ def run(scenario: Scenario, mode: str, seconds: float | None = None) -> dict[str
         cpu = CpuOf(rig.pid())
         time.sleep(LEAD_S - (time.monotonic_ns() - begun_ns) / 1e9)
         load_ns = time.monotonic_ns()
-        loads = start_load(rig, scenario, span)
+        loads = [lab.start("host", *command, stdout=subprocess.PIPE) for command in commands]
         other = other_device(lab, scenario, span) if scenario.other_load else None
         log_rows = watch(rig, scenario, lab, load_ns, span)
         out = json.loads(call.communicate(timeout=60)[0])
@@ -256,15 +257,20 @@ def warm(rig: Rig, scenario: Scenario) -> None:
 
 
 def start_load(rig: Rig, scenario: Scenario, span: float) -> list[subprocess.Popen[Any]]:
+    commands = commands_of(rig, scenario, span)
+    return [rig.lab.start("host", *command, stdout=subprocess.PIPE) for command in commands]
+
+
+def commands_of(rig: Rig, scenario: Scenario, span: float) -> list[list[str]]:
+    """The clients of the load; their servers listen when this returns."""
+    common = ["-t", str(int(span)), "-C", scenario.control]
     found = []
-    control = ["-C", scenario.control]
-    seconds = str(int(span))
     if scenario.flows:
-        found.append(rig.begin("-R", "-t", seconds, "-P", str(scenario.flows), *control, app="bulk"))
+        found.append(rig.client("-R", "-P", str(scenario.flows), *common, app="bulk"))
     if scenario.browser:
-        found.append(rig.begin("-R", "-t", seconds, *control, app="browser"))
+        found.append(rig.client("-R", *common, app="browser"))
     if scenario.two_sided:
-        found.append(rig.begin("-t", seconds, *control, app="backup"))
+        found.append(rig.client(*common, app="backup"))
     return found
 
 

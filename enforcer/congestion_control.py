@@ -223,18 +223,14 @@ class CongestionControl:
         return self._fast_usage.identities
 
     @staticmethod
-    def merged(
-        usage: Mapping[str, Usage],
-        fast: Mapping[str, Usage],
-        stats: Mapping[str, Mapping[Direction, ClassStats]],
-    ) -> dict[str, Usage]:
-        """The collector's figures, or TCP's where those are newer and larger; classes are measured by themselves."""
+    def merged(usage: Mapping[str, Usage], fast: Mapping[str, Usage]) -> dict[str, Usage]:
+        """The collector's and the classes' figures, or TCP's where those are newer and larger."""
         merged = dict(usage)
         for app, now in fast.items():
-            known, classes = merged.get(app, Usage()), stats.get(app, {})
+            known = merged.get(app, Usage())
             merged[app] = Usage(
-                known.down_bps if "down" in classes else max(known.down_bps, now.down_bps),
-                known.up_bps if "up" in classes else max(known.up_bps, now.up_bps),
+                max(known.down_bps, now.down_bps),
+                max(known.up_bps, now.up_bps),
                 known.down_waiting,
                 known.up_waiting,
             )

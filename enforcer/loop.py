@@ -160,7 +160,7 @@ class Loop:
             learns=self._learns,
             settings=self._settings,
             decisions=inputs.decisions,
-            usage=self._control.merged(self._meter.usage(now_ns, tallies, inputs.usage), fast, tallies),
+            usage=self._control.merged(self._meter.usage(now_ns, tallies, inputs.usage), fast),
             present=present,
             stats=tallies,
         )

@@ -42,7 +42,7 @@ def grown_ns(ratio: float) -> int:
 
 def drain_ratio(queue_ns: int) -> float:
     """How much of the capacity is used while a queue of that length empties: the longer it is, the less."""
-    return max(0.1, min(0.85, 1 - queue_ns / (150 * _MS)))
+    return max(0.1, min(0.85, 1 - queue_ns / (100 * _MS)))
 
 
 def drain_ns(queue_ns: int) -> int:
