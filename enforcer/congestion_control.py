@@ -280,7 +280,7 @@ class CongestionControl:
             return
         self._network_ns = now_ns
         found = self._around.network()
-        if found == self._network:
+        if found == self._network or _same_for_all_we_know(found, self._network):
             return
         if found is None or self._network is None or found.key != self._network.key:
             known = self._estimates.of(found.key) if found is not None else {}
@@ -342,6 +342,12 @@ class CongestionControl:
             self._state = congestion.started_with(
                 {way: known for way in DIRECTIONS if (known := self._state.lines[way].capacity) is not None}
             )
+
+
+def _same_for_all_we_know(found: Network | None, before: Network | None) -> bool:
+    if found is None or before is None or found.certain:
+        return False
+    return (found.gateway, found.interface) == (before.gateway, before.interface)
 
 
 def _sample(answer: Answer) -> EchoSample:

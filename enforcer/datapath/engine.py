@@ -15,11 +15,11 @@ priority, the old one stops receiving and is emptied, and only then is the new o
 import logging
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
+from enforcer.datapath.health import Health, LastSecond, Totals
 from enforcer.datapath.port import PacketPort, Receiver, Sender
 from enforcer.datapath.timers import WakeableTimer
 from enforcer.qdisc.classifier import Classifier, ClassStats, Rates
@@ -39,9 +39,6 @@ OVERFLOWS: Final = 5
 SUSPENDED_NS: Final = 1_500 * NS_PER_MS
 STOP_NS: Final = 700 * NS_PER_MS
 """Letting go takes at most so long, however stuck a pump is: less than the guard's patience (1.2 s)."""
-REFUSED_PACKETS: Final = 20
-REFUSED_PERCENT: Final = 5
-"""So many packets a second, and so large a part of all, that the system refuses to take back end it."""
 _SWITCH_S: Final = 0.0005
 """The interpreter's switch interval while packets pass (measured: a third more throughput)."""
 
@@ -60,28 +57,6 @@ class _Pump:
     oldest_ns: int = 0
     lost: int = 0
     overflows: int = 0
-
-
-class _Totals(NamedTuple):
-    time_ns: int
-    seen: int
-    foreign: int
-    sent: int
-    refused: int
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the engine does: packets a second lately, the worst age at which packets were taken, open filters."""
-
-    packet_rate: int
-    foreign_rate: int
-    oldest_ns: int
-    handles: int
-    swaps: int
-    lost: int
-    refused: int = 0
-    """Packets that the system did not take back: they are gone. Since the start."""
 
 
 class Engine:
@@ -110,7 +85,7 @@ class Engine:
         self._sender: Sender | None = None
         self._timer = WakeableTimer()
         self._due_ns: int | None = None
-        self._sent = self._refused = 0
+        self._sent = self._refused = self._worked_ns = 0
         self._deadline_ns: int | None = None
         self._closing = threading.Event()
         self._released = False
@@ -235,6 +210,7 @@ class Engine:
                 self._send(classifier.take(now_ns, batch))
                 self._rearm(now_ns)
             pump.busy_since_ns = None
+            self._worked_ns += clock.monotonic_ns() - now_ns
 
     def _age(self, pump: _Pump, now_ns: int, age_ns: int) -> None:
         pump.oldest_ns = max(pump.oldest_ns, age_ns)
@@ -266,11 +242,12 @@ class Engine:
                 self._send(self._classifier.release(now_ns))
                 due_ns = self._classifier.next_at(now_ns)
                 self._due_ns = due_ns = None if due_ns is None else max(due_ns, now_ns + QUANTUM_NS)
+                self._worked_ns += self._clock.monotonic_ns() - now_ns
             self._timer.wait(None if due_ns is None else (due_ns - now_ns) / NS_PER_S)
 
     def _watch_loop(self) -> None:
         then_ns = self._clock.monotonic_ns()
-        before: deque[_Totals] = deque([self._totals(then_ns)])
+        lately = LastSecond(self._totals(then_ns))
         while not self._closing.wait(WATCH_S):
             self._beat()
             now_ns = self._clock.monotonic_ns()
@@ -278,28 +255,25 @@ class Engine:
                 self._fail(f"was suspended for {(now_ns - then_ns) / NS_PER_S:.1f} s")
                 return
             then_ns = now_ns
-            before.append(self._totals(now_ns))
-            while now_ns - before[0].time_ns > NS_PER_S:
-                before.popleft()
-            first, last = before[0], before[-1]
-            span_ns = max(now_ns - first.time_ns, 1)
-            rate = (last.seen - first.seen) * NS_PER_S // span_ns
-            foreign = (last.foreign - first.foreign) * NS_PER_S // span_ns
-            sent, refused = last.sent - first.sent, last.refused - first.refused
-            if refused >= REFUSED_PACKETS and refused * 100 > (sent + refused) * REFUSED_PERCENT:
-                self._fail(f"the system refused to take back {refused} of {sent + refused} packets in the last second")
+            lately.look(self._totals(now_ns))
+            if why := lately.refusal():
+                self._fail(why)
                 return
-            if self.max_packet_rate is not None and rate > self.max_packet_rate and span_ns > NS_PER_S // 2:
-                before = deque([last])
+            oldest_ns = max((pump.oldest_ns for pump in list(self._pumps.values())), default=0)
+            if why := lately.excess(self.max_packet_rate, oldest_ns):
+                rate = lately.rate
+                lately.restart()
                 if not self._too_many(rate):
-                    self._fail(f"too many packets: {rate} a second, max_packet_rate is {self.max_packet_rate}")
+                    self._fail(why)
                     return
-            if trouble := self._trouble(now_ns, rate, foreign):
+            if trouble := self._trouble(now_ns, lately.rate, lately.foreign_rate):
                 self._fail(trouble)
                 return
 
-    def _totals(self, now_ns: int) -> _Totals:
-        return _Totals(now_ns, self._classifier.seen, self._classifier.foreign, self._sent, self._refused)
+    def _totals(self, now_ns: int) -> Totals:
+        return Totals(
+            now_ns, self._classifier.seen, self._classifier.foreign, self._sent, self._refused, self._worked_ns
+        )
 
     def _trouble(self, now_ns: int, rate: int, foreign: int) -> str | None:
         pumps = list(self._pumps.values())

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from enforcer.allocation.filters import TRANSPORTS, Diversion, Target, Transport
-from enforcer.datapath.engine import Engine, Health
+from enforcer.datapath.engine import Engine
 from enforcer.datapath.flow_owners import NUMBERS, Events, FlowOwners
+from enforcer.datapath.health import Health
 from enforcer.datapath.port import PacketPort
 from enforcer.failsafe import leftovers_linux
 from enforcer.failsafe.guard import Guard

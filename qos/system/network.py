@@ -1,7 +1,7 @@
 """The network that this machine is in now: its default route's interface and gateway, and the interface's counters.
 
-The gateway is asked for in one file per system (``network_linux``, ``network_windows``); where it is not known, the
-network goes by this machine's own address. Counters come from psutil, which reads the same on every system.
+The gateway comes from ``qos.system.gateway``; where there is none, the network goes by this machine's own address.
+Counters come from psutil, which reads the same on every system.
 """
 
 import hashlib
@@ -12,17 +12,15 @@ from typing import Final
 
 import psutil
 
+from qos.system.gateway import gateway_to
+
 if sys.platform == "linux":
-    from qos.system.network_linux import gateway, gateway_mac
+    from qos.system.neighbour_linux import hardware_address
 elif sys.platform == "win32":
-    from qos.system.network_windows import gateway, gateway_mac
+    from qos.system.neighbour_windows import hardware_address
 else:
 
-    def gateway() -> str | None:
-        """Not known on this system."""
-        return None
-
-    def gateway_mac(address: str) -> str | None:
+    def hardware_address(address: str) -> str | None:
         """Not known on this system."""
         return None
 
@@ -41,6 +39,8 @@ class Network:
     gateway: str | None
     header_bytes: int
     """What the interface counts per packet on top of IP."""
+    certain: bool = True
+    """Whether the gateway's hardware address is in the key; without it another network may have the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,13 @@ def network() -> Network | None:
         return None
     for name, rows in psutil.net_if_addrs().items():
         if any(row.address.partition("%")[0] == address for row in rows):
-            hop = gateway()
-            mac = gateway_mac(hop) if hop is not None else None
-            framed = any(row.family == psutil.AF_LINK and row.address.strip("0:-") for row in rows)
+            hop = next((found.address for far in _FAR if (found := gateway_to(far)) is not None), None)
+            # Two homes may both call their gateway 192.168.1.1: its hardware address tells them apart.
+            mac = hardware_address(hop) if hop is not None else None
             words = f"{hop} {mac}" if hop is not None else f"{name} {address}"
+            framed = any(row.family == psutil.AF_LINK and row.address.strip("0:-") for row in rows)
             key = hashlib.sha256(f"autoqos {words}".encode()).hexdigest()[:16]
-            return Network(key, name, hop, _ETHERNET_BYTES if framed else 0)
+            return Network(key, name, hop, _ETHERNET_BYTES if framed else 0, mac is not None)
     return None
 
 

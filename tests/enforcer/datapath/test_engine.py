@@ -1,6 +1,7 @@
 """The engine with a port of our own: what is taken is sent, in order, and every failure lets go."""
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -215,3 +216,25 @@ def test_after_letting_go_nothing_is_opened_again() -> None:
     made.update({"bulk": Rates(1, None)})
     made.stop()
     assert port.log == ["open sender", "close sender"]
+
+
+def test_without_a_set_bound_it_ends_when_the_machine_cannot_keep_up_and_says_what_to_do() -> None:
+    class Slow(FakePort):
+        def send(self, packets: Sequence[RawPacket]) -> int:
+            time.sleep(0.004)
+            return super().send(packets)
+
+    port = Slow()
+    made = Engine(port, Classifier(), SYSTEM, max_packet_rate=None)
+    made.start()
+    made.divert("tcp", "f")
+
+    def flood() -> bool:
+        if port.receivers["f"].queue.qsize() < 50:
+            port.receivers["f"].give(*(now(tcp(2000)) for _ in range(50)))
+        return made.failed is not None
+
+    until(flood)
+    assert made.failed is not None
+    assert "this machine can shape" in made.failed
+    made.stop()

@@ -1,0 +1,49 @@
+"""The stream of echoes: its messages, and the real thing on loopback."""
+
+import struct
+
+from qos.system.clock import NS_PER_MS
+from qos.system.echo_stream import EchoStream, reply, request
+from tests.enforcer.ports import until
+from tests.require import linux_root
+
+IP_HEAD = bytes([0x45]) + bytes(19)
+
+
+def test_a_request_has_the_internet_checksum() -> None:
+    message = request(8, 0x1234, 7, b"abcd")
+    total: int = sum(struct.unpack(">6H", message))
+    assert (total & 0xFFFF) + (total >> 16) == 0xFFFF
+
+
+def test_an_answer_is_told_from_a_request_and_from_rubbish() -> None:
+    assert reply(IP_HEAD + request(0, 5, 9, bytes(48)), six=False) == (5, 9, None)
+    assert reply(IP_HEAD + request(8, 5, 9, bytes(48)), six=False) is None
+    assert reply(request(129, 5, 9, bytes(48)), six=True) == (5, 9, None)
+    stamped = request(14, 5, 9, struct.pack(">III", 1, 2, 3))
+    assert reply(IP_HEAD + stamped, six=False) == (5, 9, (1, 2, 3))
+    for rubbish in (b"", b"\x45", IP_HEAD, IP_HEAD + b"\x00\x00", IP_HEAD + stamped[:12]):
+        assert reply(rubbish, six=False) is None
+
+
+def test_loopback_answers_with_timestamps_and_over_both_families() -> None:
+    linux_root()
+    stream = EchoStream()
+    stream.run(("127.0.0.1", "::1"), 50 * NS_PER_MS)
+    found = []
+    until(lambda: found.extend(stream.take()) or {one.target for one in found if one.rtt_ns} == {"127.0.0.1", "::1"})
+    until(lambda: found.extend(stream.take()) or any(one.there_ns is not None for one in found))
+    stream.close()
+    assert all(0 < one.rtt_ns < 2 * 10**9 for one in found if one.rtt_ns is not None and not one.pending)
+    stamped = next(one for one in found if one.there_ns is not None)
+    assert stamped.back_ns is not None
+    assert abs(stamped.there_ns or 0) < 1000 * NS_PER_MS
+
+
+def test_an_echo_that_is_not_answered_is_said_to_be_under_way() -> None:
+    linux_root()
+    stream = EchoStream()
+    stream.run(("192.0.2.77",), 50 * NS_PER_MS)
+    found = []
+    until(lambda: found.extend(stream.take()) or any(one.pending or one.rtt_ns is None for one in found))
+    stream.close()
