@@ -10,10 +10,10 @@ from typing import Final
 
 from enforcer.allocation.planner import Usage
 from qos.policy.applications import OURSELVES, Identity
-from qos.system import inet_diag_linux as inet_diag
-from qos.system import open_sockets_linux
 from qos.system.clock import NS_PER_MS, NS_PER_S
 from qos.system.processes import Processes
+from qos.system.sockets import inet_diag_linux as inet_diag
+from qos.system.sockets import open_sockets_linux
 
 assert sys.platform != "win32"  # tells the type checker whose file this is
 

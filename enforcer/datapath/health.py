@@ -1,4 +1,4 @@
-"""How the engine does, from counters over the last second, and when it is too much. No thread and no clock of its own."""
+"""How the engine does, from counters over the last second, and when that is too much. No thread and no clock here."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -15,9 +15,9 @@ import psutil
 from qos.system.gateway import gateway_to
 
 if sys.platform == "linux":
-    from qos.system.neighbour_linux import hardware_address
+    from qos.system.network.neighbour_linux import hardware_address
 elif sys.platform == "win32":
-    from qos.system.neighbour_windows import hardware_address
+    from qos.system.network.neighbour_windows import hardware_address
 else:
 
     def hardware_address(address: str) -> str | None:
@@ -58,7 +58,7 @@ def network() -> Network | None:
         return None
     for name, rows in psutil.net_if_addrs().items():
         if any(row.address.partition("%")[0] == address for row in rows):
-            hop = next((found.address for far in _FAR if (found := gateway_to(far)) is not None), None)
+            hop = next((way.address for far in _FAR if (way := gateway_to(far)) is not None), None)
             # Two homes may both call their gateway 192.168.1.1: its hardware address tells them apart.
             mac = hardware_address(hop) if hop is not None else None
             words = f"{hop} {mac}" if hop is not None else f"{name} {address}"
