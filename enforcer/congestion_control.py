@@ -177,7 +177,7 @@ class CongestionControl:
                     if app in usage or app in present
                 },
                 settings.shares(way),
-                budgets_before.get(way),
+                self._known_bps(way, links),
             )
             for way in DIRECTIONS
         }
@@ -198,6 +198,12 @@ class CongestionControl:
         self._budgets = self._state.budgets()
         self._keep(now_ns)
         return Control(self._state.budgets(), elastic, unheld, usage, self._state.notes)
+
+    def _known_bps(self, way: Direction, links: Mapping[Direction, int]) -> int | None:
+        """What the line carries, whatever is done about it at this moment."""
+        line = self._state.lines[way]
+        learned = max((known.bps for known in (line.capacity, line.trusted) if known is not None), default=None)
+        return learned if learned is not None else links.get(way)
 
     def _load(
         self,

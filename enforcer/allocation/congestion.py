@@ -38,6 +38,9 @@ SUSPENDED_NS: Final = 2 * _S
 HELPLESS_CUTS: Final = 2
 GIVE_BACK_NS: Final = 10 * _S
 GIVE_BACK_MOST_NS: Final = 80 * _S
+"""How long latency is not acted upon after vain cuts: at first, and at most (it doubles)."""
+CALM_NS: Final = 60 * _S
+"""An episode of vain cuts is over when none came for so long."""
 QUIET_BPS: Final = 1_000_000
 """Where the capacity is not known, a line on which less passes counts as idle; else one fifth of it."""
 NEWS_PERCENT: Final = 25
@@ -170,7 +173,7 @@ def step(
     state = replace(state, lines=lines, notes=tuple(notes))
     if any(line.vain_cuts >= HELPLESS_CUTS for line in lines.values()):
         return _give_back(state, now_ns, links)
-    if delay.clear and now_ns >= state.ignore_until_ns:
+    if now_ns >= state.ignore_until_ns + CALM_NS and all(line.vain_cuts == 0 for line in lines.values()):
         state = replace(state, ignore_for_ns=GIVE_BACK_NS)
     return state
 
@@ -271,12 +274,13 @@ def _give_back(state: State, now_ns: int, links: Mapping[Direction, int]) -> Sta
         known = _known_bps(back, links.get(direction))
         lines[direction] = back if known is None else _hold(back, links.get(direction))
     note = "somebody else fills the line: holding our applications shortens nothing, so their share is given back"
+    first = state.ignore_for_ns == GIVE_BACK_NS
     return replace(
         state,
         lines=lines,
         ignore_until_ns=now_ns + state.ignore_for_ns,
         ignore_for_ns=min(GIVE_BACK_MOST_NS, 2 * state.ignore_for_ns),
-        notes=(*state.notes, note),
+        notes=(*state.notes, note) if first else state.notes,
     )
 
 

@@ -2,7 +2,8 @@
 
 An elastic application (a download, a backup, a page being loaded) sends until something stops it; a call or a game
 sends what it has to. Only the elastic ones are held. On the levels 3 to 5 an application counts as elastic once it
-moves a noticeable part of the line; on the levels 1 and 2 only when it uses more than its share by weight would be.
+moves a noticeable part of the line; on the levels 1 and 2 only when it uses more than any
+call does, and more than its share by weight would be.
 Level 0 is never held. An application that was seen to be elastic keeps its class for a while; one of the levels 4 and 5
 has one from its first packet on where the line is known: nobody misses the moment that it takes to know it better.
 """
@@ -17,6 +18,8 @@ from qos.contract.direction import DIRECTIONS, Direction
 _S: Final = 10**9
 LARGE_BPS: Final = 1_000_000
 """Noticeable where the line is not known."""
+UPPER_BPS: Final = 5_000_000
+"""No call and no game on the levels 1 and 2 moves so much; a download does."""
 LARGE_PART: Final = 16
 """Noticeable where it is: one part in so many."""
 KEEP_NS: Final = 60 * _S
@@ -78,7 +81,7 @@ class ElasticApps:
         if one.level >= 3:
             return large
         if capacity_bps is None:
-            return 10 * LARGE_BPS
+            return 2 * UPPER_BPS
         levels = {one.level, *(moving[app].level for app in until if app in moving)}
         share = capacity_bps * shares[one.level].weight // sum(shares[level].weight for level in levels)
-        return max(large, share)
+        return max(UPPER_BPS, share)

@@ -18,6 +18,10 @@ def test_a_call_is_never_elastic_at_the_upper_levels() -> None:
         assert update(apps, 0, call=Moving(level, 750_000), bulk=Moving(5, 15 * M)) == {"bulk"}
 
 
+def test_a_call_stays_free_on_a_line_that_was_learned_to_be_tiny() -> None:
+    assert update(ElasticApps(), 0, 600_000, call=Moving(1, 750_000), bulk=Moving(5, 500_000)) == {"bulk"}
+
+
 def test_a_game_that_downloads_more_than_its_share_is() -> None:
     assert update(ElasticApps(), 0, game=Moving(1, 19 * M), bulk=Moving(5, 5 * M)) == {"game", "bulk"}
     assert update(ElasticApps(), 0, game=Moving(0, 19 * M)) == frozenset()
