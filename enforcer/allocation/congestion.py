@@ -30,6 +30,8 @@ SPAN_NS: Final = 300 * _MS
 """What passes is measured over so long."""
 SURE_NS: Final = 250 * _MS
 """A queue must have stood for so long before the line is thought to carry less."""
+AGAIN_NS: Final = 800 * _MS
+"""A queue that is back so soon after a cut is no moment's burst."""
 STEADY_NS: Final = 500 * _MS
 BLIND_NS: Final = 5 * _S
 """Without any vote for so long, what was learned is let go."""
@@ -241,7 +243,8 @@ def _cut(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: 
     queue_ns = _queue_ns(delay, direction)
     bps = max(MIN_BUDGET_BPS, carried_bps(line.looks, SPAN_NS, direction))
     before_bps = _known_bps(line, link_bps)
-    if before_bps is not None and bps < before_bps and standing_ns(line.looks) < SURE_NS:
+    again = line.cut_ns > 0 and line.grown_ns < AGAIN_NS
+    if before_bps is not None and bps < before_bps and standing_ns(line.looks) < SURE_NS and not again:
         bps = before_bps  # a moment's burst of somebody who is not held: no reason to think less of the line
     known = learn(line.capacity, now_ns, bps)
     base = known.bps if link_bps is None else min(known.bps, link_bps)

@@ -71,7 +71,8 @@ class Reflector:
         base = self.baseline.delay_ns
         if base is None or not fresh or self.answered_ns is None or now_ns - self.answered_ns > SILENT_NS:
             return None
-        return max(0, min(sample.rtt_ns for sample in fresh if sample.rtt_ns is not None) - base)
+        excess = max(0, min(sample.rtt_ns for sample in fresh if sample.rtt_ns is not None) - base)
+        return excess if len(fresh) > 1 else min(excess, self.baseline.rise_ns)  # one late answer says nothing
 
     def one_way_excess_ns(self, now_ns: int, direction: Direction) -> int | None:
         """The same for one way; None where the target does not tell."""

@@ -17,7 +17,7 @@ START: Final = 0.94
 PLATEAU: Final = 0.975
 REST_NS: Final = 300 * _MS
 """How long the budget starts low."""
-PROBE_NS: Final = 1_800 * _MS
+PROBE_NS: Final = 1_600 * _MS
 """When growth begins to look for more."""
 STEP_NS: Final = 250 * _MS
 _STEP: Final = 0.02
