@@ -54,16 +54,17 @@ KEYS: Final = (
     Key("GRAFANA_ADMIN_PASSWORD", "For http://localhost:3000, user admin.", make=_secret),
     Key("INFLUX_PORT", "Ports on this machine, on loopback only.", "8086"),
     Key("GRAFANA_PORT", "", "3000"),
+    Key("GRAFANA_URL", "The address in notifications' links; change it with the port.", "http://localhost:3000/"),
     Key("ALERT_RECEIVER", "Where alerts go: webhook, email, discord or slack, with its address below.", "webhook"),
     Key("ALERT_WEBHOOK_URL", "The default goes nowhere: alerts are then seen in Grafana only.", "http://127.0.0.1:9/"),
-    Key("ALERT_EMAIL", "", "nobody@localhost"),
+    Key("ALERT_EMAIL", "", "nobody@localhost.localdomain"),
     Key("ALERT_DISCORD_URL", "", "http://127.0.0.1:9/"),
     Key("ALERT_SLACK_URL", "", "http://127.0.0.1:9/"),
     Key("SMTP_ENABLED", "For ALERT_RECEIVER=email.", "false"),
     Key("SMTP_HOST", "", "localhost:25"),
     Key("SMTP_USER", "", ""),
     Key("SMTP_PASSWORD", "", ""),
-    Key("SMTP_FROM", "", "autoqos@localhost"),
+    Key("SMTP_FROM", "Grafana does not start on an address whose domain has no dot.", "autoqos@localhost.localdomain"),
 )  # fmt: skip
 
 

@@ -1,69 +1,91 @@
-"""Application: everything about one application (or a few) on one time axis."""
+"""Application: everything about one application, or the largest of the chosen ones, on one time axis."""
+
+from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
 
 from grafana.generate import thresholds as t
-from grafana.generate.influxql import APP, HOST, Target, over_range, over_time, rate_bps
-from grafana.generate.panels import base, dashed, number, series, variable
+from grafana.generate.annotations import lag_marks, limit_marks
+from grafana.generate.board import base, top, variable
+from grafana.generate.influxql import (
+    APP,
+    HOST,
+    LIMITED,
+    TOP,
+    Target,
+    both_bps,
+    largest,
+    mean,
+    newest,
+    outages,
+    over_range,
+    over_time,
+    rate_bps,
+    total,
+)
+from grafana.generate.panels import gauged, number, option, rows, series, styled, with_outages
 
-UID = "autoqos-app"
-BY = ("host", "app")
-BOTH = (HOST, APP)
-NAME = "$tag_host $tag_app"
+UID: Final = "autoqos-app"
+BY: Final = ("host", "app")
+BOTH: Final = (HOST, APP)
+SHOWN: Final = (HOST, APP, TOP)
+NAME: Final = "$tag_app"
 
 
 def build() -> dashboard.Dashboard:
     """The dashboard's builder."""
-    board = base(UID, "AutoQoS · Application", "Traffic, limits, queue and resources of the chosen applications.")
-    board.with_variable(variable("host", "host_traffic", "Host"))
+    board = base(
+        UID, "AutoQoS · Application", "Traffic, limits, queue and resources; of many, the eight largest are drawn."
+    )
     board.with_variable(variable("app", "app_traffic", "Application", HOST))
-    for panel_id, title, field in ((1, "Received", "rx_bytes"), (2, "Sent", "tx_bytes")):
-        board.with_panel(
-            number(
-                title,
-                "Over the range, all chosen applications together.",
-                "bytes",
-                Target(over_range(f'sum("{field}")', "app_traffic", BOTH, ())),
-                width=6,
-            ).id(panel_id)
-        )
-    board.with_panel(
-        number(
-            "Delayed packets",
-            "Packets that waited in a queue of the enforcer, over the range.",
-            "short",
-            Target(over_range('sum("delayed_packets")', "app_limit", BOTH, ())),
-            width=6,
-            no_value="0",
-        ).id(3)
-    )
-    board.with_panel(
-        number(
-            "Priority",
-            "The level now: 0 critical to 5 background.",
-            "short",
-            Target(over_range('last("priority")', "app_traffic", BOTH, ())),
-            width=6,
-        ).id(4)
-    )
+    board.with_variable(top(APP))
+    board.annotation(limit_marks([10, 11, 12], ' AND "subject" =~ /^$app$/')).annotation(lag_marks([10, 11, 12]))
+    _numbers(board)
     for panel_id, name, field in ((10, "down", "rx_bytes"), (11, "up", "tx_bytes")):
         panel = series(
             f"Traffic {name} and its limit",
-            "The application's rate; dashed: the limit in force.",
+            "The rate; dashed: the limit, as long as it was in force. Grey: nothing was measured.",
             "bps",
             [
-                Target(over_time(rate_bps(field), "app_traffic", BOTH, BY), NAME),
-                Target(over_time(f'last("{name}_bps")', "app_limit", BOTH, BY), f"{NAME} limit"),
+                *over_time(rate_bps(field), "app_traffic", SHOWN, ("app",), alias=NAME, fill="0"),
+                *over_time(newest(f"{name}_bps"), "app_limit", (*SHOWN, LIMITED), ("app",), alias=f"{NAME} limit"),
             ],
         ).id(panel_id)
-        board.with_panel(dashed(panel, "/ limit$/", "red"))
+        board.with_panel(with_outages(styled(panel, "/ limit$/", "red", dashed=True, step=True), outages()))
+    share = series(
+        "Share of the host",
+        "The chosen applications stacked, both ways; the line is all traffic of their hosts, the gap is everyone else.",
+        "bps",
+        [
+            *over_time(both_bps(), "app_traffic", SHOWN, ("app",), alias=NAME, fill="0"),
+            *over_time(both_bps(), "host_traffic", by=(), alias="all traffic"),
+        ],
+        stack=True,
+    ).id(16)
+    board.with_panel(with_outages(styled(share, "/^all traffic$/", "text"), outages()))
+    reading = total("rx_bytes").named("rx") + total("tx_bytes").named("tx") + newest("priority").named("priority")
+    table = rows(
+        "The chosen applications",
+        "Bytes over the range, the largest first, and the priority now: 0 critical to 5 background.",
+        over_range(reading, "app_traffic", BOTH, BY),
+        columns={
+            "app": ("Application", ""),
+            "host": ("Host", ""),
+            "rx": ("Received", "bytes"),
+            "tx": ("Sent", "bytes"),
+            "priority": ("Priority", "none"),
+        },
+        sort_by="Received",
+    )
+    board.with_panel(gauged(gauged(table, "Received", "blue"), "Sent", "purple").id(17))
     board.with_panel(
         series(
             "Queue delay",
             "Longest time that a packet of the application waited in the enforcer.",
             "ms",
-            [Target(over_time('max("queue_ms")', "app_limit", BOTH, BY), NAME)],
+            over_time(largest("queue_ms"), "app_limit", SHOWN, ("app",), alias=NAME),
             thresholds=((None, "green"), (t.QUEUE_MS, "red")),
+            empty="was never limited in this range",
         ).id(12)
     )
     board.with_panel(
@@ -71,7 +93,8 @@ def build() -> dashboard.Dashboard:
             "Dropped packets",
             "Packets that active queue management or a full queue dropped, per interval.",
             "short",
-            [Target(over_time('sum("dropped_packets")', "app_limit", BOTH, BY), NAME)],
+            over_time(total("dropped_packets"), "app_limit", SHOWN, ("app",), alias=NAME),
+            empty="was never limited in this range",
         ).id(13)
     )
     board.with_panel(
@@ -79,7 +102,7 @@ def build() -> dashboard.Dashboard:
             "CPU",
             "Percent of one core, all processes of the application.",
             "percent",
-            [Target(over_time('mean("cpu_percent")', "app_resources", BOTH, BY), NAME)],
+            over_time(mean("cpu_percent"), "app_resources", SHOWN, ("app",), alias=NAME),
         ).id(14)
     )
     board.with_panel(
@@ -87,25 +110,45 @@ def build() -> dashboard.Dashboard:
             "Memory",
             "Resident memory, all processes of the application.",
             "bytes",
-            [Target(over_time('mean("rss_bytes")', "app_resources", BOTH, BY), NAME)],
+            over_time(mean("rss_bytes"), "app_resources", SHOWN, ("app",), alias=NAME),
         ).id(15)
     )
-    board.with_panel(
-        series(
-            "Share of the host",
-            "The chosen applications stacked under all traffic of their hosts; the gap is everyone else.",
-            "bps",
-            [
-                Target(
-                    over_time('(sum("rx_bytes") + sum("tx_bytes")) * 8000 / $__interval_ms', "app_traffic", BOTH, BY),
-                    NAME,
-                ),
-                Target(
-                    over_time('(sum("rx_bytes") + sum("tx_bytes")) * 8000 / $__interval_ms', "host_traffic"),
-                    "$tag_host total",
-                ),
-            ],
-            width=24,
-        ).id(16)
-    )
     return board
+
+
+def _numbers(board: dashboard.Dashboard) -> None:
+    for panel_id, title, field in ((1, "Received", "rx_bytes"), (2, "Sent", "tx_bytes")):
+        board.with_panel(
+            number(
+                title,
+                "Over the range, all chosen applications together.",
+                "bytes",
+                over_range(total(field), "app_traffic", BOTH, ()),
+                width=6,
+                no_value="no traffic",
+            ).id(panel_id)
+        )
+    board.with_panel(
+        number(
+            "Delayed packets",
+            "Packets that waited in a queue of the enforcer, over the range.",
+            "short",
+            over_range(total("delayed_packets"), "app_limit", BOTH, ()),
+            width=6,
+            no_value="0",
+        ).id(3)
+    )
+    limited = (
+        'SELECT sum("on") FROM (SELECT last("active") AS "on" FROM "app_limit" WHERE '
+        f'{HOST} AND {APP} AND time > now() - 2m GROUP BY "host", "app")'
+    )
+    panel = number(
+        "Limited now",
+        "How many of the chosen applications have a limit in force.",
+        "short",
+        [Target(limited)],
+        thresholds=((None, "text"), (1, "orange")),
+        width=6,
+        no_value="0",
+    )
+    board.with_panel(panel.id(4).override_by_name("sum", [option("decimals", 0)]))

@@ -1,13 +1,18 @@
-"""Forecast: actual against predicted, the band, the baseline, and how wrong it was."""
+"""Forecast: actual against predicted, the band, the baseline, which model serves, and how wrong it was."""
 
-from grafana_foundation_sdk.builders import dashboard
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard, table, timeseries
 
 from grafana.generate import thresholds as t
-from grafana.generate.influxql import HOST, Target, over_range, over_time, rate_bps
-from grafana.generate.panels import band, base, dashed, rows, series, unit, variable
+from grafana.generate.annotations import round_marks
+from grafana.generate.board import base, variable
+from grafana.generate.influxql import HOST, Target, over_time, points, rate_bps
+from grafana.generate.panels import band, colored, rows, series, styled
 
-UID = "autoqos-forecast"
-SERIES = '"series" =~ /^$series$/'
+UID: Final = "autoqos-forecast"
+NONE_YET: Final = "no forecast yet: the first comes after a day of data, or run `autoqos forecast --once`"
+SKILL: Final = ((None, "green"), (1.0, "yellow"), (t.MASE, "red"))
 
 
 def build() -> dashboard.Dashboard:
@@ -16,47 +21,28 @@ def build() -> dashboard.Dashboard:
         UID,
         "AutoQoS · Forecast",
         "What was predicted, what came, and which model earns its place.",
-        future="now+2h",
+        start="now-12h",
+        end="now+6h",
+        one_host=True,
     )
-    board.with_variable(variable("host", "host_traffic", "Host"))
-    board.with_variable(variable("series", "forecast", "Series", HOST))
+    board.with_variable(
+        variable("target", "forecast", "Target", HOST, multi=False, key="series", regex="/^latency:(.*)/")
+    )
+    board.annotation(round_marks([1, 2, 3, 10]))
     for panel_id, name, field in ((1, "down", "rx_bytes"), (2, "up", "tx_bytes")):
-        where = (HOST, f"\"series\" = 'host_{name}'")
-        panel = series(
-            f"Bandwidth {name}: actual and predicted",
-            "The band is the 80 % interval; dashed: the naive baseline that the model must beat.",
-            "bps",
-            [
-                Target(over_time(rate_bps(field), "host_traffic"), "$tag_host actual"),
-                Target(over_time('last("value")', "forecast", where), "$tag_host predicted"),
-                Target(over_time('last("lower")', "forecast", where), "$tag_host lower"),
-                Target(over_time('last("upper")', "forecast", where), "$tag_host upper"),
-                Target(over_time('last("baseline")', "forecast", where), "$tag_host baseline"),
-            ],
-        ).id(panel_id)
-        board.with_panel(dashed(band(panel, "/ lower$/", "/ upper$/"), "/ baseline$/", "gray"))
-    any_series = (HOST, SERIES)
-    by = ("host", "series", "model")
-    panel = series(
-        "Any series: predicted with its band",
-        "The chosen series in their own unit: bit/s for bandwidth, ms for latency, a ratio for loss.",
-        "short",
-        [
-            Target(over_time('last("value")', "forecast", any_series, by), "$tag_host $tag_series $tag_model"),
-            Target(over_time('last("lower")', "forecast", any_series, by), "$tag_host $tag_series lower"),
-            Target(over_time('last("upper")', "forecast", any_series, by), "$tag_host $tag_series upper"),
-        ],
-        width=24,
-    ).id(3)
-    board.with_panel(band(panel, "/ lower$/", "/ upper$/"))
-    name = "$tag_host $tag_series $tag_model"
+        actual = over_time(rate_bps(field), "host_traffic", by=(), alias="actual")
+        board.with_panel(_predicted(f"Bandwidth {name}", "bps", f"host_{name}", actual).id(panel_id))
+    board.with_panel(_chosen("Latency", "ms", "latency", 9).id(3))
+    board.with_panel(_chosen("Loss", "percentunit", "loss", 6).id(10))
+    board.with_panel(_serving().id(7))
     board.with_panel(
         series(
             "Error over time (MASE)",
-            "Mean absolute scaled error of each round: below 1 beats naive. Dashed: where the alert fires.",
+            "Mean absolute scaled error of each round's serving model: below 1 beats naive. Dashed: where the alert fires.",
             "short",
-            [Target(over_time('last("mase")', "forecast_score", any_series, by), name)],
-            thresholds=((None, "green"), (1.0, "yellow"), (t.MASE, "red")),
+            [_score("mase")],
+            thresholds=SKILL,
+            empty=NONE_YET,
         ).id(4)
     )
     board.with_panel(
@@ -64,36 +50,117 @@ def build() -> dashboard.Dashboard:
             "Coverage of the 80 % band",
             "Share of the actual values inside the band. 0.8 is right; more is too wide, less is too sure.",
             "percentunit",
-            [Target(over_time('last("coverage")', "forecast_score", any_series, by), name)],
+            [_score("coverage")],
             maximum=1.0,
+            empty=NONE_YET,
         ).id(5)
     )
-    columns = ("mae", "rmse", "mase", "r2", "coverage", "train_seconds", "published")
-    board.with_panel(
-        rows(
-            "Scores per model",
-            "The newest scores; published = 1 is the model that serves.",
-            "short",
-            Target(
-                over_range(", ".join(f'last("{c}") AS "{c}"' for c in columns), "forecast_score", any_series, by),
-            ),
-            renames={
-                "host": "Host",
-                "series": "Series",
-                "model": "Model",
-                "mae": "MAE",
-                "rmse": "RMSE",
-                "mase": "MASE",
-                "r2": "R²",
-                "coverage": "Coverage",
-                "train_seconds": "Training",
-                "published": "Serves",
-            },
-            sort_by="Serves",
-            width=24,
-        )
-        .id(6)
-        .override_by_name("Coverage", [unit("percentunit")])
-        .override_by_name("Training", [unit("s")])
-    )
+    for panel_id, title, unit, names in (
+        (6, "Models: bandwidth and applications", "bps", "/^(host_|app:)/"),
+        (8, "Models: latency", "ms", "/^latency:/"),
+        (9, "Models: loss", "percentunit", "/^loss:/"),
+    ):
+        board.with_panel(_models(title, unit, names).id(panel_id))
     return board
+
+
+def _predicted(title: str, unit: str, name: str, actual: list[Target]) -> timeseries.Panel:
+    where = (HOST, f"\"series\" = '{name}'")
+    panel = series(
+        f"{title}: actual and predicted",
+        "Blue: the published forecast with its 80 % band; dashed: the naive baseline that it must beat. "
+        "A gap: nothing was measured.",
+        unit,
+        [*actual, *_lines(where)],
+        empty=NONE_YET,
+        height=9,
+    )
+    return _drawn(panel)
+
+
+def _chosen(title: str, unit: str, kind: str, width: int) -> timeseries.Panel:
+    panel = series(
+        f"{title} of the target: predicted with its band",
+        f"{title} of the target chosen above: the published forecast with its 80 % band, dashed the naive baseline.",
+        unit,
+        _lines((HOST, f'"series" =~ /^{kind}:$target$/')),
+        width=width,
+        empty=NONE_YET,
+    )
+    return _drawn(panel)
+
+
+def _lines(where: tuple[str, ...]) -> list[Target]:
+    return [
+        points(f'"{column}"', "forecast", where, ("host",), alias=alias)
+        for column, alias in (("value", "predicted"), ("lower", "lower"), ("upper", "upper"), ("baseline", "baseline"))
+    ]
+
+
+def _drawn(panel: timeseries.Panel) -> timeseries.Panel:
+    panel.insert_nulls(3_600_000)
+    styled(panel, "/^predicted$/", "blue")
+    styled(panel, "/^actual$/", "text")
+    return styled(band(panel), "/^baseline$/", "gray", dashed=True)
+
+
+def _serving() -> table.Panel:
+    panel = rows(
+        "Which model serves",
+        "The model behind each published series: its error against naive (MASE) and how often the band held.",
+        [
+            Target(
+                'SELECT last("mase") AS "mase", last("coverage") AS "coverage", last("samples") AS "samples" '
+                f'FROM "forecast_score" WHERE {HOST} AND "published" = 1 AND $timeFilter GROUP BY "host", "series", "model"'
+            )
+        ],
+        columns={
+            "series": ("Series", ""),
+            "host": ("Host", ""),
+            "model": ("Model", ""),
+            "mase": ("MASE", "short"),
+            "coverage": ("Coverage", "percentunit"),
+            "samples": ("Samples", "short"),
+        },
+        sort_by="MASE",
+        width=9,
+        empty=NONE_YET,
+    )
+    return colored(panel, "MASE", SKILL)
+
+
+def _score(column: str) -> Target:
+    where = (HOST, '"published" = 1')
+    return points(f'"{column}"', "forecast_score", where, ("host", "series"), alias="$tag_series · $tag_host")
+
+
+def _models(title: str, unit: str, names: str) -> table.Panel:
+    columns = ("mae", "rmse", "mase", "r2", "coverage", "train_seconds", "published")
+    select = ", ".join(f'last("{c}") AS "{c}"' for c in columns)
+    panel = rows(
+        title,
+        "The newest scores of every model; errors in the series' own unit. Serves = yes is the model that is published.",
+        [
+            Target(
+                f'SELECT {select} FROM "forecast_score" WHERE {HOST} AND "series" =~ {names} AND $timeFilter '
+                'GROUP BY "host", "series", "model"'
+            )
+        ],
+        columns={
+            "series": ("Series", ""),
+            "host": ("Host", ""),
+            "model": ("Model", ""),
+            "mae": ("MAE", unit),
+            "rmse": ("RMSE", unit),
+            "mase": ("MASE", "short"),
+            "r2": ("R²", "short"),
+            "coverage": ("Coverage", "percentunit"),
+            "train_seconds": ("Training", "s"),
+            "published": ("Serves", "bool_yes_no"),
+        },
+        sort_by="Serves",
+        width=24,
+        height=7,
+        empty=NONE_YET,
+    )
+    return colored(panel, "MASE", SKILL)

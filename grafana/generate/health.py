@@ -1,20 +1,38 @@
 """Agent health: is AutoQoS itself alive, complete and cheap?"""
 
-from grafana_foundation_sdk.builders import dashboard
+from typing import Final
+
+from grafana_foundation_sdk.builders import common, dashboard, statetimeline
+from grafana_foundation_sdk.models import common as commons
+from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.generate import thresholds as t
-from grafana.generate.influxql import HOST, Target, over_range, over_time, raw
-from grafana.generate.panels import base, number, rows, series, unit, variable
+from grafana.generate.board import base
+from grafana.generate.influxql import (
+    HOST,
+    MAX_POINTS,
+    SOURCE,
+    STEP,
+    Reading,
+    lettered,
+    mean,
+    over_range,
+    over_time,
+    raw,
+    recent,
+    row_count,
+    total,
+)
+from grafana.generate.panels import EMPTY, number, rows, series, steps
 
-UID = "autoqos-health"
-BY = ("host", "part")
-NAME = "$tag_host $tag_part"
+UID: Final = "autoqos-health"
+BY: Final = ("host", "part")
+NAME: Final = "$tag_part · $tag_host"
 
 
 def build() -> dashboard.Dashboard:
     """The dashboard's builder."""
     board = base(UID, "AutoQoS · Agent health", "Heartbeat, losses, outbox and the agent's own cost.")
-    board.with_variable(variable("host", "agent", "Host"))
     losses = (
         (1, "Lost packets", "Packets that the capture knows it missed, over the range.", "capture_lost"),
         (2, "Dropped points", "Points that no store took, over the range.", "points_dropped"),
@@ -26,7 +44,7 @@ def build() -> dashboard.Dashboard:
                 title,
                 description,
                 "short",
-                Target(over_range(f'sum("{field}")', "agent", by=())),
+                over_range(total(field), "agent", by=()),
                 thresholds=((None, "green"), (1, "red")),
                 width=6,
             ).id(panel_id)
@@ -34,19 +52,20 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         number(
             "Outbox",
-            "Rows that wait to be shipped to InfluxDB, the worst of the chosen hosts.",
+            "Rows that wait to be shipped to InfluxDB now, the worst of the chosen hosts.",
             "short",
-            Target(over_time('max("outbox_rows")', "agent", by=())),
+            [recent('max("outbox_rows")', "agent", 300)],
             thresholds=((None, "green"), (t.OUTBOX_ROWS, "red")),
             width=6,
         ).id(4)
     )
+    board.with_panel(_timeline())
     board.with_panel(
         series(
             "Heartbeat",
-            "Rows written by each part per interval: a gap means that the part did not run.",
+            "Rows written by each part per interval: 0 means that the part did not run.",
             "short",
-            [Target(over_time('count("rss_bytes")', "agent", by=BY), NAME)],
+            over_time(row_count("rss_bytes"), "agent", by=BY, alias=NAME, fill="0"),
         ).id(10)
     )
     board.with_panel(
@@ -54,7 +73,7 @@ def build() -> dashboard.Dashboard:
             "Points written",
             "Points per interval and part.",
             "short",
-            [Target(over_time('sum("points_written")', "agent", by=BY), NAME)],
+            over_time(total("points_written"), "agent", by=BY, alias=NAME),
         ).id(11)
     )
     board.with_panel(
@@ -62,7 +81,7 @@ def build() -> dashboard.Dashboard:
             "CPU of the agent",
             "Percent of one core, per part.",
             "percent",
-            [Target(over_time('mean("cpu_percent")', "agent", by=BY), NAME)],
+            over_time(mean("cpu_percent"), "agent", by=BY, alias=NAME),
         ).id(12)
     )
     board.with_panel(
@@ -70,55 +89,78 @@ def build() -> dashboard.Dashboard:
             "Memory of the agent",
             "Resident memory per part.",
             "bytes",
-            [Target(over_time('mean("rss_bytes")', "agent", by=BY), NAME)],
+            over_time(mean("rss_bytes"), "agent", by=BY, alias=NAME),
         ).id(13)
+    )
+    named = Reading(
+        '1 - (sum("unattributed_rx_bytes") + sum("unattributed_tx_bytes")) / (sum("rx_bytes") + sum("tx_bytes"))'
     )
     board.with_panel(
         series(
             "Coverage",
             "Share of the interfaces' bytes that an application was named for, per host.",
             "percentunit",
-            [
-                Target(
-                    over_time(
-                        '1 - (sum("unattributed_rx_bytes") + sum("unattributed_tx_bytes"))'
-                        ' / (sum("rx_bytes") + sum("tx_bytes"))',
-                        "host_traffic",
-                    ),
-                    "$tag_host",
-                )
-            ],
+            over_time(named, "host_traffic", alias="$tag_host"),
             maximum=1.0,
         ).id(14)
     )
+    broken = Reading('sum("rx_drops") + sum("tx_drops") + sum("rx_errors") + sum("tx_errors")')
     board.with_panel(
         series(
             "Interface drops and errors",
             "Packets that the interface itself dropped or found broken, per interval.",
             "short",
-            [
-                Target(
-                    over_time(
-                        'sum("rx_drops") + sum("tx_drops") + sum("rx_errors") + sum("tx_errors")',
-                        "host_traffic",
-                        by=("host", "iface"),
-                    ),
-                    "$tag_host $tag_iface",
-                )
-            ],
+            over_time(broken, "host_traffic", by=("host", "iface"), alias="$tag_iface · $tag_host"),
         ).id(15)
     )
     board.with_panel(
         rows(
             "Events",
             "What happened last: decisions, losses, restarts, rounds.",
-            "short",
-            Target(raw('"host", "part", "kind", "subject", "message"', "event", (HOST,))),
-            renames={"host": "Host", "part": "Part", "kind": "Kind", "subject": "Subject", "message": "Message"},
+            [raw('"host", "part", "kind", "subject", "message"', "event", (HOST,))],
+            columns={
+                "host": ("Host", ""),
+                "part": ("Part", ""),
+                "kind": ("Kind", ""),
+                "subject": ("Subject", ""),
+                "message": ("Message", ""),
+            },
             sort_by="Time",
             width=24,
-        )
-        .id(16)
-        .override_by_name("Time", [unit("dateTimeAsIso")])
+            keep_time=True,
+            widths={"Time": 170, "Host": 130, "Part": 110, "Kind": 150, "Subject": 150},
+            empty="nothing happened in this range",
+        ).id(16)
     )
     return board
+
+
+def _timeline() -> statetimeline.Panel:
+    """Rows per window, read as running or not: thresholds make every count from 1 on one state."""
+    panel = (
+        statetimeline.Panel()
+        .title("What ran when")
+        .description("Each part of each host: green where it wrote rows, red where it did not, empty before its first.")
+        .id(17)
+        .unit("short")
+        .datasource(SOURCE)
+        .span(24)
+        .height(6)
+        .no_value(EMPTY)
+        .max_data_points(MAX_POINTS)
+        .interval(STEP)
+        .merge_values(True)
+        .show_value(commons.VisibilityMode.NEVER)
+        .fill_opacity(80)
+        .line_width(0)
+        .thresholds(steps(((None, "red"), (1, "green"))))
+        .legend(common.VizLegendOptions().show_legend(False).display_mode(commons.LegendDisplayMode.LIST))
+        .mappings([])
+    )
+    for target in lettered(over_time(row_count("rss_bytes"), "agent", by=BY, alias=NAME, fill="0"), "time_series"):
+        panel.with_target(target)
+    return panel.color_scheme(_by_threshold())
+
+
+def _by_threshold() -> dashboard.FieldColor:
+    return dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS)

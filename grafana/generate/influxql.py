@@ -1,10 +1,15 @@
 """InfluxQL: the query model that Grafana's InfluxDB plugin reads, and the few query shapes that every panel uses.
 
-Bytes are stored as deltas per tick; a rate over a window is ``sum * 8000 / window in ms``, whatever the tick was.
+Bytes are stored as deltas per tick; a rate over a window is ``sum * 8000 / window in ms``, whatever the tick was, as long
+as a window is no shorter than a tick (``STEP``) and whole (``_whole``: the first and the last, partial one are left out).
+
+Each measured panel asks three sources, of which exactly one answers: the rows as written, the 5-minute windows or the
+hourly ones (docs/decisions/0070), chosen by the width of the dashboard's range. InfluxQL folds a comparison of
+constants before it looks for series, so the two others cost nothing (docs/decisions/0081).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from grafana_foundation_sdk.cog import builder as cogbuilder
@@ -16,6 +21,104 @@ SOURCE: Final = DataSourceRef(type_val="influxdb", uid=UID)
 HOST: Final = '"host" =~ /^$host$/'
 APP: Final = '"app" =~ /^$app$/'
 TARGET: Final = '"target" =~ /^$target$/'
+LIMITED: Final = '"active" = 1'
+TOP: Final = '"app" =~ /^$top$/'
+NOT_TOP: Final = '"app" !~ /^$top$/'
+MAX_POINTS: Final = 300
+"""Windows a panel asks for: 5 minutes from 17.5 hours on and an hour from 9.4 days on, by Grafana's rounding."""
+STEP: Final = "0${step}s"
+"""A panel's shortest window: the agent's own interval, at least 5 s. An empty variable makes it 0s: no minimum."""
+NOT_MEASURED: Final = "not measured"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows of one resolution are: retention policy, the widths in ms that it serves, how late a row may be."""
+
+    name: str
+    policy: str
+    above_ms: int
+    below_ms: int
+    lag_ms: int
+
+    def chosen(self) -> str:
+        """True when this source answers for the dashboard's range; rows as written also when the person asks for them."""
+        if not self.above_ms:
+            return f"('$detail' = 'raw' OR ({_WIDTH}) < {self.below_ms})"
+        below = f" AND ({_WIDTH}) < {self.below_ms}" if self.below_ms else ""
+        return f"('$detail' = 'auto' AND ({_WIDTH}) >= {self.above_ms}{below})"
+
+    def table(self, measurement: str) -> str:
+        """The measurement as ``FROM`` wants it."""
+        return f'{self.policy}"{measurement}"'
+
+
+_WIDTH: Final = "$__to - $__from"
+_HOUR_MS: Final = 3_600_000
+RAW: Final = Source("raw", "", 0, 26 * _HOUR_MS, 10_000)
+FIVE: Final = Source("5m", '"5m".', 26 * _HOUR_MS, 240 * _HOUR_MS, 120_000)
+HOUR: Final = Source("1h", '"1h".', 240 * _HOUR_MS, 0, 120_000)
+SOURCES: Final = (RAW, FIVE, HOUR)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One or more values of a query, as the rows as written give them and as the coarse ones do."""
+
+    raw: str
+    coarse: str = ""
+
+    def of(self, source: Source) -> str:
+        """The select clause for one source."""
+        return self.raw if source is RAW else self.coarse or self.raw
+
+    def named(self, name: str) -> "Reading":
+        """With a column's name."""
+        return Reading(f'{self.raw} AS "{name}"', f'{self.coarse or self.raw} AS "{name}"')
+
+    def __add__(self, other: "Reading") -> "Reading":
+        """Both, as two columns."""
+        return Reading(f"{self.raw}, {other.raw}", f"{self.coarse or self.raw}, {other.coarse or other.raw}")
+
+
+def rate_bps(field: str) -> Reading:
+    """A byte delta as bits per second over the window."""
+    return Reading(f'sum("{field}") * 8000 / $__interval_ms')
+
+
+def both_bps() -> Reading:
+    """Received and sent together, as bits per second over the window."""
+    return Reading('(sum("rx_bytes") + sum("tx_bytes")) * 8000 / $__interval_ms')
+
+
+def total(field: str) -> Reading:
+    """The sum of deltas."""
+    return Reading(f'sum("{field}")')
+
+
+def mean(field: str) -> Reading:
+    """The mean of the rows as written: coarse rows carry their sum and count, for a mean of means is none."""
+    return Reading(f'mean("{field}")', f'sum("{field}_sum") / sum("{field}_n")')
+
+
+def largest(field: str) -> Reading:
+    """The worst case of a field that is rolled up by its largest value."""
+    return Reading(f'max("{field}")')
+
+
+def peak(field: str) -> Reading:
+    """The largest of a field that is rolled up by its mean."""
+    return Reading(f'max("{field}")', f'max("{field}_max")')
+
+
+def newest(field: str) -> Reading:
+    """The last value."""
+    return Reading(f'last("{field}")')
+
+
+def row_count(field: str) -> Reading:
+    """How many rows were written."""
+    return Reading(f'count("{field}")', 'sum("n")')
 
 
 @dataclass
@@ -39,74 +142,134 @@ class InfluxQuery(variants.Dataquery):
         return {**body, "alias": self.alias} if self.alias else body
 
 
+@dataclass(frozen=True)
 class Target(cogbuilder.Builder[variants.Dataquery]):
     """A panel's query."""
 
-    def __init__(self, query: str, alias: str = "", ref_id: str = "A", result_format: str = "time_series") -> None:
-        self._query = InfluxQuery(ref_id, query, alias, result_format)
-
-    def build(self) -> variants.Dataquery:
-        """The query model."""
-        return self._query
-
-
-@dataclass
-class AnnotationModel(variants.Dataquery):
-    """An annotation's target: the plugin reads its columns by name (``influxdb/migrations.ts``, prepareAnnotation)."""
-
     query: str
-
-    def to_json(self) -> dict[str, object]:
-        """The JSON that Grafana stores."""
-        return {
-            "refId": "Anno",
-            "datasource": SOURCE.to_json(),
-            "query": self.query,
-            "rawQuery": True,
-            "queryType": "tags",
-            "fromAnnotations": True,
-            "titleColumn": "subject",
-            "textColumn": "message",
-            "tagsColumn": "kind",
-        }
-
-
-class Marks(cogbuilder.Builder[variants.Dataquery]):
-    """The query of an annotation over ``event``."""
-
-    def __init__(self, query: str) -> None:
-        self._model = AnnotationModel(query)
+    alias: str = ""
+    ref_id: str = "A"
+    result_format: str = "time_series"
 
     def build(self) -> variants.Dataquery:
         """The query model."""
-        return self._model
+        return InfluxQuery(self.ref_id, self.query, self.alias, self.result_format)
 
 
-def over_time(select: str, measurement: str, where: Sequence[str] = (HOST,), by: Sequence[str] = ("host",)) -> str:
-    """``select`` per ``$__interval`` and tag; gaps stay gaps."""
+def lettered(targets: Sequence[Target], result_format: str) -> list[Target]:
+    """The targets of one panel with a ``refId`` each: A, B, …"""
+    return [replace(t, ref_id=chr(ord("A") + i), result_format=result_format) for i, t in enumerate(targets)]
+
+
+def over_time(
+    reading: Reading,
+    measurement: str,
+    where: Sequence[str] = (HOST,),
+    by: Sequence[str] = ("host",),
+    *,
+    alias: str,
+    fill: str = "null",
+) -> list[Target]:
+    """Per window and tag, one target a source. ``fill="0"`` for what is silent when idle, else a gap stays a gap."""
     tags = "".join(f', "{tag}"' for tag in by)
-    return f'SELECT {select} FROM "{measurement}" WHERE {_and(where)} GROUP BY time($__interval){tags} fill(none)'
+    return [
+        Target(
+            f"SELECT {reading.of(source)} FROM {source.table(measurement)} "
+            f"WHERE {' AND '.join([source.chosen(), *where, '$timeFilter', _whole(source)])} "
+            f"GROUP BY time($__interval){tags} fill({fill})",
+            alias,
+        )
+        for source in SOURCES
+    ]
 
 
-def over_range(select: str, measurement: str, where: Sequence[str] = (HOST,), by: Sequence[str] = ("host",)) -> str:
-    """One row per tag set for the dashboard's whole range."""
+def outages() -> list[Target]:
+    """1 where no chosen host wrote a row, else 0: drawn as a grey band behind what is 0 when idle."""
+    rows_missing = Reading('floor(1 / (1 + count("rx_bytes")))')
+    return over_time(rows_missing, "host_traffic", by=(), alias=NOT_MEASURED, fill="0")
+
+
+def over_range(
+    reading: Reading, measurement: str, where: Sequence[str] = (HOST,), by: Sequence[str] = ("host",)
+) -> list[Target]:
+    """One row per tag set for the dashboard's whole range, one target a source."""
     tags = ", ".join(f'"{tag}"' for tag in by)
-    return f'SELECT {select} FROM "{measurement}" WHERE {_and(where)}' + (f" GROUP BY {tags}" if tags else "")
+    return [
+        Target(
+            f"SELECT {reading.of(source)} FROM {source.table(measurement)} "
+            f"WHERE {' AND '.join([source.chosen(), *where, '$timeFilter'])}" + (f" GROUP BY {tags}" if tags else "")
+        )
+        for source in SOURCES
+    ]
 
 
-def raw(select: str, measurement: str, where: Sequence[str]) -> str:
+def points(
+    select: str, measurement: str, where: Sequence[str] = (HOST,), by: Sequence[str] = ("host",), *, alias: str
+) -> Target:
+    """Sparse rows as they are, such as forecasts on their own grid: no window, so no gaps between their points."""
+    tags = ", ".join(f'"{tag}"' for tag in by)
+    return Target(f'SELECT {select} FROM "{measurement}" WHERE {_and(where)} GROUP BY {tags}', alias)
+
+
+def recent(
+    select: str,
+    measurement: str,
+    seconds: int,
+    where: Sequence[str] = (HOST,),
+    by: Sequence[str] = (),
+    *,
+    lag_s: int = 10,
+) -> Target:
+    """One row per tag set for the last ``seconds``, whatever the dashboard's range: what "now" means."""
+    tags = ", ".join(f'"{tag}"' for tag in by)
+    window = f"time > now() - {seconds + lag_s}s AND time <= now() - {lag_s}s"
+    return Target(
+        f'SELECT {select} FROM "{measurement}" WHERE {" AND ".join([*where, window])}'
+        + (f" GROUP BY {tags}" if tags else "")
+    )
+
+
+def raw(select: str, measurement: str, where: Sequence[str], limit: int = 200) -> Target:
     """Rows as they are, newest first."""
-    return f'SELECT {select} FROM "{measurement}" WHERE {_and(where)} ORDER BY time DESC LIMIT 200'
-
-
-def rate_bps(field: str) -> str:
-    """A byte delta as bits per second over the window."""
-    return f'sum("{field}") * 8000 / $__interval_ms'
+    return Target(f'SELECT {select} FROM "{measurement}" WHERE {_and(where)} ORDER BY time DESC LIMIT {limit}')
 
 
 def tag_values(measurement: str, tag: str, where: str = "") -> str:
     """A variable's query."""
     return f'SHOW TAG VALUES FROM "{measurement}" WITH KEY = "{tag}"' + (f" WHERE {where}" if where else "")
+
+
+def step_query() -> str:
+    """The agents' interval in seconds, the longest of the hosts' and at least 5: what a window must hold."""
+    rows = "\"part\" = 'collector' AND time > now() - 15m"
+    return (
+        f'SELECT floor(max("s")) FROM (SELECT median("e") / 1000 AS "s" FROM (SELECT elapsed("rss_bytes", 1ms) AS "e" '
+        f'FROM "agent" WHERE {rows} GROUP BY "host") GROUP BY "host"), '
+        f'(SELECT 0 * count("rss_bytes") + 5 AS "s" FROM "agent" WHERE {rows})'
+    )
+
+
+def top_query(where: Sequence[str], count: int) -> str:
+    """The applications that moved the most in the range, from the source that serves it.
+
+    Grafana 9 replaces only the first ``$timeFilter`` of a variable's query, so the range is written out.
+    """
+    span = "time >= ${__from}ms AND time <= ${__to}ms"
+    sums = ", ".join(
+        f'(SELECT sum("rx_bytes") + sum("tx_bytes") AS "b" FROM {source.table("app_traffic")} '
+        f'WHERE {" AND ".join([source.chosen(), *where, span])} GROUP BY "app")'
+        for source in SOURCES
+    )
+    return f'SELECT "app", "b" FROM (SELECT top("b", "app", {count}) AS "b" FROM {sums})'
+
+
+def _whole(source: Source) -> str:
+    """Whole windows only, and none whose rows may still be on their way. InfluxQL takes an integer as nanoseconds."""
+    end = f"$__to - {source.lag_ms}"
+    return (
+        "time >= ($__from - $__from % $__interval_ms + $__interval_ms) * 1000000 "
+        f"AND time < ({end} - ({end}) % $__interval_ms) * 1000000"
+    )
 
 
 def _and(where: Sequence[str]) -> str:

@@ -1,18 +1,21 @@
-"""How every panel looks: title, description, unit, thresholds, legend, and gaps that stay gaps."""
+"""How every panel looks: title, description, unit, thresholds, legend, empty state, and gaps that stay gaps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
 
 from grafana_foundation_sdk.builders import common, dashboard, stat, table, timeseries
 from grafana_foundation_sdk.models import common as commons
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.generate.influxql import SOURCE, Marks, Target, tag_values
+from grafana.generate.influxql import MAX_POINTS, NOT_MEASURED, SOURCE, STEP, Target, lettered
 
-TAG = "autoqos"
-FOLDER_UID = "autoqos"
+EMPTY: Final = "no data yet: start `autoqos up`"
+Levels = Sequence[tuple[float | None, str]]
+Legend = Literal["none", "list", "top", "table"]
 
 
-def steps(*levels: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
+def steps(levels: Levels) -> dashboard.ThresholdsConfig:
     """Thresholds from the lowest up; the first has no value."""
     return (
         dashboard.ThresholdsConfig()
@@ -27,191 +30,241 @@ def series(
     unit: str,
     targets: Sequence[Target],
     *,
-    thresholds: Sequence[tuple[float | None, str]] = (),
+    thresholds: Levels = (),
     width: int = 12,
     height: int = 8,
     stack: bool = False,
     maximum: float | None = None,
+    legend: Legend = "list",
+    calc: str = "mean",
+    empty: str = EMPTY,
 ) -> timeseries.Panel:
-    """A time series with a table legend of mean, maximum and last."""
+    """A time series. ``legend="top"`` is a table beside it, the largest first by ``calc``; ``table`` is below it."""
     panel = (
         timeseries.Panel()
         .title(title)
         .description(description)
         .unit(unit)
         .min(0)
+        .no_value(empty)
         .datasource(SOURCE)
         .span(width)
         .height(height)
         .line_width(1)
-        .fill_opacity(25 if stack else 8)
+        .fill_opacity(40 if stack else 0)
         .show_points(commons.VisibilityMode.NEVER)
         .span_nulls(False)
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(commons.LegendDisplayMode.TABLE)
-            .placement(commons.LegendPlacement.BOTTOM)
-            .show_legend(True)
-            .calcs(["mean", "max", "lastNotNull"])
-        )
+        .max_data_points(MAX_POINTS)
+        .interval(STEP)
+        .legend(_legend(legend, calc))
         .tooltip(common.VizTooltipOptions().mode(commons.TooltipDisplayMode.MULTI).sort(commons.SortOrder.DESCENDING))
     )
-    for index, target in enumerate(targets):
-        target._query.ref_id = chr(ord("A") + index)
+    for target in lettered(targets, "time_series"):
         panel.with_target(target)
     if stack:
         panel.stacking(common.StackingConfig().mode(commons.StackingMode.NORMAL).group("A"))
+        panel.line_width(0)
     if maximum is not None:
         panel.max(maximum)
     if thresholds:
-        panel.thresholds(steps(*thresholds)).thresholds_style(
+        panel.thresholds(steps(thresholds)).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(commons.GraphThresholdsStyleMode.DASHED)
         )
     return panel
+
+
+def _legend(legend: Legend, calc: str) -> common.VizLegendOptions:
+    options = common.VizLegendOptions().show_legend(legend != "none")
+    if legend in ("top", "table"):
+        place = commons.LegendPlacement.RIGHT if legend == "top" else commons.LegendPlacement.BOTTOM
+        name = {"mean": "Mean", "max": "Max", "lastNotNull": "Last *"}[calc]
+        calcs = [calc] if legend == "top" else ["mean", "max"]
+        return (
+            options.display_mode(commons.LegendDisplayMode.TABLE)
+            .placement(place)
+            .calcs(calcs)
+            .sort_by(name)
+            .sort_desc(True)
+        )
+    return options.display_mode(commons.LegendDisplayMode.LIST).placement(commons.LegendPlacement.BOTTOM).calcs([])
 
 
 def number(
     title: str,
     description: str,
     unit: str,
-    target: Target,
+    targets: Sequence[Target],
     *,
-    thresholds: Sequence[tuple[float | None, str]] = ((None, "green"),),
-    calc: str = "lastNotNull",
-    width: int = 4,
+    thresholds: Levels = ((None, "text"),),
+    width: int = 3,
+    height: int = 4,
     no_value: str = "no data",
+    decimals: int | None = None,
+    url: str = "",
 ) -> stat.Panel:
-    """One big number with its colour."""
-    return (
+    """One big number, coloured only where a colour means something."""
+    panel = (
         stat.Panel()
         .title(title)
         .description(description)
         .unit(unit)
         .datasource(SOURCE)
         .span(width)
-        .height(4)
+        .height(height)
         .no_value(no_value)
-        .with_target(target)
-        .thresholds(steps(*thresholds))
-        .reduce_options(common.ReduceDataOptions().calcs([calc]).values(False))
+        .thresholds(steps(thresholds))
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .color_mode(commons.BigValueColorMode.VALUE)
-        .graph_mode(commons.BigValueGraphMode.AREA)
+        .graph_mode(commons.BigValueGraphMode.NONE)
     )
+    for target in lettered(targets, "time_series"):
+        panel.with_target(target)
+    if decimals is not None:
+        panel.decimals(decimals)
+    if url:
+        panel.links([dashboard.DashboardLink(title).url(url)])
+    return panel
 
 
 def rows(
     title: str,
     description: str,
-    unit: str,
-    target: Target,
+    targets: Sequence[Target],
     *,
-    renames: dict[str, str],
+    columns: Mapping[str, tuple[str, str]],
     sort_by: str,
     width: int = 12,
     height: int = 8,
+    keep_time: bool = False,
+    widths: Mapping[str, int] | None = None,
+    empty: str = EMPTY,
 ) -> table.Panel:
-    """A table, one row a tag set, sorted descending by one column."""
-    target._query.result_format = "table"
-    return (
+    """A table, the largest first. ``columns``: a query's column → its title and unit, in the order shown.
+
+    Rows of several targets with the same tags become one: their times (the range's start) are dropped before.
+    """
+    order = {name: index for index, name in enumerate((["Time"] if keep_time else []) + list(columns))}
+    panel = (
         table.Panel()
         .title(title)
         .description(description)
-        .unit(unit)
         .datasource(SOURCE)
         .span(width)
         .height(height)
-        .with_target(target)
-        .with_transformation(
-            models.DataTransformerConfig(
-                id_val="organize", options={"excludeByName": {"Time": True}, "renameByName": renames}
-            )
-        )
+        .no_value(empty)
+        .unit("short")
         .sort_by([common.TableSortByFieldState().display_name(sort_by).desc(True)])
     )
-
-
-def override(name: str, **properties: object) -> tuple[models.MatcherConfig, list[models.DynamicConfigValue]]:
-    """Field options for the series of one name: ``custom.lineStyle`` is written ``custom_lineStyle``."""
-    return (
-        models.MatcherConfig(id_val="byRegexp", options=name),
-        [models.DynamicConfigValue(id_val=key.replace("_", "."), value=value) for key, value in properties.items()],
-    )
-
-
-def unit(name: str) -> models.DynamicConfigValue:
-    """A column's unit, for ``override_by_name``."""
-    return models.DynamicConfigValue(id_val="unit", value=name)
-
-
-def band(panel: timeseries.Panel, lower: str, upper: str) -> timeseries.Panel:
-    """Fill between the series that match ``lower`` and ``upper``, without lines of their own."""
-    panel.with_override(
-        *override(upper, custom_fillBelowTo=lower.strip("/^$"), custom_lineWidth=0, custom_fillOpacity=15)
-    )
-    return panel.with_override(*override(lower, custom_lineWidth=0, custom_fillOpacity=0))
-
-
-def dashed(panel: timeseries.Panel, name: str, color: str) -> timeseries.Panel:
-    """A stepped, dashed line: a limit, not a measurement."""
-    style = {"fill": "dash", "dash": [8, 6]}
-    fixed = {"mode": "fixed", "fixedColor": color}
-    return panel.with_override(
-        *override(name, custom_lineInterpolation="stepAfter", custom_lineStyle=style, custom_fillOpacity=0, color=fixed)
-    )
-
-
-def link(title: str, url: str) -> dashboard.DashboardLink:
-    """A data link from a row or a point to its detail."""
-    return dashboard.DashboardLink(title).url(url)
-
-
-def variable(name: str, measurement: str, label: str, where: str = "") -> dashboard.QueryVariable:
-    """A multi-value variable with All, refreshed when the time range changes."""
-    query = tag_values(measurement, name, where)
-    return (
-        dashboard.QueryVariable(name)
-        .label(label)
-        .datasource(SOURCE)
-        .query({"query": query, "refId": f"variable-{name}"})
-        .definition(query)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*")
-        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(models.VariableSort.ALPHABETICAL_ASC)
-        .current(models.VariableOption(text="All", value="$__all", selected=True))
-    )
-
-
-def events(name: str, where: str, color: str) -> dashboard.AnnotationQuery:
-    """Annotations out of the ``event`` measurement."""
-    query = (
-        f'SELECT "message", "subject", "kind" FROM "event" WHERE {where} AND "host" =~ /^$host$/ '
-        "AND $timeFilter ORDER BY time DESC LIMIT 500"
-    )
-    return dashboard.AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(color).target(Marks(query))
-
-
-def base(uid: str, title: str, description: str, *, future: str = "now") -> dashboard.Dashboard:
-    """What all dashboards share: variables come after, in the order they filter."""
-    return (
-        dashboard.Dashboard(title)
-        .uid(uid)
-        .description(description)
-        .tags([TAG])
-        .readonly()
-        .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .refresh("10s")
-        .time("now-6h", future)
-        .timezone("browser")
-        .link(
-            dashboard.DashboardLink("AutoQoS")
-            .type(models.DashboardLinkType.DASHBOARDS)
-            .tags([TAG])
-            .as_dropdown(True)
-            .include_vars(True)
-            .keep_time(True)
+    for target in lettered(targets, "table"):
+        panel.with_target(target)
+    if not keep_time:
+        panel.with_transformation(_transform("filterFieldsByName", exclude={"names": ["Time"]}))
+    panel.with_transformation(_transform("merge"))
+    panel.with_transformation(
+        _transform(
+            "organize",
+            excludeByName={},
+            indexByName=order,
+            renameByName={name: label for name, (label, _) in columns.items()},
         )
-        .annotation(events("Limits", "\"part\" = 'enforcer'", "orange"))
-        .annotation(events("Forecast rounds", "\"part\" = 'forecaster'", "purple"))
     )
+    for label, unit_name in columns.values():
+        if unit_name:
+            panel.override_by_name(label, [option("unit", unit_name)])
+    for label, pixels in (widths or {}).items():
+        panel.override_by_name(label, [option("custom.width", pixels)])
+    return panel
+
+
+def _transform(kind: str, **options: Any) -> models.DataTransformerConfig:
+    return models.DataTransformerConfig(id_val=kind, options=options)
+
+
+def option(name: str, value: object) -> models.DynamicConfigValue:
+    """One field option of an override, such as ``custom.width``."""
+    return models.DynamicConfigValue(id_val=name, value=value)
+
+
+def colored(panel: table.Panel, column: str, levels: Levels) -> table.Panel:
+    """A column whose text takes the colour of its level."""
+    values = {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in levels]}
+    return panel.override_by_name(
+        column, [option("thresholds", values), option("custom.displayMode", "color-text"), _cell("color-text")]
+    )
+
+
+def gauged(panel: table.Panel, column: str, color: str) -> table.Panel:
+    """A column drawn as a bar, to be compared at a glance."""
+    return panel.override_by_name(
+        column,
+        [
+            option("custom.displayMode", "basic"),
+            option("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
+            option("color", {"mode": "fixed", "fixedColor": color}),
+            option("min", 0),
+        ],
+    )
+
+
+def _cell(kind: str) -> models.DynamicConfigValue:
+    return option("custom.cellOptions", {"type": kind})
+
+
+def opening(panel: table.Panel, column: str, title: str, url: str) -> table.Panel:
+    """A link on the cells of one column only."""
+    return panel.override_by_name(column, [option("links", [{"title": title, "url": url}])])
+
+
+def with_outages(panel: timeseries.Panel, targets: Sequence[Target]) -> timeseries.Panel:
+    """A grey band, over the whole height, where nothing was measured: idle is 0, and 0 is not "not running"."""
+    for index, target in enumerate(lettered(targets, "time_series")):
+        panel.with_target(replace(target, ref_id=f"Z{index}"))
+    return panel.override_by_name(
+        NOT_MEASURED,
+        [
+            option("custom.axisPlacement", "hidden"),
+            option("unit", "none"),
+            option("max", 1),
+            option("custom.stacking", {"mode": "none", "group": "B"}),
+            option("custom.lineInterpolation", "stepAfter"),
+            option("custom.lineWidth", 0),
+            option("custom.fillOpacity", 30),
+            option("color", {"mode": "fixed", "fixedColor": "text"}),
+            option("custom.hideFrom", {"legend": True, "tooltip": True, "viz": False}),
+        ],
+    )
+
+
+def band(panel: timeseries.Panel, name: str = "") -> timeseries.Panel:
+    """Fill between ``NAME lower`` and ``NAME upper``: Grafana wants the exact display name in ``fillBelowTo``."""
+    lower, upper = f"{name} lower".strip(), f"{name} upper".strip()
+    blue = option("color", {"mode": "fixed", "fixedColor": "blue"})
+    quiet = option("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False})
+    panel.override_by_name(
+        upper,
+        [
+            option("custom.fillBelowTo", lower),
+            option("custom.lineWidth", 0),
+            option("custom.fillOpacity", 25),
+            blue,
+            quiet,
+        ],
+    )
+    return panel.override_by_name(lower, [option("custom.lineWidth", 0), option("custom.fillOpacity", 0), blue, quiet])
+
+
+def styled(
+    panel: timeseries.Panel, name: str, color: str, *, dashed: bool = False, step: bool = False
+) -> timeseries.Panel:
+    """A line of its own colour, without fill: dashed for what is not a measurement, stepped for what holds until changed."""
+    options = [
+        option("custom.fillOpacity", 0),
+        option("custom.lineWidth", 2),
+        option("color", {"mode": "fixed", "fixedColor": color}),
+        option("custom.stacking", {"mode": "none", "group": "C"}),
+    ]
+    if dashed:
+        options.append(option("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}))
+    if step:
+        options.append(option("custom.lineInterpolation", "stepAfter"))
+    return panel.override_by_regexp(name, options)

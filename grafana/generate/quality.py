@@ -1,114 +1,175 @@
-"""Connection quality: how good the line is, when it was bad, and who was busy then."""
+"""Connection: latency, loss and the culprit on one time axis; what the line carries; when it is bad."""
 
-from grafana_foundation_sdk.builders import common, dashboard, heatmap
-from grafana_foundation_sdk.models import common as commons
-from grafana_foundation_sdk.models import heatmap as heatmaps
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard, table
+from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.generate import thresholds as t
-from grafana.generate.influxql import HOST, SOURCE, TARGET, Target, over_range, over_time
-from grafana.generate.overview import LATENCY, LOSS
-from grafana.generate.panels import base, rows, series, unit, variable
+from grafana.generate.annotations import lag_marks, limit_marks
+from grafana.generate.board import base, top, variable
+from grafana.generate.influxql import (
+    HOST,
+    SOURCE,
+    SOURCES,
+    TARGET,
+    Reading,
+    Target,
+    lettered,
+    mean,
+    outages,
+    over_range,
+    over_time,
+    points,
+    rate_bps,
+)
+from grafana.generate.overview import LATENCY, LOSS, incidents, stacked
+from grafana.generate.panels import colored, option, rows, series, styled, with_outages
 
-UID = "autoqos-quality"
-BOTH = (HOST, TARGET)
-BY = ("host", "target")
-NAME = "$tag_host $tag_target"
+UID: Final = "autoqos-quality"
+BOTH: Final = (HOST, TARGET)
+BY: Final = ("host", "target")
+NAME: Final = "$tag_target · $tag_host"
 
 
 def build() -> dashboard.Dashboard:
     """The dashboard's builder."""
-    board = base(UID, "AutoQoS · Connection quality", "Round-trip time, jitter and loss per target, and who was busy.")
-    board.with_variable(variable("host", "host_traffic", "Host"))
+    board = base(UID, "AutoQoS · Connection", "How good the line is, when it was bad, and who made it so.")
     board.with_variable(variable("target", "probe", "Target", HOST))
+    board.with_variable(top())
+    board.annotation(lag_marks([1, 2, 3, 4])).annotation(limit_marks([2]))
     board.with_panel(
         series(
             "Round-trip time",
-            "Mean of the echoes; dashed: where the latency alert fires.",
+            "Mean of the echoes; dashed: where the latency alert fires; red marks: lag incidents with who made them.",
             "ms",
-            [Target(over_time('mean("rtt_ms")', "probe", BOTH, BY), NAME)],
+            over_time(mean("rtt_ms"), "probe", BOTH, BY, alias=NAME),
             thresholds=LATENCY,
             width=24,
+            height=7,
         ).id(1)
     )
     board.with_panel(
         series(
-            "Which application was busy when it was slow",
-            "The same time axis as above: traffic both ways, stacked by application. Look for who rises with the latency.",
-            "bps",
-            [
-                Target(
-                    over_time(
-                        '(sum("rx_bytes") + sum("tx_bytes")) * 8000 / $__interval_ms', "app_traffic", by=("host", "app")
-                    ),
-                    "$tag_host $tag_app",
-                )
-            ],
+            "Loss",
+            "Share of the recent echoes without an answer; dashed: where the loss alert fires.",
+            "percentunit",
+            over_time(mean("loss_ratio"), "probe", BOTH, BY, alias=NAME),
+            thresholds=LOSS,
             width=24,
-            stack=True,
-        ).id(2)
+            height=5,
+        ).id(4)
     )
+    board.with_panel(stacked("Who was busy when it was slow: received", "rx_bytes", 24).id(2).height(7))
+    board.with_panel(incidents(14, 8).id(8))
+    board.with_panel(_targets())
+    capacity = series(
+        "The line: used, and what it was learned to carry",
+        "All traffic down and up; dashed: the learned capacity, where the control loop runs.",
+        "bps",
+        [
+            *over_time(rate_bps("rx_bytes"), "host_traffic", alias="$tag_host down"),
+            *over_time(rate_bps("tx_bytes"), "host_traffic", alias="$tag_host up"),
+            points(
+                '"capacity_bps"', "link_estimate", by=("host", "direction"), alias="$tag_host $tag_direction capacity"
+            ),
+        ],
+    ).id(7)
+    board.with_panel(with_outages(styled(capacity, "/ capacity$/", "red", dashed=True, step=True), outages()))
     board.with_panel(
         series(
             "Jitter",
             "Interarrival jitter as in RFC 3550 section 6.4.1, on round-trip times.",
             "ms",
-            [Target(over_time('mean("jitter_ms")', "probe", BOTH, BY), NAME)],
+            over_time(mean("jitter_ms"), "probe", BOTH, BY, alias=NAME),
             thresholds=((None, "green"), (t.JITTER_MS, "red")),
         ).id(3)
     )
-    board.with_panel(
-        series(
-            "Loss",
-            "Share of echoes without an answer in time; dashed: where the loss alert fires.",
-            "percentunit",
-            [Target(over_time('1 - mean("ok")', "probe", BOTH, BY), NAME)],
-            thresholds=LOSS,
-        ).id(4)
-    )
-    board.with_panel(_heat())
-    board.with_panel(
-        rows(
-            "Targets over the range",
-            "Each target's median and 95th percentile, and the share of echoes lost.",
-            "ms",
-            Target(
-                over_range(
-                    'percentile("rtt_ms", 50) AS "p50", percentile("rtt_ms", 95) AS "p95", mean("ok") AS "answered"',
-                    "probe",
-                    BOTH,
-                    BY,
-                )
-            ),
-            renames={
-                "host": "Host",
-                "target": "Target",
-                "p50": "Median",
-                "p95": "95th percentile",
-                "answered": "Answered",
-            },
-            sort_by="95th percentile",
-        )
-        .id(6)
-        .override_by_name("Answered", [unit("percentunit")])
-    )
+    board.with_panel(_hours())
     return board
 
 
-def _heat() -> heatmap.Panel:
-    scheme = heatmap.HeatmapColorOptions().mode(heatmaps.HeatmapColorMode.SCHEME).scheme("Turbo").steps(64)
-    buckets = common.HeatmapCalculationBucketConfig().mode(commons.HeatmapCalculationMode.SIZE).value("30m")
-    return (
-        heatmap.Panel()
-        .title("Round-trip time over the day")
-        .description("How often each round-trip time was seen, per half hour.")
+def _targets() -> table.Panel:
+    middle = Reading('percentile("rtt_ms", 50)', 'percentile("rtt_ms_p50", 50)')
+    late = Reading('percentile("rtt_ms", 95)', 'max("rtt_ms_p95")')
+    answered = Reading('1 - sum("received") / sum("sent")')
+    panel = rows(
+        "Targets over the range",
+        "Median and 95th percentile of the round-trip time, and the share of echoes lost. Beyond 26 hours the median is the "
+        "median of the windows', and the percentile is that of the worst window: percentiles cannot be put together.",
+        over_range(middle.named("p50") + late.named("p95") + answered.named("lost"), "probe", BOTH, BY),
+        columns={
+            "target": ("Target", ""),
+            "host": ("Host", ""),
+            "p50": ("Median", "ms"),
+            "p95": ("95th percentile", "ms"),
+            "lost": ("Lost", "percentunit"),
+        },
+        sort_by="95th percentile",
+        width=10,
+    )
+    return colored(colored(panel, "95th percentile", LATENCY), "Lost", LOSS).id(6)
+
+
+def _hours() -> table.Panel:
+    """Hours down, weekdays across: Grafana cuts the time into two words and makes a matrix of them."""
+    targets = [
+        Target(
+            f'SELECT {mean("rtt_ms").of(source)} AS "rtt" FROM {source.table("probe")} '
+            f"WHERE {source.chosen()} AND {HOST} AND {TARGET} AND $timeFilter GROUP BY time(1h) fill(none)"
+        )
+        for source in SOURCES
+    ]
+    levels = [{"value": value, "color": color} for value, color in LATENCY]
+    panel = (
+        table.Panel()
+        .title("Round-trip time by hour and weekday")
+        .description(
+            "Mean round-trip time of each hour of the day and day of the week, over the range: when is it bad?"
+        )
         .id(5)
         .unit("ms")
+        .decimals(0)
         .datasource(SOURCE)
-        .span(12)
-        .height(8)
-        .calculate(True)
-        .calculation(common.HeatmapCalculationOptions().x_buckets(buckets))
-        .color(scheme)
-        .y_axis(heatmap.YAxisConfig().unit("ms").min(0))
-        .with_target(Target(over_time('mean("rtt_ms")', "probe", BOTH, BY), NAME))
+        .span(24)
+        .height(14)
+        .no_value("–")
+    )
+    for target in lettered(targets, "table"):
+        panel.with_target(target)
+    for kind, options in (
+        ("merge", {}),
+        (
+            "convertFieldType",
+            {
+                "fields": {},
+                "conversions": [
+                    {"targetField": "Time", "destinationType": "string", "dateFormat": "[hour=]HH [day=]E-ddd"}
+                ],
+            },
+        ),
+        ("extractFields", {"source": "Time", "format": "kvp", "replace": False, "keepTime": False}),
+        (
+            "groupBy",
+            {
+                "fields": {
+                    "hour": {"operation": "groupby", "aggregations": []},
+                    "day": {"operation": "groupby", "aggregations": []},
+                    "rtt": {"operation": "aggregate", "aggregations": ["mean"]},
+                }
+            },
+        ),
+        ("sortBy", {"fields": {}, "sort": [{"field": "day"}]}),
+        ("groupingToMatrix", {"columnField": "day", "rowField": "hour", "valueField": "rtt (mean)"}),
+        ("sortBy", {"fields": {}, "sort": [{"field": "hour\\day"}]}),
+    ):
+        panel.with_transformation(models.DataTransformerConfig(id_val=kind, options=options))
+    return panel.override_by_regexp(
+        "/-/",
+        [
+            option("thresholds", {"mode": "absolute", "steps": levels}),
+            option("custom.displayMode", "color-background-solid"),
+            option("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+            option("custom.align", "center"),
+        ],
     )

@@ -1,19 +1,20 @@
 """The alert rules: what must hold for how long, and the words that say who and what.
 
 Every rule is queries → reduce → math or threshold, as Grafana wants it (a condition on reduced numbers). InfluxDB
-returns no series when there is nothing to say, so per-application and per-target rules treat "no data" as fine and
-one rule, the heartbeat, treats it as the alarm. ``$`` rules of provisioning: labels would be interpolated and use
-``$$``; annotations and query models are taken as they are.
+returns no series when there is nothing to say, so "no data" is fine for every rule; who is silent is asked for by name.
+When InfluxDB is away, one rule says so and all others keep their state (docs/decisions/0082). ``$`` rules of
+provisioning: labels would be interpolated and use ``$$``; annotations and query models are taken as they are.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from grafana.generate import runbooks
 from grafana.generate import thresholds as t
+from grafana.generate.fleet import beats_query
 from grafana.generate.influxql import UID
 
-RUNBOOK: Final = "docs/runbooks.md"
 FOLDER: Final = "AutoQoS"
 DAY: Final = 86_400
 
@@ -44,7 +45,10 @@ class Alert:
     board: str
     panel: int
     interval: str = "1m"
-    no_data: Literal["OK", "Alerting"] = "OK"
+    advice: str = ""
+    on_error: Literal["KeepLast", "Alerting"] = "KeepLast"
+    settled: bool = True
+    """Only for hosts whose collector already wrote ten minutes ago: a start is no incident."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -168,20 +172,26 @@ ALERTS: Final[tuple[Alert, ...]] = (
     _over_budget("down", "rx_bytes", 10),
     _over_budget("up", "tx_bytes", 11),
     Alert(
-        uid="autoqos-latency-blamed",
-        title="Latency blamed on an application",
+        uid="autoqos-lag",
+        title="Lag made by an application",
         queries={
-            "R": Query('SELECT mean("rtt_ms") FROM "probe" WHERE $timeFilter GROUP BY "host"', "last", from_s=120),
+            "I": Query(
+                'SELECT max("extra_ms") FROM "lag_incident" WHERE "running" = 1 AND "cause" = \'application\' AND $timeFilter '
+                'GROUP BY "host"',
+                "last",
+                from_s=3600,
+            ),
             "S": Query(_both("app_traffic", ("host", "app"), 120), "last", from_s=120),
             "T": Query(_both("host_traffic", ("host",), 120), "last", from_s=120),
         },
-        math=f"$S > {t.BLAME_MIN_BPS} && $S > $T * {t.BLAME_SHARE_RATIO} && $R > {t.LATENCY_MS}",
-        summary='{{ $labels.host }} waits {{ printf "%.0f" $values.R.Value }} ms while {{ $labels.app }} moves '
+        math=f"$I > 0 && $S > {t.BLAME_MIN_BPS} && $S > $T * {t.BLAME_SHARE_RATIO}",
+        summary='{{ $labels.app }} makes {{ $labels.host }} wait {{ printf "%.0f" $values.I.Value }} ms longer: it moves '
         "{{ humanize $values.S.Value }}bit/s of {{ humanize $values.T.Value }}bit/s",
+        advice="`autoqos set {{ $labels.app }} 5` lowers its priority, `autoqos limit {{ $labels.app }} --up 2mbit` limits it.",
         severity="warning",
         hold="1m",
         board="autoqos-quality",
-        panel=2,
+        panel=8,
     ),
     *_saturation("down", "rx_bytes", 10),
     *_saturation("up", "tx_bytes", 11),
@@ -232,22 +242,32 @@ ALERTS: Final[tuple[Alert, ...]] = (
     Alert(
         uid="autoqos-agent-silent",
         title="Agent silent",
-        queries={
-            "A": Query(
-                'SELECT count("rss_bytes") FROM "agent" WHERE "part" = \'collector\' AND $timeFilter '
-                'GROUP BY time(5m), "host" fill(0)',
-                "last",
-                from_s=6 * 3600,
-                to_s=60,
-            )
-        },
+        queries={"A": Query(beats_query(), "last")},
         math="$A < 1",
-        summary="no collector heartbeat from {{ $labels.host }}: the agent or its way to InfluxDB is down",
+        summary="no heartbeat of the collector on {{ $labels.host }} for at least five minutes",
+        advice="Is the computer on? Then `autoqos status` there. The alert ends when it is back, when its points are deleted, "
+        "or 30 days after its last one.",
         severity="critical",
         hold="3m",
+        board="autoqos-fleet",
+        panel=10,
+        settled=False,
+    ),
+    Alert(
+        uid="autoqos-database-away",
+        title="Database away",
+        queries={
+            "A": Query('SELECT count("rss_bytes") FROM "agent" WHERE $timeFilter', "last", from_s=60),
+        },
+        math="$A < 0",
+        summary="InfluxDB does not answer Grafana: no dashboard and no other alert works until it does",
+        advice="`docker compose ps` and `docker compose logs influxdb`. Nothing is lost: the agents keep their points.",
+        severity="critical",
+        hold="2m",
         board="autoqos-health",
         panel=10,
-        no_data="Alerting",
+        on_error="Alerting",
+        settled=False,
     ),
     Alert(
         uid="autoqos-coverage-low",
@@ -292,6 +312,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
 )
 
 
+SETTLED: Final = Query(
+    'SELECT count("rss_bytes") FROM "agent" WHERE "part" = \'collector\' AND $timeFilter GROUP BY "host"',
+    "last",
+    from_s=3600,
+    to_s=600,
+)
+
+
 def _query_node(ref: str, query: Query) -> dict[str, Any]:
     return {
         "refId": f"{ref}_q",
@@ -314,15 +342,18 @@ def _expression(ref: str, model: Mapping[str, Any]) -> dict[str, Any]:
 
 def rule(alert: Alert) -> dict[str, Any]:
     """One rule as the provisioning file wants it."""
-    data = [_query_node(ref, query) for ref, query in alert.queries.items()]
+    queries = {**alert.queries, "O": SETTLED} if alert.settled else alert.queries
+    condition = f"({alert.math}) && ($O > 0)" if alert.settled else alert.math
+    section = runbooks.sections()[alert.uid.removeprefix("autoqos-")]
+    data = [_query_node(ref, query) for ref, query in queries.items()]
     data += [
         _expression(
             ref,
             {"type": "reduce", "expression": f"{ref}_q", "reducer": query.reducer, "settings": {"mode": "dropNN"}},
         )
-        for ref, query in alert.queries.items()
+        for ref, query in queries.items()
     ]
-    data.append(_expression("fires", {"type": "math", "expression": alert.math}))
+    data.append(_expression("fires", {"type": "math", "expression": condition}))
     data.append(
         _expression(
             "condition",
@@ -334,14 +365,17 @@ def rule(alert: Alert) -> dict[str, Any]:
         "title": alert.title,
         "condition": "condition",
         "for": alert.hold,
-        "noDataState": alert.no_data,
-        "execErrState": "Error",
+        "noDataState": "OK",
+        "execErrState": alert.on_error,
         "dashboardUid": alert.board,
         "panelId": alert.panel,
         "labels": {"severity": alert.severity, "team": "autoqos", **alert.labels},
         "annotations": {
             "summary": alert.summary,
-            "runbook": f"{RUNBOOK}#{alert.uid.removeprefix('autoqos-')}",
+            "description": alert.advice or section.advice,
+            "runbook_url": f"{{{{ externalURL }}}}d/{runbooks.UID}?viewPanel={section.panel}",
+            "__dashboardUid__": alert.board,
+            "__panelId__": str(alert.panel),
         },
         "data": data,
     }

@@ -56,7 +56,6 @@ class Provider(Strict):
     name: str
     orgId: Literal[1]
     folder: str
-    folderUid: Uid
     type: Literal["file"]
     disableDeletion: bool
     allowUiUpdates: bool
@@ -131,8 +130,8 @@ class Rule(Strict):
     title: str
     condition: str
     for_: Annotated[Duration, Field(alias="for")]
-    noDataState: Literal["OK", "Alerting", "NoData"]
-    execErrState: Literal["OK", "Alerting", "Error"]
+    noDataState: Literal["OK"]
+    execErrState: Literal["OK", "Alerting", "Error", "KeepLast"]
     dashboardUid: Uid
     panelId: int
     labels: dict[str, str]
@@ -156,7 +155,7 @@ class Rules(Strict):
 class Receiver(Strict):
     uid: Uid
     type: Literal["webhook", "email", "discord", "slack"]
-    settings: dict[Literal["url", "addresses", "singleEmail", "title", "message", "text"], Any]
+    settings: dict[Literal["url", "addresses", "singleEmail", "subject", "title", "message", "text"], Any]
     disableResolveMessage: bool
 
 

@@ -24,11 +24,31 @@ REDUCERS: Mapping[str, Callable[[Sequence[float]], float]] = {
 }
 
 
-def substitute(query: str, start_ns: int, stop_ns: int, interval_ms: int = 60_000) -> str:
-    """Grafana's macros and dashboard variables, all chosen."""
+def substitute(query: str, start_ns: int, stop_ns: int, interval_ms: int = 60_000, detail: str = "auto") -> str:
+    """Grafana's macros and dashboard variables, all chosen; times in whole milliseconds, as Grafana has them."""
     query = query.replace("$timeFilter", f"time >= {start_ns} AND time <= {stop_ns}")
+    for name, value_ns in (("from", start_ns), ("to", stop_ns)):
+        text = str(value_ns // 1_000_000)
+        query = query.replace(f"${{__{name}}}", text).replace(f"$__{name}", text)
     query = query.replace("$__interval_ms", str(interval_ms)).replace("$__interval", f"{interval_ms}ms")
-    return re.sub(r"\$(host|app|target|series)\b", ".*", query)
+    return re.sub(r"\$(host|app|target|top)\b", ".*", query.replace("$detail", detail))
+
+
+ROUNDED_MS = (
+    (10, 1), (15, 10), (35, 20), (75, 50), (150, 100), (350, 200), (750, 500), (1500, 1000), (3500, 2000), (7500, 5000),
+    (12500, 10_000), (17500, 15_000), (25_000, 20_000), (45_000, 30_000), (90_000, 60_000), (210_000, 120_000),
+    (450_000, 300_000), (750_000, 600_000), (1_050_000, 900_000), (1_500_000, 1_200_000), (2_700_000, 1_800_000),
+    (5_400_000, 3_600_000), (9_000_000, 7_200_000), (16_200_000, 10_800_000), (32_400_000, 21_600_000),
+    (86_400_000, 43_200_000), (604_800_000, 86_400_000),
+)  # fmt: skip
+"""``roundInterval`` of packages/grafana-data/src/datetime/rangeutil.ts: below each first value, the second."""
+
+
+def interval_ms(range_ms: int, max_points: int, least_ms: int) -> int:
+    """``$__interval_ms`` of a panel (``calculateInterval`` in the same file)."""
+    exact = range_ms / max_points
+    rounded = next((value for limit, value in ROUNDED_MS if exact < limit), 604_800_000)
+    return max(rounded, least_ms)
 
 
 def reduce(server: InfluxQL, query: str, reducer: str) -> Numbers:

@@ -20,6 +20,10 @@ def day(now_ns: int, hours: int = 25, step_s: int = 60) -> Iterator[p.Point]:
             yield from _tick(at, index, host, step_s)
     for host in HOSTS:
         yield from _forecasts(now_ns, host)
+        yield p.LagIncident(
+            time_ns=now_ns - 1800 * S, host=host, duration_s=40.0, extra_ms=90.0, loss_ratio=0.0, cause="application",
+            app="steam", direction="down", share_ratio=0.9, confidence=0.9, running=1, suffered=None, evidence="queue",
+        )  # fmt: skip
 
 
 def _tick(at: int, index: int, host: str, step_s: int) -> Iterator[p.Point]:
@@ -54,12 +58,15 @@ def _tick(at: int, index: int, host: str, step_s: int) -> Iterator[p.Point]:
         )  # fmt: skip
     if index % 60 == 0:
         yield p.Link(time_ns=at, host=host, down_bps=20_000_000, up_bps=5_000_000)
+        yield p.LinkEstimate(
+            time_ns=at, host=host, direction="down", capacity_bps=21_000_000, confidence=0.9, age_s=10.0, state="steady"
+        )
         yield p.Event(time_ns=at, host=host, part="enforcer", kind="limit", subject="steam", message="limited, level 5")
         yield p.Event(time_ns=at, host=host, part="forecaster", kind="round", subject="all", message="trained 4 series")
 
 
 def _forecasts(now_ns: int, host: str) -> Iterator[p.Point]:
-    for series, level in (("host_down", 2e6), ("host_up", 2e5), ("latency:8.8.8.8", 30.0)):
+    for series, level in (("host_down", 2e6), ("host_up", 2e5), ("latency:8.8.8.8", 30.0), ("loss:8.8.8.8", 0.1)):
         for ahead in range(-24, 25):
             yield p.Forecast(
                 time_ns=now_ns + ahead * 300 * S, host=host, series=series, model="ridge", value=level,

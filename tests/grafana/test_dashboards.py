@@ -38,9 +38,9 @@ def test_no_dashboard_is_committed_that_nothing_generates() -> None:
     assert {path for path in rendered() if path.suffix == ".json"} == set(BOARDS)
 
 
-def test_five_rooms_with_uids_of_their_own() -> None:
+def test_six_rooms_and_the_runbooks_have_uids_of_their_own() -> None:
     boards = [load(path) for path in BOARDS]
-    assert len({board["uid"] for board in boards}) == len(boards) == 5
+    assert len({board["uid"] for board in boards}) == len(boards) == 7
     assert all(path.stem == board["uid"] for path, board in zip(BOARDS, boards, strict=True))
 
 
@@ -50,10 +50,12 @@ def test_the_sdk_reads_back_all_that_is_written(path: Path) -> None:
     register_default_plugins()
     board = load(path)
     again = json.loads(JSONEncoder().encode(models.Dashboard.from_json(board)))
+    for entry in again["links"] + again.get("templating", {}).get("list", []):
+        entry.pop("placement", None)  # Its default is left out on purpose.
     for panel, reread in zip(panels(board), panels(again), strict=True):
         # Queries and a generic panel's options are opaque to the SDK.
-        assert {k: v for k, v in panel.items() if k not in ("targets", "options", "fieldConfig")} == {
-            k: v for k, v in reread.items() if k not in ("targets", "options", "fieldConfig")
+        assert {k: v for k, v in panel.items() if k not in ("targets", "options", "fieldConfig", "links")} == {
+            k: v for k, v in reread.items() if k not in ("targets", "options", "fieldConfig", "links")
         }
         assert panel.get("fieldConfig") == reread.get("fieldConfig")
     assert {k: v for k, v in board.items() if k not in ("panels", "annotations", "id")} == {
@@ -71,7 +73,7 @@ def test_every_panel_explains_itself(path: Path) -> None:
         assert panel["title"], name
         assert len(panel["description"]) > 20 or panel["type"] == "stat", name
         assert panel["description"], name
-        if panel["type"] == "alertlist":
+        if panel["type"] in ("alertlist", "text"):
             continue
         assert panel["targets"], name
         assert panel["datasource"]["uid"] == "influx-influxql", name
@@ -80,7 +82,9 @@ def test_every_panel_explains_itself(path: Path) -> None:
         assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]), name
         if panel["type"] == "timeseries":
             assert panel["fieldConfig"]["defaults"]["custom"]["spanNulls"] is False, f"{name}: gaps must stay gaps"
-            assert panel["options"]["legend"]["calcs"], name
+            assert panel["maxDataPoints"] == 300, f"{name}: the sources' limits are made for 300 windows"
+            assert panel["interval"] == "0${step}s", f"{name}: a window shorter than the agent's interval shows spikes"
+            assert panel["fieldConfig"]["defaults"]["noValue"], f"{name}: an empty state says what to do"
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
@@ -107,14 +111,79 @@ def test_a_dashboard_is_readonly_current_and_linked(path: Path) -> None:
     assert board["graphTooltip"] == 1
     assert [link["asDropdown"] for link in board["links"]] == [True]
     assert "__inputs" not in board
-    names = {variable["name"] for variable in board["templating"]["list"]}
-    used = set(re.findall(r"=~ /\^\$(\w+)\$/", json.dumps(board)))
+    variables = board.get("templating", {}).get("list", [])
+    names = {variable["name"] for variable in variables}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(board))) & {"host", "app", "target", "top", "step", "detail"}
     assert used == names, f"variables {names}, used {used}"
-    for variable in board["templating"]["list"]:
-        assert variable["multi"]
-        assert variable["includeAll"]
-        assert variable["allValue"] == ".*"
-        assert variable["refresh"] == 2
+    for variable in variables:
+        if variable["name"] in ("host", "app", "target") and path.stem != "autoqos-forecast":
+            assert variable["multi"]
+            assert variable["includeAll"]
+            assert variable["allValue"] == ".*"
+            assert variable["refresh"] == 2
+        if variable["type"] == "query":
+            assert isinstance(variable["query"], str), "Grafana 9 asks nothing when it is an object; 13 reads both"
+            assert variable["query"].count("$timeFilter") <= 1, "Grafana 9 replaces only the first"
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_links_toggles_and_variables_are_seen(path: Path) -> None:
+    assert "inControlsMenu" not in path.read_text(encoding="utf-8"), "Grafana 13 hides these behind a menu"
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_a_band_is_filled_to_a_series_that_is_there_by_its_exact_name(path: Path) -> None:
+    for panel in panels(load(path)):
+        names = {target.get("alias") for target in panel.get("targets", [])}
+        for override in panel.get("fieldConfig", {}).get("overrides", []):
+            for option in override["properties"]:
+                if option["id"] == "custom.fillBelowTo":
+                    assert option["value"] in names, f"{panel['title']}: no series {option['value']!r} in {names}"
+                    assert override["matcher"] == {"id": "byName", "options": "upper"}
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_tables_have_their_columns_in_order_and_links_on_one_column(path: Path) -> None:
+    """InfluxQL's tag columns come in any order (grafana#71260)."""
+    for panel in panels(load(path)):
+        if panel["type"] != "table" or panel["id"] == 5:
+            continue
+        steps = {step["id"]: step["options"] for step in panel["transformations"]}
+        order = steps["organize"]["indexByName"]
+        assert set(steps["organize"]["renameByName"]) | {"Time"} >= set(order), panel["title"]
+        assert ("filterFieldsByName" in steps) is ("Time" not in order), "merged rows need one time, or none"
+        assert "links" not in panel["fieldConfig"]["defaults"]
+
+
+def test_the_events_table_shows_when() -> None:
+    (events,) = (p for p in panels(load(ROOT / "dashboards/autoqos-health.json")) if p["title"] == "Events")
+    assert "Time" in events["transformations"][-1]["options"]["indexByName"]
+    assert not events["transformations"][-1]["options"]["excludeByName"]
+
+
+def test_the_share_of_the_host_is_stacked_under_the_total() -> None:
+    (share,) = (p for p in panels(load(ROOT / "dashboards/autoqos-app.json")) if p["title"] == "Share of the host")
+    assert share["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"] == "normal"
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_annotations_are_on_chosen_panels_and_not_on_wide_ranges(path: Path) -> None:
+    board = load(path)
+    ids = {panel["id"] for panel in panels(board)}
+    for annotation in board.get("annotations", {}).get("list", []):
+        assert set(annotation["filter"]["ids"]) <= ids
+        assert annotation["filter"]["ids"]
+        assert "($__to - $__from) < " in annotation["target"]["query"]
+        if path.stem == "autoqos-app" and annotation["name"] == "Limits":
+            assert '"subject" =~ /^$app$/' in annotation["target"]["query"]
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_one_panel_has_one_unit(path: Path) -> None:
+    for panel in panels(load(path)):
+        queries = " ".join(target["query"] for target in panel.get("targets", []))
+        kinds = {k for k in ("latency", "loss", "host_") if f"^{k}" in queries or f"'{k}" in queries}
+        assert len(kinds) <= 1, panel["title"]
 
 
 def test_links_lead_to_dashboards_that_exist() -> None:

@@ -1,0 +1,124 @@
+"""Fleet: many hosts in one table. Who is silent, whose line is bad, whose outbox grows?"""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard
+
+from grafana.generate import thresholds as t
+from grafana.generate.board import base
+from grafana.generate.influxql import HOST, Target, mean, over_time, rate_bps, recent, row_count
+from grafana.generate.overview import LATENCY, LOSS
+from grafana.generate.panels import colored, gauged, number, opening, rows, series
+
+UID: Final = "autoqos-fleet"
+BEATS: Final = ((None, "red"), (1, "green"))
+
+
+def build() -> dashboard.Dashboard:
+    """The dashboard's builder."""
+    board = base(UID, "AutoQoS · Fleet", "Every host that was seen in the last 30 days, the silent ones first.")
+    _numbers(board)
+    by = ("host",)
+    seen = beats_query(f" AND {HOST}")
+    panel = rows(
+        "Hosts",
+        "Heartbeats, traffic, median latency, loss and outbox of the last five minutes. 0 heartbeats: silent.",
+        [
+            Target(seen),
+            recent(
+                'sum("rx_bytes") * 8 / 300 AS "down", sum("tx_bytes") * 8 / 300 AS "up"', "host_traffic", 300, by=by
+            ),
+            recent('median("rtt_ms") AS "rtt", 1 - sum("received") / sum("sent") AS "lost"', "probe", 300, by=by),
+            recent('max("outbox_rows") AS "outbox", sum("points_dropped") AS "dropped"', "agent", 300, by=by),
+        ],
+        columns={
+            "host": ("Host", ""),
+            "beats": ("Heartbeats", "short"),
+            "down": ("Down", "bps"),
+            "up": ("Up", "bps"),
+            "rtt": ("Latency", "ms"),
+            "lost": ("Lost", "percentunit"),
+            "outbox": ("Outbox", "short"),
+            "dropped": ("Dropped points", "short"),
+        },
+        sort_by="Latency",
+        width=24,
+        height=12,
+    )
+    colored(colored(colored(panel, "Heartbeats", BEATS), "Latency", LATENCY), "Lost", LOSS)
+    colored(panel, "Outbox", ((None, "text"), (t.OUTBOX_ROWS, "red")))
+    gauged(gauged(panel, "Down", "blue"), "Up", "purple")
+    url = "/d/autoqos-overview?var-host=${__data.fields.Host}&${__url_time_range}"
+    board.with_panel(opening(panel, "Host", "Open ${__data.fields.Host}", url).id(10))
+    board.with_panel(
+        series(
+            "Latency per host",
+            "Mean round-trip time over each host's targets. Dashed: where the latency alert fires.",
+            "ms",
+            over_time(mean("rtt_ms"), "probe", alias="$tag_host"),
+            thresholds=LATENCY,
+            legend="top",
+            calc="max",
+        ).id(11)
+    )
+    board.with_panel(
+        series(
+            "Received per host",
+            "All interfaces of each host. A gap means that the agent did not run.",
+            "bps",
+            over_time(rate_bps("rx_bytes"), "host_traffic", alias="$tag_host"),
+            legend="top",
+        ).id(12)
+    )
+    board.with_panel(
+        series(
+            "Heartbeats per host",
+            "Rows of the collector per interval: 0 means that it did not run or did not reach InfluxDB.",
+            "short",
+            over_time(row_count("rss_bytes"), "agent", (HOST, "\"part\" = 'collector'"), alias="$tag_host", fill="0"),
+            width=24,
+        ).id(13)
+    )
+    return board
+
+
+def beats_query(where: str = "") -> str:
+    """The collector's rows per host in the last five minutes; 0 for a host that wrote within 30 days and is silent now.
+
+    InfluxQL gives no series for what has no rows, so the hosts of the last 30 days are added with nothing.
+    """
+    rows_of = f"\"part\" = 'collector'{where}"
+    return (
+        f'SELECT sum("beats") AS "beats" FROM (SELECT count("rss_bytes") AS "beats" FROM "agent" WHERE {rows_of} AND time > now() - 5m '
+        f'GROUP BY "host"), (SELECT 0 * count("rss_bytes") AS "beats" FROM "agent" WHERE {rows_of} AND time > now() - 2h '
+        f'GROUP BY "host"), (SELECT 0 * count("n") AS "beats" FROM "1h"."agent" WHERE {rows_of} AND time > now() - 30d '
+        'GROUP BY "host") GROUP BY "host"'
+    )
+
+
+def _numbers(board: dashboard.Dashboard) -> None:
+    beats = beats_query(f" AND {HOST}")
+    silent = f'SELECT count("beats") FROM (SELECT "beats" FROM ({beats}) WHERE "beats" = 0)'
+    board.with_panel(
+        number(
+            "Silent hosts",
+            "Hosts seen in the last 30 days whose collector wrote nothing for five minutes.",
+            "short",
+            [Target(silent)],
+            thresholds=((None, "green"), (1, "red")),
+            width=6,
+            no_value="0",
+        ).id(1)
+    )
+    worst = (
+        ("Worst latency", "The host with the highest median round-trip time of the last five minutes.", "ms",
+         'SELECT max("v") FROM (SELECT median("rtt_ms") AS "v" FROM "probe" WHERE ', LATENCY),
+        ("Worst loss", "The host that lost the largest share of its echoes in the last five minutes.", "percentunit",
+         'SELECT max("v") FROM (SELECT 1 - sum("received") / sum("sent") AS "v" FROM "probe" WHERE ', LOSS),
+        ("Biggest outbox", "Rows that wait to be shipped, the worst host of the last five minutes.", "short",
+         'SELECT max("v") FROM (SELECT max("outbox_rows") AS "v" FROM "agent" WHERE ',
+         ((None, "green"), (t.OUTBOX_ROWS, "red"))),
+    )  # fmt: skip
+    for panel_id, (title, description, unit, query, levels) in enumerate(worst, 2):
+        target = Target(f'{query}{HOST} AND time > now() - 5m GROUP BY "host")')
+        board.with_panel(number(title, description, unit, [target], thresholds=levels, width=6).id(panel_id))

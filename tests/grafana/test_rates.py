@@ -1,0 +1,120 @@
+"""Rates on a real engine: whatever the range and the agent's interval, they integrate to the bytes that were stored."""
+
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from grafana.generate.influxql import HOST, MAX_POINTS, SOURCES, outages, over_time, rate_bps, step_query
+from tests.grafana.coarse import POLICIES, policies, write_lines
+from tests.grafana.sse import interval_ms, substitute
+from tests.servers import InfluxQL, influxql
+
+pytestmark = pytest.mark.server
+
+S = 10**9
+INTERVALS_S = (1, 10, 60)
+RANGES_S = {"15m": 900, "6h": 6 * 3600, "24h": 86_400, "30d": 30 * 86_400}
+OUTAGE_S = (3 * 3600, 3 * 3600 - 1500)
+CONSTANT_BPS = 1_000_000
+
+
+def ticks(now_s: int, step: int, seed: int) -> dict[int, int]:
+    """Time in ns → received bytes of each tick of 30 days: bursts, silence, an outage; the last half hour even."""
+    dice = random.Random(seed)
+    phase = dice.randrange(S // 4, 3 * S // 4)
+    rows, level = {}, 0
+    for age in range(30 * 86_400, 0, -step):
+        if dice.random() < 0.02:
+            level = dice.choice((0, 0, dice.randrange(2_000_000)))
+        if OUTAGE_S[1] <= age < OUTAGE_S[0]:
+            continue
+        at_s = (now_s - age) // step * step
+        rows[at_s * S + phase] = CONSTANT_BPS // 8 * step if age < 1800 else level * step
+    return rows
+
+
+@pytest.fixture(scope="module", params=INTERVALS_S, ids=lambda step: f"every{step}s")
+def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A host and an application, raw for the last day and in windows for 30; seeds are new in every run."""
+    step, seed = request.param, time.time_ns() % 100_000
+    now_s = int(time.time())
+    rows = ticks(now_s, step, seed)
+    with influxql(tmp_path_factory.mktemp("rates")) as server, policies(server):
+        recent = {t: b for t, b in rows.items() if t > (now_s - 27 * 3600) * S}
+        lines = [f"host_traffic,host=desk,iface=eth0 rx_bytes={b}i {t}" for t, b in recent.items()]
+        lines += [f"app_traffic,host=desk,app=steam rx_bytes={b}i {t}" for t, b in recent.items() if b]
+        lines += [f"agent,host=desk,part=collector rss_bytes=1i {t}" for t in recent if t > (now_s - 1800) * S]
+        for start in range(0, len(lines), 20_000):
+            server.write_lines(lines[start : start + 20_000])
+        for policy, window_s in POLICIES.items():
+            sums: dict[int, int] = {}
+            for t, b in rows.items():
+                start = t // (window_s * S) * window_s * S
+                sums[start] = sums.get(start, 0) + b
+            coarse = [f"host_traffic,host=desk,iface=eth0 rx_bytes={b}i {t}" for t, b in sums.items()]
+            coarse += [f"app_traffic,host=desk,app=steam rx_bytes={b}i {t}" for t, b in sums.items() if b]
+            for start in range(0, len(coarse), 20_000):
+                write_lines(server, policy, coarse[start : start + 20_000])
+        yield server, rows, step, now_s, seed
+
+
+def drawn(server: InfluxQL, targets: Any, range_s: int, now_s: int, step: int) -> tuple[dict[int, float | None], int]:
+    """What a panel draws: window's start in ns → value; and the window in ms. Exactly one source answers."""
+    window = interval_ms(range_s * 1000, MAX_POINTS, max(step, 5) * 1000)
+    answers = []
+    for target in targets:
+        series = server.query(substitute(target.query, (now_s - range_s) * S, now_s * S, window))
+        answers += [{row[0]: row[1] for row in entry["values"]} for entry in series]
+    assert len(answers) == 1, f"{len(answers)} of {len(SOURCES)} sources answer"
+    return answers[0], window
+
+
+@pytest.mark.parametrize("name", RANGES_S)
+@pytest.mark.parametrize("measurement", ["host_traffic", "app_traffic"])
+def test_a_rate_integrates_to_the_stored_bytes(stored: Any, name: str, measurement: str) -> None:
+    server, rows, step, now_s, seed = stored
+    fill = "null" if measurement == "host_traffic" else "0"
+    targets = over_time(rate_bps("rx_bytes"), measurement, (HOST,), ("host",), alias="x", fill=fill)
+    values, window = drawn(server, targets, RANGES_S[name], now_s, step)
+    first, last = min(values), max(values) + window * 1_000_000
+    shown = sum(value or 0 for value in values.values()) * window / 8000
+    kept = sum(b for t, b in rows.items() if first <= t < last)
+    assert shown == pytest.approx(kept, rel=0.01, abs=1), f"seed {seed}"
+    assert last - first >= RANGES_S[name] * S - 3 * window * 1_000_000 - 130 * S, "most of the range is drawn"
+
+
+def test_a_constant_rate_is_drawn_as_constant_up_to_the_right_edge(stored: Any) -> None:
+    """At 15 minutes a window holds whole ticks, and the last one is whole: 1 Mbit/s is 1 Mbit/s everywhere."""
+    server, _, step, now_s, _ = stored
+    for measurement, fill in (("host_traffic", "null"), ("app_traffic", "0")):
+        targets = over_time(rate_bps("rx_bytes"), measurement, alias="x", fill=fill)
+        values, window = drawn(server, targets, 900, now_s, step)
+        assert len(values) >= 900_000 // window - 3
+        # A window of 5 s holds 5 ticks of a second; the phase lies away from its edges.
+        assert list(values.values()) == pytest.approx([CONSTANT_BPS] * len(values), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["6h", "24h"])
+def test_an_outage_is_a_gap_of_the_host_and_a_grey_band_behind_the_applications(stored: Any, name: str) -> None:
+    server, _, step, now_s, _ = stored
+    host, window = drawn(
+        server, over_time(rate_bps("rx_bytes"), "host_traffic", alias="x"), RANGES_S[name], now_s, step
+    )
+    grey, _ = drawn(server, outages(), RANGES_S[name], now_s, step)
+    inside = [
+        t
+        for t in host
+        if t >= (now_s - OUTAGE_S[0] + 2 * step) * S and t + window * 10**6 <= (now_s - OUTAGE_S[1] - 2 * step) * S
+    ]
+    assert len(inside) >= 3
+    assert all(host[t] is None and grey[t] == 1 for t in inside)
+    outside = [t for t in host if abs(t / S - (now_s - 10_000)) > 2400]
+    assert all(host[t] is not None and grey[t] == 0 for t in outside)
+
+
+def test_the_step_variable_is_the_agents_interval_and_at_least_five_seconds(stored: Any) -> None:
+    server, _, step, _, _ = stored
+    assert [row[1] for row in server.values(step_query())] == [max(step, 5)]
