@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from tests.servers import call
 
 S = 10**9
-HOSTS = ("desk", "laptop")
-APPS = (
+HOSTS: tuple[str, ...] = ("desk", "laptop")
+APPS: tuple[str, ...] = (
     "firefox", "steam", "zoom", "svchost:windows-update", "onedrive", "discord", "spotify", "chrome", "code", "slack",
     "qbittorrent", "ssh", "teams", "thunderbird", "dropbox", "backup", "vlc", "git", "pip", "other",
 )  # fmt: skip
@@ -32,7 +32,8 @@ def bps(host: str, app: int, at_s: float) -> float:
     period = 600 + 700 * app
     phase = (at_s / period + app * 0.37 + (0.5 if host == "laptop" else 0)) % 1
     busy = phase < 0.75 / (1 + app / 3)
-    return float(busy) * evening * 2.4e7 / (1 + app) ** 1.2 * (0.6 + 0.4 * math.sin(at_s / 37 + app) ** 2)
+    size = 2.4e7 / math.pow(1 + app, 1.2)
+    return size * evening * (0.6 + 0.4 * math.pow(math.sin(at_s / 37 + app), 2)) if busy else 0.0
 
 
 def runs(host: str, age_s: float) -> bool:
