@@ -23,10 +23,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     try:
         status = part.main(arguments)
-        if status is None and (plain := part.plain_arguments(arguments, ("up",))) is not None:
+        plain_up = [argument for argument in arguments if argument != "--page"]
+        if status is None and (plain := part.plain_arguments(plain_up, ("up",))) is not None:
             from console.supervisor.supervisor import run_up
 
-            status = run_up(plain[1], plain[2])
+            status = run_up(plain[1], plain[2], page=len(plain_up) < len(arguments))
         if status is None:
             status = _commands(arguments)
         sys.stdout.flush()

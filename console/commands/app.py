@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from console.commands import enforce as cli_enforce
 from console.commands import lag as cli_lag
 from console.commands import measure as cli_measure
+from console.commands import page as cli_page
 from console.commands import run as cli_run
 from console.commands import stack as cli_stack
 
@@ -53,5 +54,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _commands in (cli_run, cli_measure, cli_lag, cli_enforce, cli_stack):
+for _commands in (cli_run, cli_measure, cli_lag, cli_page, cli_enforce, cli_stack):
     _commands.add_to(app)

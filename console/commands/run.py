@@ -18,12 +18,13 @@ def add_to(app: typer.Typer) -> None:
 def up(
     config: ConfigOption = None,
     data: DataOption = None,
+    page: Annotated[bool, typer.Option("--page", help="Run the local web page and HTTP API too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status line, only what goes wrong.")] = False,
 ) -> None:
     """Run everything: measure, keep, forecast, enforce what the settings say. Ctrl-C stops it."""
     from console.supervisor.supervisor import run_up
 
-    raise typer.Exit(run_up(config, data, quiet=quiet))
+    raise typer.Exit(run_up(config, data, quiet=quiet, page=page))
 
 
 def collector(config: ConfigOption = None, data: DataOption = None) -> None:

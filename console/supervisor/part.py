@@ -5,6 +5,7 @@ command line's libraries; ``autoqos collector`` typed by a person ends here too.
 """
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from console.supervisor.parts import MODULES, entry
 from qos.contract.errors import ConfigError
 from qos.service import (
+    SUPERVISED,
     data_dir,
     instance_lock,
     keep_files_private,
@@ -63,8 +65,8 @@ def plain_arguments(
 def main(argv: Sequence[str]) -> int | None:
     """Run ``argv`` if it is a plain call of a part; None when it is not."""
     plain = plain_arguments(argv)
-    if plain is None:
-        return None
+    if plain is None or (plain[0] == "page" and os.environ.get(SUPERVISED) != "1"):
+        return None  # `autoqos page` typed by a person also prints and opens an address
     try:
         return run_part(*plain)
     except ConfigError as error:

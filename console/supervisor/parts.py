@@ -21,6 +21,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "collector": "collector.run",
         "enforcer": "enforcer.run",
+        "page": "console.page.run",
         "forecaster": "forecaster.serving.schedule",
         "shipper": "qos.shipping.run",
     }
@@ -43,8 +44,8 @@ def entry(part: str) -> Run:
     return run
 
 
-def wanted(config: Config) -> tuple[str, ...]:
-    """The parts that ``autoqos up`` runs under these settings.
+def wanted(config: Config, *, page: bool = False) -> tuple[str, ...]:
+    """The parts that ``autoqos up`` runs under these settings, and with ``page`` (``--page``) that one too.
 
     With InfluxDB the shipper runs here, and the forecaster beside the database that it reads (docker compose).
     """
@@ -53,4 +54,6 @@ def wanted(config: Config) -> tuple[str, ...]:
         chosen.append("shipper")
     elif config.forecast.enabled:
         chosen.append("forecaster")
+    if page or config.page.enabled:
+        chosen.append("page")
     return tuple(part for part in chosen if installed(part))

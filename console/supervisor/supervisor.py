@@ -8,6 +8,7 @@ import contextlib
 import queue
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from console.supervisor.parts import wanted
 from console.supervisor.status_line import Screen, open_screen
 from console.supervisor.supervised_child import Ended, SupervisedChild
 from qos.contract.config import Config
+from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.documents.live import Live
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Agent, Event
@@ -43,7 +45,7 @@ _TICK_S: Final = 0.5
 _RECORD_NS: Final = 10 * 10**9
 
 
-def run_up(config_path: Path | None, data: Path | None, *, quiet: bool = False) -> int:
+def run_up(config_path: Path | None, data: Path | None, *, quiet: bool = False, page: bool = False) -> int:
     """Run everything until told to stop; the process's exit status. Raises ConfigError."""
     from qos.store.sqlite.store import SqliteStore
 
@@ -58,7 +60,7 @@ def run_up(config_path: Path | None, data: Path | None, *, quiet: bool = False) 
         store = SqliteStore(store_path(directory))
         try:
             with open_screen(quiet=quiet) as screen:
-                return Supervisor(config, path, directory, store, screen).run(stop)
+                return Supervisor(config, path, directory, store, screen, page=page).run(stop)
         finally:
             store.close()
 
@@ -67,8 +69,17 @@ class Supervisor:
     """The parts of one data directory."""
 
     def __init__(
-        self, config: Config, config_path: Path | None, data: Path, store: "SqliteStore", screen: Screen
+        self,
+        config: Config,
+        config_path: Path | None,
+        data: Path,
+        store: "SqliteStore",
+        screen: Screen,
+        *,
+        page: bool = False,
     ) -> None:
+        self._page = page
+        self._page_said: str | None = None
         self._config, self._config_path, self._data = config, config_path, data
         self._store, self._screen = store, screen
         self._children: dict[str, SupervisedChild] = {}
@@ -95,7 +106,7 @@ class Supervisor:
 
     def _choose(self) -> None:
         """Start what the settings want now, stop what they no longer want."""
-        names = wanted(self._config)
+        names = wanted(self._config, page=self._page)
         for name in set(self._children) - set(names):
             supervised = self._children.pop(name)
             self._screen.say(f"{name}: no longer wanted by the settings, stopping")
@@ -119,8 +130,26 @@ class Supervisor:
             self._choose()
         with contextlib.suppress(StoreUnavailable, StoreRejected):  # the parts say so themselves; we only watch
             self._record()
+            self._tell_page()
             if self._screen.due(clock.monotonic_ns()):
                 self._show(Live.parse(self._store.get_state(Live.KEY)), clock.wall_ns())
+
+    def _tell_page(self) -> None:
+        """Where the page is, once: with a one-time code in a terminal, and without one where it would end in a log."""
+        if "page" not in self._children:
+            return
+        beat = Heartbeat.parse(self._store.get_state(Heartbeat.PREFIX + "page"))
+        child = self._children["page"].child
+        if beat is None or child is None or beat.pid != child.pid or beat.detail == self._page_said:
+            return
+        self._page_said = beat.detail
+        if isinstance(port := beat.report.get("port"), int) and sys.stdout.isatty():
+            from console.page.address import url
+            from console.page.opening import leave_code
+
+            self._screen.say(f"page: {url(port, leave_code(self._store))} (once, within a minute)")
+        else:
+            self._screen.say(f"page: {beat.detail}; `autoqos page` gives a one-time address that opens it")
 
     def _show(self, live: Live | None, now_ns: int) -> None:
         if live is not None and live.fresh(now_ns) and live.blind_to != self._not_seen:

@@ -19,6 +19,8 @@ class Secrets:
     influx_token: SecretStr | None = None
     influx_read_token: SecretStr | None = None
     """For reading; ``influx_token`` when ``INFLUX_READ_TOKEN`` is not set (the stack's agent may only write)."""
+    metrics_token: SecretStr | None = None
+    """``AUTOQOS_METRICS_TOKEN``: what ``/metrics`` of the page asks for."""
 
 
 def find_config(explicit: Path | None = None) -> Path | None:
@@ -53,7 +55,9 @@ def load_secrets(beside: Path | None = None) -> Secrets:
     values: dict[str, str | None] = {**(dotenv_values(file) if file.is_file() else {}), **os.environ}
     token = values.get("INFLUX_TOKEN")
     reading = values.get("INFLUX_READ_TOKEN") or token
+    metrics = values.get("AUTOQOS_METRICS_TOKEN")
     return Secrets(
         influx_token=SecretStr(token) if token else None,
         influx_read_token=SecretStr(reading) if reading else None,
+        metrics_token=SecretStr(metrics) if metrics else None,
     )

@@ -167,6 +167,17 @@ class ForecastConfig(_Model):
         return _as_tuple(value)
 
 
+class PageConfig(_Model):
+    """The local web page and HTTP API. It listens on 127.0.0.1 only."""
+
+    enabled: bool = False
+    """Whether ``autoqos up`` runs it beside the others."""
+    port: Annotated[int, Field(ge=1024, le=65535)] = 8737
+    """When it is taken the next free one."""
+    metrics: bool = False
+    """``/metrics`` for Prometheus, with the token ``AUTOQOS_METRICS_TOKEN`` of ``.env``."""
+
+
 class InfluxConfig(_Model):
     """Where points are shipped. The token is ``INFLUX_TOKEN`` in ``.env``, never here."""
 
@@ -204,6 +215,7 @@ class Config(_Model):
     apps: tuple[AppRule, ...] = ()
     enforcer: EnforcerConfig = EnforcerConfig()
     forecast: ForecastConfig = ForecastConfig()
+    page: PageConfig = PageConfig()
     influxdb: InfluxConfig | None = None
 
     @field_validator("apps", mode="before")

@@ -1,0 +1,218 @@
+"""Stored points as the page's charts want them: one grid of times, a column per line, None where nothing was measured.
+
+A window without any interface's row is a gap: the agent did not run or the computer slept. It is never a zero.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from qos.contract.points import Event
+from qos.store import Columns, Reader
+
+S: Final = 10**9
+_NICE_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
+MOST_LINES: Final = 8
+OTHER: Final = "other applications"
+UNNAMED: Final = "unattributed"
+
+
+@dataclass(frozen=True, slots=True)
+class LagRow:
+    """One lag incident (measurement ``lag_incident``). ``start_ms`` is UTC and names it."""
+
+    start_ms: int
+    duration_s: float
+    extra_ms: float
+    loss_ratio: float
+    cause: str
+    app: str | None
+    direction: str | None
+    share_ratio: float | None
+    confidence: float
+    running: bool
+    suffered: str | None
+    evidence: str
+
+    def document(self) -> dict[str, Any]:
+        """JSON's object."""
+        return {"id": str(self.start_ms), **asdict(self)}
+
+
+def incidents(reader: Reader, start_ns: int, stop_ns: int, limit: int = 200) -> list[LagRow]:
+    """The lag incidents that began in the period, newest first."""
+    columns = reader.read("lag_incident", start_ns=start_ns, stop_ns=stop_ns, limit=limit)
+    names = [name for name in LagRow.__slots__ if name not in ("start_ms", "running")]
+    found = []
+    for index, time_ns in enumerate(columns["time_ns"]):
+        values = {name: columns[name][index] for name in names}
+        found.append(LagRow(start_ms=time_ns // 10**6, running=bool(columns["running"][index]), **values))
+    return found[::-1]
+
+
+def newest_incident(reader: Reader, now_ns: int) -> LagRow | None:
+    """The running or last incident of the last hour."""
+    return next(iter(incidents(reader, now_ns - 3600 * S, now_ns + S, limit=1)), None)
+
+
+def usual_rtt(reader: Reader, now_ns: int) -> dict[str, float]:
+    """Per target the median of the last hour's minutes, ms."""
+    columns = reader.read("probe", ["rtt_ms"], start_ns=now_ns - 3600 * S, every_ns=60 * S, by=("target",))
+    by_target: dict[str, list[float]] = {}
+    for target, rtt in zip(columns["target"], columns["rtt_ms"], strict=True):
+        if rtt is not None:
+            by_target.setdefault(target, []).append(rtt)
+    return {target: round(sorted(found)[len(found) // 2], 1) for target, found in by_target.items()}
+
+
+def step_ns(start_ns: int, stop_ns: int, points: int, interval_ns: int) -> int:
+    """The grid's step: about ``points`` of them, a round number, never finer than it was measured."""
+    least = max(interval_ns, (stop_ns - start_ns) // max(1, points))
+    return next((n * S for n in _NICE_S if n * S >= least), -(-least // (86400 * S)) * 86400 * S)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The times of a chart: ``start_ns`` and every ``every_ns`` until before ``stop_ns``, aligned to the epoch."""
+
+    start_ns: int
+    stop_ns: int
+    every_ns: int
+
+    @classmethod
+    def over(cls, start_ns: int, stop_ns: int, every_ns: int) -> "Grid":
+        """The grid that covers the period."""
+        return cls(start_ns - start_ns % every_ns, stop_ns, every_ns)
+
+    @property
+    def count(self) -> int:
+        """How many times."""
+        return max(0, -(-(self.stop_ns - self.start_ns) // self.every_ns))
+
+    def empty(self) -> list[Any]:
+        """A line with nothing on it."""
+        return [None] * self.count
+
+    def at(self, time_ns: int) -> int:
+        """The index of a time; outside the grid it is negative or too large."""
+        return (time_ns - self.start_ns) // self.every_ns
+
+
+def traffic(reader: Reader, grid: Grid, app: str | None = None, most: int = MOST_LINES) -> dict[str, Any]:
+    """The applications' rates (bit/s) on the grid: the busiest, then the others together, then what has no name.
+
+    ``ran`` says where the agent measured; there a line is 0 where an application had no traffic.
+    """
+    options: dict[str, Any] = {
+        "start_ns": grid.start_ns,
+        "stop_ns": grid.stop_ns,
+        "every_ns": grid.every_ns,
+        "aggregate": "auto",
+    }
+    host = reader.read(
+        "host_traffic",
+        ["rx_bytes", "tx_bytes", "unattributed_rx_bytes", "unattributed_tx_bytes"],
+        by=(),
+        **options,
+    )
+    ran = [False] * grid.count
+    for time_ns in host["time_ns"]:
+        if 0 <= (index := grid.at(time_ns)) < grid.count:
+            ran[index] = True
+    where = {"app": app} if app is not None else None
+    rows = reader.read("app_traffic", ["rx_bytes", "tx_bytes"], by=("app",), where=where, **options)
+    order = _busiest(rows)
+    shown = order[:most]
+    scale = 8 * S / grid.every_ns
+    lines: dict[str, dict[str, list[Any]]] = {}
+    for name in [*shown, *([OTHER] if len(order) > most else [])]:
+        lines[name] = {side: [0 if run else None for run in ran] for side in ("down", "up")}
+    for index, time_ns in enumerate(rows["time_ns"]):
+        at = grid.at(time_ns)
+        if not 0 <= at < grid.count:
+            continue
+        line = lines.get(rows["app"][index]) or lines[OTHER]
+        for side, field in (("down", "rx_bytes"), ("up", "tx_bytes")):
+            line[side][at] = (line[side][at] or 0) + round((rows[field][index] or 0) * scale)
+    found: dict[str, Any] = {
+        "start_ms": grid.start_ns // 10**6,
+        "every_ms": grid.every_ns // 10**6,
+        "ran": ran,
+        "apps": [{"app": name, **sides} for name, sides in lines.items()],
+    }
+    if app is None:
+        found["apps"].append({"app": UNNAMED, **_on_grid(grid, host, "unattributed_rx_bytes", "unattributed_tx_bytes")})
+        found["host"] = _on_grid(grid, host, "rx_bytes", "tx_bytes")
+    return found
+
+
+def _on_grid(grid: Grid, columns: Columns, down: str, up: str) -> dict[str, list[Any]]:
+    scale = 8 * S / grid.every_ns
+    found: dict[str, list[Any]] = {}
+    for side, field in (("down", down), ("up", up)):
+        line = grid.empty()
+        for time_ns, value in zip(columns["time_ns"], columns[field], strict=True):
+            if 0 <= (index := grid.at(time_ns)) < grid.count and value is not None:
+                line[index] = (line[index] or 0) + round(value * scale)
+        found[side] = line
+    return found
+
+
+def _busiest(rows: Columns) -> list[str]:
+    totals: dict[str, int] = {}
+    for app, rx, tx in zip(rows["app"], rows["rx_bytes"], rows["tx_bytes"], strict=True):
+        totals[app] = totals.get(app, 0) + (rx or 0) + (tx or 0)
+    return sorted(totals, key=lambda app: (-totals[app], app))
+
+
+def latency(reader: Reader, grid: Grid, targets: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Per target the mean RTT (ms) and loss (ratio) on the grid."""
+    columns = reader.read(
+        "probe",
+        ["rtt_ms", "loss_ratio"],
+        start_ns=grid.start_ns,
+        stop_ns=grid.stop_ns,
+        every_ns=grid.every_ns,
+        aggregate="auto",
+        by=("target",),
+    )
+    found: dict[str, dict[str, list[Any]]] = {}
+    for index, time_ns in enumerate(columns["time_ns"]):
+        at = grid.at(time_ns)
+        if not 0 <= at < grid.count:
+            continue
+        lines = found.setdefault(columns["target"][index], {"rtt_ms": grid.empty(), "loss_ratio": grid.empty()})
+        for field, digits in (("rtt_ms", 2), ("loss_ratio", 4)):
+            value = columns[field][index]
+            lines[field][at] = None if value is None else round(value, digits)
+    wanted = sorted(found) if targets is None else [target for target in targets if target in found]
+    return [{"target": target, **found[target]} for target in wanted]
+
+
+def gaps(ran: Sequence[bool], grid: Grid, least: int = 3) -> list[dict[str, int]]:
+    """Where nothing was measured for at least ``least`` steps: start and stop, UTC milliseconds."""
+    found = []
+    begin: int | None = None
+    for index, run in enumerate([*ran, True]):
+        if not run and begin is None:
+            begin = index
+        elif run and begin is not None:
+            if index - begin >= least:
+                found.append(
+                    {
+                        "start_ms": (grid.start_ns + begin * grid.every_ns) // 10**6,
+                        "stop_ms": (grid.start_ns + index * grid.every_ns) // 10**6,
+                    }
+                )
+            begin = None
+    return found
+
+
+def events(reader: Reader, start_ns: int, stop_ns: int, limit: int = 200) -> list[dict[str, Any]]:
+    """The events of the period, newest first."""
+    columns = reader.read(Event.MEASUREMENT, start_ns=start_ns, stop_ns=stop_ns, limit=limit)
+    found = [
+        {"time_ms": time_ns // 10**6} | {name: columns[name][index] for name in ("part", "kind", "subject", "message")}
+        for index, time_ns in enumerate(columns["time_ns"])
+    ]
+    return found[::-1]

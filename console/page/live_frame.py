@@ -1,0 +1,119 @@
+"""The present as one JSON object, sent once a second: what every open page and every script that follows sees.
+
+Rates are bits per second, sizes bytes since monitoring started, times UTC milliseconds. What is absent is left out.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from console.page.history import LagRow, newest_incident, usual_rtt
+from console.page.service import PageService
+from console.steering.overrides import read_overrides
+from console.views.enforcement import AppPolicy, read_enforcement
+from qos.contract.documents.live import Live, LiveRow, LiveTraffic
+from qos.contract.documents.override import Override
+
+MOST_APPS: Final = 200
+_USUAL_EVERY_NS: Final = 60 * 10**9
+_INCIDENT_EVERY_NS: Final = 5 * 10**9
+
+
+class FrameReader:
+    """Makes frames; remembers what need not be read every second. Used by one thread at a time."""
+
+    def __init__(self, service: PageService) -> None:
+        self._service = service
+        self._usual: tuple[int, Mapping[str, float]] = (-_USUAL_EVERY_NS, {})
+        self._incident: tuple[int, LagRow | None] = (-_INCIDENT_EVERY_NS, None)
+
+    def read(self, now_ns: int) -> dict[str, Any]:
+        """The frame of ``now_ns`` (UTC). Raises StoreUnavailable."""
+        service = self._service
+        store, config = service.store, service.config
+        live = Live.parse(store.get_state(Live.KEY))
+        fresh = live is not None and live.fresh(now_ns)
+        enforcement = read_enforcement(store, config, now_ns)
+        by_hand = read_overrides(store, now_ns)
+        if now_ns - self._usual[0] >= _USUAL_EVERY_NS:
+            self._usual = (now_ns, usual_rtt(store, now_ns))
+        if now_ns - self._incident[0] >= _INCIDENT_EVERY_NS:
+            self._incident = (now_ns, newest_incident(store, now_ns))
+        rows = {row.app: row for row in live.apps} if live is not None and fresh else {}
+        apps = [_app(policy, rows.get(policy.app), by_hand.get(policy.app)) for policy in enforcement.apps[:MOST_APPS]]
+        frame: dict[str, Any] = {
+            "id": live.time_ns // 10**6 if live is not None else 0,
+            "time_ms": now_ns // 10**6,
+            "live": fresh,
+            "mode": enforcement.mode,
+            "enforcer": {"running": enforcement.running, "state": enforcement.state, "reason": enforcement.reason},
+            "paused": enforcement.paused,
+            "apps": apps,
+            "writable": service.writable,
+        }
+        if enforcement.paused_until_ns is not None:
+            frame["paused_until_ms"] = enforcement.paused_until_ns // 10**6
+        if (note := enforcement.note()) is not None:
+            frame["note"] = note
+        if config.link.down is not None or config.link.up is not None:
+            frame["link"] = {"down_bps": config.link.down, "up_bps": config.link.up}
+        if live is not None and fresh:
+            frame |= {
+                "interval_ms": live.interval_ns // 10**6,
+                "coverage": live.coverage,
+                "backend": live.backend,
+                "lost": live.lost,
+                "host": _traffic(live.host_traffic),
+                "unattributed": _traffic(live.unattributed),
+                "probes": self._probes(live),
+            }
+        incident = self._incident[1]
+        if incident is not None:
+            frame["lag"] = incident.document()
+        return frame
+
+    def _probes(self, live: Live) -> list[dict[str, Any]]:
+        usual = self._usual[1]
+        return [
+            _present(
+                target=probe.target,
+                ok=probe.ok,
+                rtt_ms=None if probe.rtt_ms is None else round(probe.rtt_ms, 2),
+                usual_ms=usual.get(probe.target),
+                loss_ratio=None if probe.loss_ratio is None else round(probe.loss_ratio, 4),
+                reason=probe.reason or None,
+            )
+            for probe in live.probes
+        ]
+
+
+def _app(policy: AppPolicy, row: LiveRow | None, by_hand: Override | None) -> dict[str, Any]:
+    found = _present(
+        app=policy.app,
+        category=policy.category,
+        priority=policy.priority,
+        source=policy.source or None,
+        rx_bps=policy.rx_bps or None,
+        tx_bps=policy.tx_bps or None,
+        down_bps=policy.down_bps,
+        up_bps=policy.up_bps,
+        queue_ms=round(policy.queue_ms, 1) if policy.queue_ms else None,
+    )
+    if row is not None:
+        found |= {"rx_bytes": row.rx_bytes, "tx_bytes": row.tx_bytes}
+        found |= _present(background=row.background or None, processes=row.processes if row.processes > 1 else None)
+    if by_hand is not None:
+        found["hand"] = _present(
+            priority=by_hand.priority,
+            down_bps=by_hand.down_bps,
+            up_bps=by_hand.up_bps,
+            until_ms=by_hand.until_ns // 10**6 if by_hand.until_ns is not None else None,
+        )
+    return found
+
+
+def _traffic(traffic: LiveTraffic) -> dict[str, Any]:
+    return traffic.dump()
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,103 @@
+"""The page as a part: listens, serves, says in its heartbeat where, until told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from console.commands.context import Context
+from console.page import address
+from console.page.api.application import PageApplication
+from console.page.guard import Guard
+from console.page.server import PageServer
+from console.page.service import PageService
+from console.page.stream import Broadcast
+from qos.contract.config import Config
+from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
+from qos.contract.points import Agent
+from qos.service import HeartbeatWriter, SelfUsage
+from qos.system import clock
+
+log = logging.getLogger("page")
+
+PART: Final = "page"
+_BEAT_S: Final = 1.0
+_RECORD_NS: Final = 10 * 10**9
+
+
+def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
+    """Serve until ``stop``; the process's exit status. Raises ConfigError when no port is free."""
+    return serve(Context(config, config_path, data), config.page.port, stop, lambda _service: None)
+
+
+def serve(context: Context, port: int, stop: threading.Event, ready: Callable[[PageService], None]) -> int:
+    """Serve on ``port`` or the next free one; ``ready`` is called once, when it listens."""
+    sock = address.listen(port)
+    bound = int(sock.getsockname()[1])
+    if bound != port:
+        log.warning("port %d is taken: the page listens on %d", port, bound)
+    service = PageService(context, bound)
+    try:
+        asyncio.run(_serve(service, sock, stop, ready))
+    finally:
+        service.close()
+        sock.close()
+    return 0
+
+
+async def _serve(
+    service: PageService,
+    sock: socket.socket,
+    stop: threading.Event,
+    ready: Callable[[PageService], None],
+) -> None:
+    broadcast = Broadcast(service)
+    application = PageApplication(service, broadcast)
+    guard = Guard(application, address.hosts(service.port), address.origins(service.port))
+    server = PageServer(guard)
+    tasks = [asyncio.create_task(broadcast.run()), asyncio.create_task(_live(service, broadcast))]
+    ready(service)
+    try:
+        await server.until(sock, stop)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        application.close()
+        if service.writable:
+            with contextlib.suppress(StoreUnavailable, StoreRejected, ConfigError):
+                HeartbeatWriter(service.store, PART).end(clock.wall_ns())
+
+
+async def _live(service: PageService, broadcast: Broadcast) -> None:
+    """The heartbeat, and what the page costs."""
+    usage = SelfUsage()
+    heartbeat: HeartbeatWriter | None = None
+    recorded_ns = 0
+    while service.writable:
+        with contextlib.suppress(StoreUnavailable, StoreRejected, ConfigError):
+            heartbeat = heartbeat or HeartbeatWriter(service.store, PART)
+            now_ns = clock.wall_ns()
+            where = address.url(service.port)
+            heartbeat.beat(now_ns, "running", where, port=service.port, streams=broadcast.followers)
+            if now_ns - recorded_ns >= _RECORD_NS:
+                recorded_ns = now_ns
+                spent = usage.sample(clock.monotonic_ns())
+                point = Agent(
+                    time_ns=now_ns,
+                    host=service.config.host_tag,
+                    part=PART,
+                    cpu_percent=spent.cpu_percent,
+                    rss_bytes=spent.rss_bytes,
+                    points_written=1,
+                    points_dropped=0,
+                    capture_lost=0,
+                    outbox_rows=0,
+                    restarts=0,
+                )
+                service.store.write([point])
+        await asyncio.sleep(_BEAT_S)

@@ -1,0 +1,74 @@
+"""The HTTP server: uvicorn on a socket of ours, without what a local page does not need, with bounds on everything."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST_CONNECTIONS: Final = 96
+REQUEST_S: Final = 10.0
+"""A connection that has not sent a whole request head for so long is closed."""
+
+
+class _Protocol(H11Protocol):
+    """Closes connections that never ask anything, so that they cannot use up the bound on connections."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._first = asyncio.get_running_loop().call_later(REQUEST_S, self._close_silent)
+
+    def _close_silent(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._first.cancel()
+        super().connection_lost(exc)
+
+
+class PageServer(uvicorn.Server):
+    """One server on one socket, ended by an event."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=1,
+                h11_max_incomplete_event_size=16 * 1024,
+                backlog=64,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the part's business (``qos.service.stop``)."""
+        yield
+
+    async def until(self, sock: socket.socket, stop: threading.Event) -> None:
+        """Serve until ``stop`` is set."""
+        watch = asyncio.get_running_loop().create_task(self._watch(stop))
+        try:
+            await self.serve([sock])
+        finally:
+            watch.cancel()
+
+    async def _watch(self, stop: threading.Event) -> None:
+        while not stop.is_set():  # noqa: ASYNC110 - the event is a thread's, set by a signal
+            await asyncio.sleep(0.2)
+        self.should_exit = True

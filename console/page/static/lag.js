@@ -1,0 +1,50 @@
+// Lag incidents in words.
+
+import { h, safeName } from "./dom.js";
+import { clock, dayTime, percent } from "./format.js";
+
+/**
+ * @typedef {{id: string, start_ms: number, duration_s: number, extra_ms: number, loss_ratio: number, cause: string, app: string | null, direction: string | null, share_ratio: number | null, confidence: number, running: boolean, suffered: string | null, evidence: string}} Incident
+ */
+
+/** @param {Incident} incident */
+export function cause(incident) {
+  /** @type {Record<string, string>} */
+  const words = {
+    application: `made by ${safeName(incident.app ?? "an application", 40)}`,
+    unnamed: "made by traffic of this computer that has no name",
+    others: "not this computer: somebody else on the line",
+    provider: "not this computer: the provider's network",
+    local_network: "the local network: Wi-Fi or the router",
+    target: "only one target is slow",
+    own_limit: "made by a limit of our own",
+    unknown: "cause not known",
+  };
+  return words[incident.cause] ?? incident.cause;
+}
+
+/** @param {Incident} incident */
+export function when(incident) {
+  const begin = Date.now() - incident.start_ms > 86_400_000 ? dayTime(incident.start_ms) : clock(incident.start_ms);
+  return incident.running ? `since ${begin}` : `${begin} – ${clock(incident.start_ms + incident.duration_s * 1000)}`;
+}
+
+/** @param {Incident} incident */
+export function extra(incident) {
+  const loss = incident.loss_ratio >= 0.005 ? `, ${percent(incident.loss_ratio)} loss` : "";
+  return `+${incident.extra_ms.toFixed(0)} ms${loss}`;
+}
+
+/** @param {Incident} incident */
+export function card(incident) {
+  const share = incident.share_ratio === null ? "" : `${percent(incident.share_ratio)} of the ${incident.direction === "up" ? "upload" : "download"}. `;
+  const sure = incident.confidence >= 0.75 ? "high" : incident.confidence >= 0.4 ? "middling" : "low";
+  return h("div", { class: incident.cause === "application" ? "cause app" : "cause" },
+    h("h3", null, `${when(incident)} · ${extra(incident)}`),
+    h("div", null, incident.app && incident.cause === "application"
+      ? ["made by ", h("a", { href: `#/app/${encodeURIComponent(incident.app)}` }, safeName(incident.app, 40)), ". "]
+      : `${cause(incident)}. `, share, `Confidence: ${sure}.`),
+    incident.suffered ? h("div", { class: "soft" }, `Suffered: ${safeName(incident.suffered, 120)}`) : null,
+    incident.evidence ? h("div", { class: "soft small" }, safeName(incident.evidence, 300)) : null,
+  );
+}

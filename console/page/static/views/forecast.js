@@ -1,0 +1,75 @@
+// Forecasts: each series with its band and the baseline, and how good the last ones were.
+
+import { get } from "../api.js";
+import { Chart } from "../chart.js";
+import { fill, h, safeName } from "../dom.js";
+import { bits, dayTime, millis, percent } from "../format.js";
+
+/** @param {string} series @returns {(value: number) => string} */
+export function unitOf(series) {
+  if (series.startsWith("latency")) return millis;
+  return series.startsWith("loss") ? percent : bits;
+}
+
+/** @param {any} series @param {number} height */
+export function forecastChart(series, height) {
+  const times = series.steps.map((/** @type {any} */ step) => step.time_ms / 1000);
+  const line = (/** @type {string} */ name) => series.steps.map((/** @type {any} */ step) => Math.max(0, step[name]));
+  const chart = new Chart({
+    label: `Forecast of ${safeName(series.series, 40)}`, stacked: false, height, format: unitOf(series.series),
+    bands: [{ low: 1, high: 2 }], colours: ["#4477aa", "#8fa9c8", "#8fa9c8", "#999933"], dashes: [undefined, [2, 3], [2, 3], [6, 4]],
+  });
+  chart.show({ names: ["forecast", "low (10 %)", "high (90 %)", "baseline"], times, lines: [line("value"), line("lower"), line("upper"), line("baseline")] });
+  return chart;
+}
+
+/** @param {any} series @param {any[]} scores */
+export function forecastWords(series, scores) {
+  const format = unitOf(series.series);
+  const top = series.steps.reduce((/** @type {any} */ best, /** @type {any} */ step) => (step.value > best.value ? step : best), series.steps[0]);
+  const score = scores.find((entry) => entry.series === series.series && entry.model === series.model);
+  const words = [`${safeName(series.model, 30)} serves.`];
+  if (score?.mase !== null && score?.mase !== undefined) words.push(score.mase < 1 ? `${percent(1 - score.mase)} better than the baseline on later data.` : "No better than the baseline on later data.");
+  words.push(`Most at ${dayTime(top.time_ms)}: ${format(Math.max(0, top.lower))} to ${format(top.upper)}.`);
+  return words.join(" ");
+}
+
+export class ForecastView {
+  constructor() {
+    /** @type {Chart[]} */
+    this.charts = [];
+    this.box = h("div", null, h("p", { class: "loading" }, "Loading…"));
+    this.element = h("div", null, h("h1", null, "Forecast"), this.box);
+    void this.load();
+  }
+
+  destroy() {
+    for (const chart of this.charts) chart.destroy();
+  }
+
+  async load() {
+    const [forecast, scores] = await Promise.all([get("/forecast"), get("/forecast/scores")]).catch((error) => {
+      fill(this.box, h("p", { class: "notice" }, error.message));
+      return [null, null];
+    });
+    if (!forecast) return;
+    if (!forecast.forecasts.length) {
+      fill(this.box, h("p", { class: "card" }, "No forecast yet. The forecaster needs some history (forecast.min_history steps) and runs every forecast.every; Health says how it goes."));
+      return;
+    }
+    fill(this.box, forecast.forecasts.map((/** @type {any} */ series) => {
+      const chart = forecastChart(series, 190);
+      this.charts.push(chart);
+      const mine = scores.scores.filter((/** @type {any} */ score) => score.series === series.series).sort((/** @type {any} */ a, /** @type {any} */ b) => a.mae - b.mae);
+      const format = unitOf(series.series);
+      const number = (/** @type {number | null} */ value) => (value === null || value === undefined ? "–" : value.toFixed(2));
+      return h("section", { class: "card" },
+        h("h2", null, safeName(series.series, 60), h("small", null, ` made ${dayTime(Date.parse(series.made_at))}`)),
+        chart.element, h("p", { class: "soft" }, forecastWords(series, scores.scores)),
+        h("details", null, h("summary", null, "How good the models were on later data"),
+          h("div", { class: "scroll" }, h("table", null,
+            h("thead", null, h("tr", null, ["Model", "Mean error", "Against naive (MASE)", "In the band", "Samples", ""].map((text, index) => h("th", { scope: "col", class: index && index < 5 ? "number" : "" }, text)))),
+            h("tbody", null, mine.map((/** @type {any} */ score) => h("tr", null, h("td", null, safeName(score.model, 40)), h("td", { class: "number" }, format(score.mae)), h("td", { class: "number" }, number(score.mase)), h("td", { class: "number" }, percent(score.coverage)), h("td", { class: "number" }, score.samples), h("td", null, score.published ? "serves" : ""))))))));
+    }));
+  }
+}
