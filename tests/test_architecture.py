@@ -22,8 +22,11 @@ OWNED: dict[str, str | tuple[str, ...]] = {
     "tensorflow": "forecaster/training",
     "keras": "forecaster/training",
     "ping3": "qos/system",
+    "ruamel": "console/page",
+    "starlette": "console/page",
     "textual": "console",
     "typer": ("console", "forecaster"),
+    "uvicorn": "console/page",
 }
 SINGLE = ("pydivert", "influxdb_client", "tensorflow", "ping3")
 PURE_BANS = ("socket", "threading", "time", "sqlite3", "subprocess", "logging")
@@ -52,6 +55,10 @@ PURE_FILES = (
     "collector/interfaces/counters.py",
     "collector/interfaces/selection.py",
     "collector/probes/statistics.py",
+    "console/page/guard.py",
+    "console/page/sessions.py",
+    "console/page/what_if.py",
+    "console/page/yaml_edit.py",
     "forecaster/data/frames.py",
     "forecaster/data/windows.py",
     "qos/packets/flows.py",

@@ -81,7 +81,10 @@ class Grid:
 
     @classmethod
     def over(cls, start_ns: int, stop_ns: int, every_ns: int) -> "Grid":
-        """The grid that covers the period."""
+        """The grid over the period; a last step that has hardly begun is left out: it would look like a fall."""
+        begun_ns = stop_ns % every_ns
+        if 0 < begun_ns < every_ns * 9 // 10 and every_ns > S and stop_ns - start_ns > 2 * every_ns:
+            stop_ns -= begun_ns
         return cls(start_ns - start_ns % every_ns, stop_ns, every_ns)
 
     @property

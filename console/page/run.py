@@ -23,6 +23,7 @@ from qos.service import HeartbeatWriter, SelfUsage
 from qos.system import clock
 
 log = logging.getLogger("page")
+logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 PART: Final = "page"
 _BEAT_S: Final = 1.0

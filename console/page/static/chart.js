@@ -84,7 +84,7 @@ export class Chart {
     this.shades = shades;
     this.limit = limit;
     if (!this.plot || !same) this.rebuild();
-    else this.plot.setData(this.columns());
+    else this.plot.setData(/** @type {any} */ (this.columns()));
     if (this.table.open) this.showTable();
     if (this.plot?.cursor.idx !== null) this.say(this.plot?.cursor.idx);
   }
@@ -117,7 +117,7 @@ export class Chart {
       return;
     }
     fill(this.plotBox);
-    const format = this.options.format ?? rate;
+    const format = this.options.format === bits || !this.options.format ? rate : this.options.format;
     const axis = { stroke: css("--soft"), grid: { stroke: css("--grid"), width: 1 }, ticks: { stroke: css("--grid"), width: 1 }, font: "12px system-ui, sans-serif" };
     this.plot = new uPlot({
       width: Math.max(120, this.plotBox.clientWidth),
@@ -147,7 +147,7 @@ export class Chart {
         drawClear: [(/** @type {any} */ u) => this.drawShades(u)],
         draw: [(/** @type {any} */ u) => this.drawLimit(u)],
       },
-    }, this.columns(), this.plotBox);
+    }, /** @type {any} */ (this.columns()), this.plotBox);
   }
 
   /** @param {number} t @param {any} scale */
