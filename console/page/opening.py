@@ -20,7 +20,7 @@ from console.page.sessions import CODE_NS, digest, new_secret
 from console.views.output import say, warn
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.errors import ConfigError
-from qos.service import instance_lock, make_data_dir, stop_on_signals, written_by_the_living
+from qos.service import instance_lock, keep_files_private, make_data_dir, stop_on_signals, written_by_the_living
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
 from qos.system.elevation import elevated
@@ -53,7 +53,8 @@ def open_page(context: Context, port: int | None, *, browser: bool) -> int:
 
     with contextlib.ExitStack() as stack:
         if may_write(context):
-            make_data_dir(context.data)
+            keep_files_private()
+            make_data_dir(context.data, context.config.data_group)
             stack.enter_context(instance_lock(context.data, "page"))
         elif not context.has_store:
             raise ConfigError(f"no data in {context.data} yet: start `autoqos up`, or name the folder with --data")

@@ -90,7 +90,7 @@ async def _live(service: PageService, broadcast: Broadcast) -> None:
                 spent = usage.sample(clock.monotonic_ns())
                 point = Agent(
                     time_ns=now_ns,
-                    host=service.config.host_tag,
+                    host=service.config.host,
                     part=PART,
                     cpu_percent=spent.cpu_percent,
                     rss_bytes=spent.rss_bytes,

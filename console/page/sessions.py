@@ -63,7 +63,7 @@ class Sessions:
         found = next((known for known in self._codes if hmac.compare_digest(known, wanted)), None)
         until_ns = self._codes.pop(found) if found is not None else 0
         if until_ns <= now_ns:
-            self._failures.append(now_ns)
+            self._failures = [*self._failures, now_ns][-MOST_FAILURES:]
             return None
         token = new_secret()
         if len(self._tokens) >= MOST_TOKENS:

@@ -14,6 +14,7 @@ from qos.contract.config.models import (
     LevelConfig,
     Link,
     ModelName,
+    PageConfig,
     Retention,
 )
 from qos.contract.config.text import DEFAULT_NAME, parse_config
@@ -30,6 +31,7 @@ __all__ = [
     "LevelConfig",
     "Link",
     "ModelName",
+    "PageConfig",
     "Retention",
     "parse_config",
 ]

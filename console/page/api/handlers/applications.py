@@ -259,7 +259,7 @@ def inverse(action: Action) -> dict[str, str]:
 def _tell(call: Call, subject: str, said: str) -> None:
     event = Event(
         time_ns=call.now_ns,
-        host=call.service.config.host_tag,
+        host=call.service.config.host,
         part="page",
         kind="action",
         subject=subject,

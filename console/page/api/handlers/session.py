@@ -20,12 +20,10 @@ def log_in(call: Call) -> Answer:
     """A token for a code."""
     sessions = call.service.sessions
     call.service.take_codes(call.tick_ns)
-    token = None
-    if (wait_s := sessions.retry_after_s(call.tick_ns)) is None:
-        token = sessions.redeem(call.body.code, call.body.client, call.tick_ns)
-    else:
-        headers = {"Retry-After": str(wait_s)}
-        raise Problem(429, f"too many wrong codes: try again in {wait_s} s", headers=headers)
+    wait_s = sessions.retry_after_s(call.tick_ns)
+    token = sessions.redeem(call.body.code, call.body.client, call.tick_ns)
+    if token is None and wait_s is not None:  # a right code is let in all the same: nobody can lock the owner out
+        raise Problem(429, f"too many wrong codes: try again in {wait_s} s", headers={"Retry-After": str(wait_s)})
     if token is None:
         raise Problem(403, "this code is wrong, used or older than a minute: `autoqos page` gives a new one")
     return Answer({"token": token, "writable": call.service.writable, "version": __version__}, 201)

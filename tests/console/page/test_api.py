@@ -1,0 +1,347 @@
+"""The HTTP API over a real server: what it answers, that it never breaks, and that its description is true."""
+
+import json
+import re
+import socket
+import time
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from console.page.api.handlers.describe import describe
+from console.page.api.table import OPERATIONS
+from tests.console.page.conftest import HOSTILE, SamplePage
+from tests.console.page.rig import Api
+
+_PROPERTY = settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def problem(answer: tuple[int, dict[str, str], Any], status: int) -> str:
+    got, headers, body = answer
+    assert got == status, body
+    assert headers["content-type"] == "application/problem+json"
+    assert body["status"] == status
+    return str(body["detail"])
+
+
+def test_nothing_is_answered_without_a_token(sample: SamplePage) -> None:
+    stranger = Api(sample.process.port)
+    for operation in OPERATIONS:
+        if operation.access != "token":
+            continue
+        path = re.sub(r"\{.*?\}", "x", operation.full_path)
+        body = {} if operation.body is not None else None
+        assert "autoqos page" in problem(stranger.call(operation.method, path, body), 401)
+        wrong = {"Authorization": "Bearer wrong"}
+        assert problem(stranger.call(operation.method, path, body, wrong), 401)
+
+
+def test_a_code_buys_one_token_and_logging_out_ends_it(sample: SamplePage) -> None:
+    code = sample.process.another_code()
+    first = Api(sample.process.port)
+    first.log_in(code)
+    assert "wrong, used" in problem(Api(sample.process.port).call("POST", "/api/v1/session", {"code": code}), 403)
+    assert first.call("GET", "/api/v1/apps")[0] == 200
+    assert first.call("DELETE", "/api/v1/session")[0] == 204
+    problem(first.call("GET", "/api/v1/apps"), 401)
+
+
+def test_a_limit_a_priority_and_a_pause_are_set_told_and_undone(sample: SamplePage) -> None:
+    api = sample.api
+    status, _, answer = api.call("PUT", "/api/v1/apps/steam/limit", {"down": "2mbit", "up": None, "for": "2h"})
+    assert status == 200
+    assert answer["state"]["down_bps"] == 2_000_000
+    assert "no enforcer is running" in answer["effect"]
+    document = sample.state("override:app:steam")
+    assert (document["down_bps"], document["up_bps"]) == (2_000_000, None)
+    assert api.call("PUT", "/api/v1/apps/steam/priority", {"level": 5})[2]["said"] == "steam: priority 5 (background)"
+    undone = api.call(answer["inverse"]["method"], answer["inverse"]["path"], {})
+    assert undone[0] == 200, undone
+    document = sample.state("override:app:steam")
+    assert (document["down_bps"], document["priority"]) == (None, 5), "the priority stays when the limit is undone"
+    assert api.call("DELETE", "/api/v1/apps/steam/priority")[0] == 200
+    assert sample.state("override:app:steam") is None
+    assert api.call("PUT", "/api/v1/pause", {"for": "10m"})[2]["state"]["paused"] is True
+    assert sample.state("override:pause") is not None
+    assert api.call("DELETE", "/api/v1/pause")[0] == 200
+    assert sample.state("override:pause") is None
+    events = api.call("GET", "/api/v1/query/event?since=1h&where=kind%3Daction")[2]["rows"]
+    assert any(event["subject"] == "steam" and "from the API" in event["message"] for event in events)
+
+
+def test_put_and_delete_are_idempotent(sample: SamplePage) -> None:
+    first = sample.api.call("PUT", "/api/v1/apps/firefox/priority", {"level": 1})[2]
+    again = sample.api.call("PUT", "/api/v1/apps/firefox/priority", {"level": 1})[2]
+    assert again["state"] == first["state"]
+    assert again["inverse"] is None
+    for _ in range(2):
+        assert sample.api.call("DELETE", "/api/v1/apps/firefox/priority")[0] == 200
+
+
+def test_an_undo_of_what_was_changed_since_is_refused(sample: SamplePage) -> None:
+    inverse = sample.api.call("PUT", "/api/v1/apps/sshd/priority", {"level": 1})[2]["inverse"]
+    sample.api.call("PUT", "/api/v1/apps/sshd/priority", {"level": 2})
+    assert "changed since" in problem(sample.api.call("POST", inverse["path"], {}), 409)
+    assert sample.state("override:app:sshd")["priority"] == 2
+    sample.api.call("DELETE", "/api/v1/apps/sshd/priority")
+
+
+def test_a_stale_if_match_changes_nothing(sample: SamplePage) -> None:
+    etag = sample.api.call("GET", "/api/v1/apps/firefox")[1]["etag"]
+    assert sample.api.call("PUT", "/api/v1/apps/firefox/priority", {"level": 4}, {"If-Match": etag})[0] == 200
+    problem(sample.api.call("PUT", "/api/v1/apps/firefox/priority", {"level": 1}, {"If-Match": etag}), 412)
+    assert sample.state("override:app:firefox")["priority"] == 4
+    sample.api.call("DELETE", "/api/v1/apps/firefox/priority")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer"),
+    [
+        ("/apps/steam/limit", {"down": "2"}, "down"),
+        ("/apps/steam/limit", {"down": "0mbit"}, "down"),
+        ("/apps/steam/limit", {}, "down"),
+        ("/apps/steam/limit", {"down": "2mbit", "for": "soon"}, "for"),
+        ("/apps/steam/limit", {"down": "2mbit", "colour": "red"}, "colour"),
+        ("/apps/steam/priority", {"level": 6}, "level"),
+        ("/apps/steam/priority", {"level": None}, "level"),
+        ("/apps/steam/priority", {}, "level"),
+        ("/pause", {"for": "0s"}, "for"),
+    ],
+)
+def test_a_bad_value_is_said_at_its_key(sample: SamplePage, path: str, body: Any, pointer: str) -> None:
+    answer = sample.api.call("PUT", f"/api/v1{path}", body)
+    problem(answer, 422)
+    assert pointer in [fault["pointer"] for fault in answer[2]["errors"]]
+    assert sample.state("override:app:steam") is None
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_only_a_name(sample: SamplePage, name: str) -> None:
+    path = f"/api/v1/apps/{quote(name, safe='')}"
+    status, headers, answer = sample.api.call("GET", path)
+    assert status == 200
+    assert headers["content-type"] == "application/json"
+    assert answer["app"] == name
+    status, _, answer = sample.api.call("PUT", f"{path}/priority", {"level": 4})
+    assert status == (200 if name.isprintable() else 422)
+    if status == 200:
+        assert sample.state(f"override:app:{name}")["priority"] == 4
+        sample.api.call("DELETE", f"{path}/priority")
+
+
+def test_a_name_that_is_too_long_or_no_text_is_refused(sample: SamplePage) -> None:
+    problem(sample.api.call("GET", f"/api/v1/apps/{'a' * 3000}"), 404)
+    problem(sample.api.call("PUT", "/api/v1/apps/%FF%FE/priority", {"level": 1}), 400)
+    problem(sample.api.call("PUT", "/api/v1/apps/a%00b/priority", {"level": 1}), 404)
+    assert sample.api.call("GET", f"/api/v1/apps/{'a' * 10_000}")[0] in (400, 414)
+
+
+@pytest.mark.parametrize(
+    "path", ["/../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/vendor/..%2f..%2frun.py", "//etc/passwd", "/.git/config"]
+)
+def test_a_path_leads_nowhere_else(sample: SamplePage, path: str) -> None:
+    assert sample.api.call("GET", path)[0] == 404
+
+
+def test_usage_adds_up_and_a_spreadsheet_runs_nothing(sample: SamplePage) -> None:
+    answer = sample.api.call("GET", "/api/v1/usage?since=1h")[2]
+    named = sum(app["rx_bytes"] for app in answer["apps"])
+    assert named + answer["unattributed"]["rx_bytes"] == answer["host"]["rx_bytes"]
+    status, headers, text = sample.api.call("GET", "/api/v1/usage?since=1h&format=csv")
+    assert status == 200
+    assert headers["content-type"].startswith("text/csv")
+    assert text.splitlines()[0] == "app,rx_bytes,tx_bytes,rx_packets,tx_packets"
+    assert not [line for line in text.splitlines() if line[:1] in "=+-@"]
+
+
+def test_a_query_is_paged_and_bounded(sample: SamplePage) -> None:
+    answer = sample.api.call("GET", "/api/v1/query/app_traffic?since=1h&limit=50")[2]
+    assert len(answer["rows"]) == 50
+    before = sample.api.call("GET", f"/api/v1/query/app_traffic?since=1h&limit=50&until={quote(answer['next'])}")[2]
+    assert before["rows"][-1]["time"] < answer["rows"][0]["time"]
+    problem(sample.api.call("GET", "/api/v1/query/app_traffic?limit=10001"), 422)
+    problem(sample.api.call("GET", "/api/v1/query/nothing"), 404)
+    problem(sample.api.call("GET", "/api/v1/query/app_traffic?where=pid%3D1"), 422)
+
+
+def test_an_incident_and_a_forecast_are_found(sample: SamplePage) -> None:
+    found = sample.api.call("GET", "/api/v1/incidents")[2]["incidents"]
+    assert [entry["app"] for entry in found] == ["steam"]
+    detail = sample.api.call("GET", f"/api/v1/incidents/{found[0]['id']}")[2]
+    assert {row["app"] for row in detail["traffic"]} >= {"steam", "firefox"}
+    problem(sample.api.call("GET", "/api/v1/incidents/123"), 404)
+    forecast = sample.api.call("GET", "/api/v1/forecast?series=host_down")[2]["forecasts"][0]
+    assert len(forecast["steps"]) == 12
+    assert sample.api.call("GET", "/api/v1/forecast/scores")[2]["scores"][0]["mase"] == 0.82
+
+
+def test_a_preview_writes_nothing(sample: SamplePage) -> None:
+    status, _, answer = sample.api.call("POST", "/api/v1/preview", {"overrides": {"steam": {"down": "64kbit"}}})
+    assert status == 200, answer
+    change = next(row for row in answer["apps"] if row["app"] == "steam")
+    assert change["down"]["limit_after_bps"] == 64_000
+    assert change["down"]["limit_before_bps"] is None
+    assert sample.state("override:app:steam") is None
+
+
+def test_settings_are_checked_saved_with_their_comments_and_undone(sample: SamplePage) -> None:
+    old = sample.config.read_text()
+    answer = sample.api.call("POST", "/api/v1/config/check", {"text": "interval: soon\nlinc: {}\n"})[2]
+    assert {entry["key"] for entry in answer["problems"]} == {"interval", "linc"}
+    answer = sample.api.call("PUT", "/api/v1/config", {"text": "interval: soon\n"})
+    assert "interval" in problem(answer, 422)
+    assert sample.config.read_text() == old
+    answer = sample.api.call("PATCH", "/api/v1/config", {"changes": {"mode": "dry_run", "link.down": "90mbit"}})
+    assert answer[0] == 200, answer
+    new = sample.config.read_text()
+    assert "# this comment must survive" in new
+    assert "# and this one" in new
+    assert "mode: dry_run" in new
+    assert sample.config.with_name("config.yaml.before").read_text() == old
+    assert sample.api.call("POST", answer[2]["inverse"]["path"], {})[0] == 200
+    assert sample.config.read_text() == old
+    problem(sample.api.call("PUT", "/api/v1/config", {"text": old}, {"If-Match": '"stale"'}), 412)
+
+
+def test_the_configuration_in_force_shows_where_each_value_came_from_and_no_secret(sample: SamplePage) -> None:
+    values = {entry["key"]: entry for entry in sample.api.call("GET", "/api/v1/config")[2]["values"]}
+    assert values["mode"]["source"] == "file"
+    assert values["collector.capture"] == {"key": "collector.capture", "value": "psutil", "source": "file"}
+    assert values["interval"]["source"] == "default"
+
+
+def events(sample: SamplePage, headers: str = "") -> list[tuple[str, Any]]:
+    """The first two events of a stream."""
+    with socket.create_connection(("127.0.0.1", sample.process.port), timeout=20) as sock:
+        sock.sendall(
+            f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{sample.process.port}\r\n"
+            f"Authorization: Bearer {sample.api.token}\r\n{headers}\r\n".encode()
+        )
+        raw = b""
+        while raw.count(b"event: ") < 2 or not raw.endswith(b"\n\n\r\n"):
+            raw += sock.recv(65536)
+    text = raw.decode()
+    found = re.findall(r"event: (\w+)\n(?:id: \d+\n)?data: (.*)\n\n", text)
+    return [(name, json.loads(data)) for name, data in found]
+
+
+def test_the_stream_begins_with_what_was_missed_then_the_present(sample: SamplePage) -> None:
+    (first, history), (second, live) = events(sample)[:2]
+    assert (first, second) == ("history", "live")
+    assert sum(history["ran"]) > 100
+    assert {row["app"] for row in live["apps"]} >= {"steam", "firefox", "sshd"}
+    assert live["lag"]["app"] == "steam"
+    later = (time.time_ns() - 20 * 10**9) // 10**6
+    (_, short), _ = events(sample, f"Last-Event-ID: {later}\r\n")[:2]
+    assert len(short["ran"]) <= 40
+
+
+def test_metrics_are_off_until_they_are_allowed(sample: SamplePage) -> None:
+    assert "metrics are off" in problem(sample.api.call("GET", "/metrics"), 404)
+
+
+def test_the_description_names_every_operation_and_nothing_else(sample: SamplePage) -> None:
+    document = Api(sample.process.port).call("GET", "/openapi.json")[2]
+    described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert described == {(operation.method, operation.full_path) for operation in OPERATIONS}
+    assert document == json.loads(json.dumps(describe(OPERATIONS)))
+    ids = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")
+def test_another_method_is_refused_with_those_that_are_allowed(sample: SamplePage, operation: Any) -> None:
+    path = re.sub(r"\{.*?\}", "x", operation.full_path)
+    status, headers, _ = sample.api.call("TRACE", path, {})
+    assert status == 405
+    assert operation.method in headers["allow"]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+_WORDS = st.sampled_from(
+    ["2mbit", "1h", "0", "-1", "steam", "json", "csv", "app", "1970-01-01", "9999-12-31T23:59:59Z", "0001-01-01",
+     "1e9d",
+     "99999999999999999999d", "1ms", "auto", "sum", "", "%", "🦆", "app=steam", "\x7f"]
+) | st.text(max_size=12)  # fmt: skip
+
+
+def _fuzzed(operation: Any, draw: Any) -> tuple[str, Any]:
+    path = re.sub(
+        r"\{.*?\}",
+        lambda _: quote(draw(_WORDS | st.sampled_from(["app_traffic", "probe"])), safe="") or "x",
+        operation.full_path,
+    )
+    names = [*operation.query.model_json_schema(by_alias=True).get("properties", {}), "unknown"]
+    pairs = draw(st.lists(st.tuples(st.sampled_from(names), _WORDS), max_size=4))
+    if pairs:
+        path += "?" + urlencode(pairs, errors="replace")
+    if operation.body is None:
+        return path, None
+    keys = [*operation.body.model_json_schema(by_alias=True).get("properties", {}), "unknown"]
+    shaped = st.dictionaries(st.sampled_from(keys), _JSON | _WORDS, max_size=4)
+    return path, draw(shaped | _JSON)
+
+
+@_PROPERTY
+@given(data=st.data())
+def test_no_request_breaks_the_server_and_every_error_is_a_problem(sample: SamplePage, data: st.DataObject) -> None:
+    operation = data.draw(st.sampled_from([op for op in OPERATIONS if not op.stream and op.path != "/session"]))
+    path, body = _fuzzed(operation, data.draw)
+    if body is not None:
+        body = json.dumps(body).encode("utf-8", "replace")
+    status, headers, answer = sample.api.call(operation.method, path, body)
+    assert status < 500, (operation.method, path, body, answer)
+    if status >= 400:
+        assert headers["content-type"] == "application/problem+json"
+        assert answer["status"] == status
+        assert answer["detail"]
+    assert "traceback" not in str(answer).lower()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"level": 1e999}', b"[" * 100_000, b'{"a":' * 5_000],
+)
+def test_a_body_that_is_no_json_object_is_refused(sample: SamplePage, body: bytes) -> None:
+    status, headers, _ = sample.api.call("PUT", "/api/v1/apps/steam/priority", body or b" ")
+    assert status in (400, 422)
+    assert headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_without_end_is_cut_off(sample: SamplePage) -> None:
+    with socket.create_connection(("127.0.0.1", sample.process.port), timeout=20) as sock:
+        sock.sendall(
+            f"PUT /api/v1/config HTTP/1.1\r\nHost: 127.0.0.1:{sample.process.port}\r\n"
+            "Content-Type: application/json\r\n"
+            f"Authorization: Bearer {sample.api.token}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        sent, answer = 0, b""
+        try:
+            while sent < 5_000_000:
+                sock.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+                sent += 0x10000
+        except OSError:
+            pass
+        try:
+            answer = sock.recv(4096)
+        except OSError:
+            answer = b""
+    assert sent < 5_000_000 or b"413" in answer
+    assert sample.api.call("GET", "/api/v1/apps")[0] == 200
+
+
+def test_wrong_codes_are_slowed_down(sample: SamplePage) -> None:
+    stranger = Api(sample.process.port)
+    answers = [stranger.call("POST", "/api/v1/session", {"code": f"guess {number}"}) for number in range(14)]
+    assert [status for status, _, _ in answers][-1] == 429
+    assert int(answers[-1][1]["retry-after"]) > 0
+    assert sample.api.call("GET", "/api/v1/apps")[0] == 200, "who is logged in already is not disturbed"
