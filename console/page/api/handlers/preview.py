@@ -7,7 +7,6 @@ from pydantic import Field, field_validator
 
 from console.page.api.handlers.applications import rate_of
 from console.page.api.operation import Answer, Call, Input
-from console.page.problems import Problem
 from console.page.what_if import Tick, compare
 from console.steering.overrides import read_overrides
 from console.views.enforcement import read_enforcement
@@ -46,15 +45,14 @@ def post_preview(call: Call) -> Answer:
     """Rates before and after."""
     service, now_ns = call.service, call.now_ns
     ticks = recorded(service.store, now_ns - _LOOK_NS, now_ns, service.config.interval)
-    if not ticks:
-        raise Problem(409, "nothing was measured in the last seconds: start `autoqos up`")
+    notes = [] if ticks else ["nothing was measured in the last seconds: the rates are zero"]
+    ticks = ticks or [Tick(now_ns, {})]
     now = read_overrides(service.store, now_ns)
     then = dict(now)
     for app, wanted in call.body.overrides.items():
         then[app] = _override(then.get(app, Override()), wanted)
     link, source = known_link(service.config.link, service.store, now_ns)
     changes = compare(service.config, link=link, ticks=ticks, now=now, then=then, at=clock.local_time(now_ns))
-    notes = []
     if source:
         notes.append(source)
     if (note := read_enforcement(service.store, service.config, now_ns).note()) is not None:

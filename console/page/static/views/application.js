@@ -65,7 +65,7 @@ export class ApplicationView {
     }
     const focused = this.policy.contains(document.activeElement);
     if (!focused) this.drawPolicy(app);
-    fill(this.processes, h("h2", null, "Processes now"), app.processes.length ? h("div", { class: "scroll" }, h("table", null,
+    fill(this.processes, h("h2", null, "Processes now"), app.processes.length ? h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Processes" }, h("table", null,
       h("thead", null, h("tr", null, h("th", { scope: "col", class: "number" }, "PID"), h("th", { scope: "col" }, "Name"), h("th", { scope: "col", class: "number" }, "▼ bit/s"), h("th", { scope: "col", class: "number" }, "▲ bit/s"), h("th", { scope: "col", class: "number" }, "Connections"))),
       h("tbody", null, app.processes.map((/** @type {any} */ process) => h("tr", null, h("td", { class: "number" }, process.pid), h("td", { class: "app" }, safeName(process.name || app.app, 60)), h("td", { class: "number" }, bits(process.rx_bps)), h("td", { class: "number" }, bits(process.tx_bps)), h("td", { class: "number" }, process.flows)))))) : h("p", { class: "soft" }, "None uses the network now."));
   }

@@ -67,7 +67,7 @@ export class ForecastView {
         h("h2", null, safeName(series.series, 60), h("small", null, ` made ${dayTime(Date.parse(series.made_at))}`)),
         chart.element, h("p", { class: "soft" }, forecastWords(series, scores.scores)),
         h("details", null, h("summary", null, "How good the models were on later data"),
-          h("div", { class: "scroll" }, h("table", null,
+          h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Scores of the models" }, h("table", null,
             h("thead", null, h("tr", null, ["Model", "Mean error", "Against naive (MASE)", "In the band", "Samples", ""].map((text, index) => h("th", { scope: "col", class: index && index < 5 ? "number" : "" }, text)))),
             h("tbody", null, mine.map((/** @type {any} */ score) => h("tr", null, h("td", null, safeName(score.model, 40)), h("td", { class: "number" }, format(score.mae)), h("td", { class: "number" }, number(score.mase)), h("td", { class: "number" }, percent(score.coverage)), h("td", { class: "number" }, score.samples), h("td", null, score.published ? "serves" : ""))))))));
     }));

@@ -45,7 +45,7 @@ export class Overview {
         h("div", { class: "left" },
           h("section", { class: "card chart-card", "aria-label": "Traffic" }, h("div", { class: "row spread" }, this.title, sides), this.chart.element, this.who),
           h("section", { class: "card apps-card", "aria-label": "Applications" }, h("h2", null, "Applications"),
-            h("div", { class: "scroll" }, h("table", null,
+            h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Applications" }, h("table", null,
               h("thead", null, h("tr", null, head("Application", "app", false), head("▼ bit/s", "rx_bps"), head("▲ bit/s", "tx_bps"),
                 h("th", { scope: "col" }, "Priority"), h("th", { scope: "col", class: "wide" }, "▼ limit"), h("th", { scope: "col", class: "wide" }, "▲ limit"),
                 h("th", { scope: "col", class: "wide" }, h("span", { class: "visually-hidden" }, "Explain")))),
@@ -194,7 +194,7 @@ export class Overview {
       },
     }, LEVELS.map((text, index) => h("option", { value: String(index) }, `${index} ${text}`)), h("option", { value: "auto" }, "automatic"));
     const limits = /** @type {("down" | "up")[]} */ (["down", "up"]).map((side) => h("button", { class: "limit", type: "button", onclick: () => limitDialog(name, now.hand, side) }, "—"));
-    const row = h("tr", { "data-app": name },
+    const row = h("tr", { "data-app": encodeURIComponent(name) },
       h("td", { class: "app" }, h("a", { href: `#/app/${encodeURIComponent(name)}` }, shown), " ", count),
       h("td", { class: "number" }, down, h("span", { class: "barbox" }, bar)), up,
       h("td", null, h("span", { class: "row" }, level, source)),

@@ -44,7 +44,7 @@ export class UsageView {
     const named = answer.apps.reduce((/** @type {any} */ sum, /** @type {any} */ app) => ({ rx_bytes: sum.rx_bytes + app.rx_bytes, tx_bytes: sum.tx_bytes + app.tx_bytes }), { rx_bytes: 0, tx_bytes: 0 });
     fill(this.box,
       h("p", { class: "soft" }, `${new Date(answer.start).toLocaleString()} – ${new Date(answer.stop).toLocaleString()}; `, answer.coverage === null ? "no data in this period" : `${percent(answer.coverage)} of the host's bytes have a name`),
-      h("div", { class: "scroll" }, h("table", null,
+      h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Usage by application" }, h("table", null,
         h("thead", null, h("tr", null, h("th", { scope: "col" }, "Application"), h("th", { scope: "col", class: "number" }, "Received"), h("th", { scope: "col", class: "number" }, "Sent"))),
         h("tbody", null, answer.apps.map((/** @type {any} */ app) => row(h("a", { href: `#/app/${encodeURIComponent(app.app)}` }, safeName(app.app, 60)), app))),
         h("tfoot", null, row("Named together", named, true), row("Unattributed", answer.unattributed, true), row("Host (all interfaces)", answer.host, true)))));

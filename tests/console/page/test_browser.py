@@ -1,0 +1,301 @@
+"""The page in a real Chromium over sample measurements: every view, the keyboard, hostile names, narrow and dark."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.page.conftest import HOSTILE, SamplePage
+from tests.console.page.rig import PageProcess, chromium, wait_for, watch
+
+pytestmark = pytest.mark.browser
+
+VIEWS = {
+    "": "Applications",
+    "timeline": "Limits and events",
+    "usage": "Host (all interfaces)",
+    "forecast": "host_down",
+    "settings": "In force",
+    "health": "Done from here",
+    "app/steam": "Priority and limits",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+EXPECTED: set[int] = set()
+"""Statuses that the running test provokes: Chromium reports each in its console."""
+
+
+@pytest.fixture
+def page(browser: Browser, sample: SamplePage) -> Iterator[Page]:
+    """A page that is logged in and complains about nothing but what the test provokes."""
+    EXPECTED.clear()
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    found = context.new_page()
+    complaints = watch(found)
+    found.goto(sample.login_url())
+    expect(found.locator("tr[data-app=steam]")).to_be_visible(timeout=20_000)
+    yield found
+    context.close()
+    provoked = tuple(f"status of {status} " for status in EXPECTED)
+    assert [text for text in complaints if not (provoked and any(words in text for words in provoked))] == []
+
+
+def go(page: Page, view: str) -> None:
+    page.evaluate("view => { location.hash = `#/${view}`; }", view)
+    expect(page.locator("#main")).to_contain_text(VIEWS[view], timeout=20_000)
+
+
+def row(page: Page, app: str) -> Any:
+    return page.locator(f"tr[data-app={app}]")
+
+
+def test_the_overview_shows_who_uses_the_network_how_good_it_is_and_what_comes(page: Page) -> None:
+    expect(page.locator("#connection")).to_contain_text("98.0 % named")
+    expect(row(page, "steam")).to_contain_text("72.0 k")
+    expect(page.locator(".strip")).to_contain_text("8.8.8.8")
+    expect(page.locator(".strip")).to_contain_text("timeout")
+    expect(page.locator("#main")).to_contain_text("made by steam")
+    expect(page.locator("#main")).to_contain_text("18.0 % better than the baseline")
+    assert page.locator(".chart canvas").count() >= 2
+
+
+def test_the_code_leaves_the_address_bar_at_once(page: Page, sample: SamplePage) -> None:
+    assert "code" not in page.url
+    page.go_back()
+    assert sample.api.port  # the server still runs; the former address holds no code
+    assert "code" not in page.url
+    page.goto(sample.url)
+    expect(row(page, "steam")).to_be_visible(timeout=20_000)
+
+
+def test_a_priority_is_set_told_and_undone(page: Page, sample: SamplePage) -> None:
+    row(page, "steam").get_by_label("Priority of steam").select_option("5")
+    toast = page.locator("#toast")
+    expect(toast).to_contain_text("steam: priority 5 (background)")
+    assert sample.state("override:app:steam")["priority"] == 5
+    expect(row(page, "steam")).to_contain_text("hand")
+    toast.get_by_role("button", name="Undo").click()
+    expect(toast).to_contain_text("undone")
+    assert sample.state("override:app:steam") is None
+
+
+def test_a_limit_with_a_mistyped_rate_is_said_and_the_question_stays(page: Page, sample: SamplePage) -> None:
+    EXPECTED.add(422)
+    row(page, "firefox").get_by_label("Download limit of firefox").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Download, at most").fill("2")
+    dialog.get_by_role("button", name="Set").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("is not a rate")
+    assert sample.state("override:app:firefox") is None
+    dialog.get_by_label("Download, at most").fill("2mbit")
+    dialog.get_by_label("For how long").fill("2h")
+    dialog.get_by_role("button", name="Set").click()
+    expect(dialog).to_have_count(0)
+    expect(row(page, "firefox").get_by_label("Download limit of firefox")).to_have_text("2.0 M")
+    document = sample.state("override:app:firefox")
+    assert document["down_bps"] == 2_000_000
+    assert 7000e9 < document["until_ns"] - time.time_ns() < 7201e9
+    page.locator("#toast").get_by_role("button", name="Undo").click()
+    expect(row(page, "firefox").get_by_label("Download limit of firefox")).to_have_text("—")
+    assert sample.state("override:app:firefox") is None
+
+
+def test_a_limit_and_its_undo_need_no_mouse(page: Page, sample: SamplePage) -> None:
+    def tab_to(label: str) -> None:
+        for _ in range(150):
+            focused = page.evaluate(
+                "() => (document.activeElement.ariaLabel || document.activeElement.textContent || '')"
+            )
+            if label in focused:
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"{label} cannot be reached with Tab")
+
+    tab_to("Upload limit of steam")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.type("1mbit")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("steam: at most up 1.0 Mbit/s")
+    assert sample.state("override:app:steam")["up_bps"] == 1_000_000
+    page.locator("#main").focus()
+    tab_to("Undo")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("undone")
+    assert sample.state("override:app:steam") is None
+    row(page, "steam").get_by_label("Upload limit of steam").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert "Upload limit of steam" in page.evaluate("() => document.activeElement.ariaLabel"), "the focus comes back"
+
+
+def test_the_chart_is_read_with_arrow_keys_and_as_a_table(page: Page) -> None:
+    chart = page.get_by_role("img", name="Traffic by application")
+    chart.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".chart-card .readout")).to_contain_text("steam")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chart-card")).to_contain_text("▼")
+    page.locator(".chart-card summary").click()
+    assert page.locator(".chart-card .data-table tbody tr").count() > 10
+
+
+def test_brushing_the_chart_says_who_that_was(page: Page) -> None:
+    box = page.locator(".chart-card .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 40, steps=5)
+    page.mouse.up()
+    expect(page.locator(".chart-card .notice")).to_contain_text("steam ▼")
+
+
+def test_why_and_what_if_explain(page: Page, sample: SamplePage) -> None:
+    row(page, "steam").get_by_role("button", name="Why is steam").click()
+    expect(page.get_by_role("dialog")).to_contain_text("priority")
+    page.keyboard.press("Escape")
+    row(page, "steam").get_by_role("button", name="What if steam").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Download, at most").fill("64kbit")
+    dialog.get_by_label("Download, at most").press("Tab")
+    expect(dialog.locator("tbody")).to_contain_text("steam")
+    expect(dialog).to_contain_text("milliseconds is not predicted")
+    page.keyboard.press("Escape")
+    assert sample.state("override:app:steam") is None
+
+
+def test_pause_and_resume(page: Page, sample: SamplePage) -> None:
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="for 10 minutes").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    assert sample.state("override:pause")["until_ns"] > time.time_ns()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    assert sample.state("override:pause") is None
+
+
+def test_the_mode_is_changed_in_the_file_with_its_comments(page: Page, sample: SamplePage) -> None:
+    old = sample.config.read_text()
+    page.get_by_role("button", name="mode:").click()
+    page.get_by_role("dialog").get_by_label("dry run").check()
+    page.get_by_role("dialog").get_by_role("button", name="Set").click()
+    expect(page.locator("#toast")).to_contain_text("mode: dry_run")
+    assert "# this comment must survive" in sample.config.read_text()
+    expect(page.get_by_role("button", name="mode: dry run")).to_be_visible(timeout=10_000)
+    page.locator("#toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("#toast")).to_contain_text("undone")
+    assert sample.config.read_text() == old
+
+
+def test_the_editor_checks_before_it_saves(page: Page, sample: SamplePage) -> None:
+    EXPECTED.add(422)
+    old = sample.config.read_text()
+    go(page, "settings")
+    editor = page.get_by_label("config.yaml")
+    editor.fill(old + "interval: soon\n")
+    expect(page.locator("#main")).to_contain_text("is not a duration")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#main .bad")).to_contain_text("interval")
+    assert sample.config.read_text() == old
+    editor.fill(old + "interval: 2s\n")
+    expect(page.locator("#main")).to_contain_text("good: every key can be read")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#toast")).to_contain_text("settings saved")
+    assert sample.config.read_text() == old + "interval: 2s\n"
+    page.locator("#toast").get_by_role("button", name="Undo").click()
+    wait_for(lambda: sample.config.read_text() == old, "the former text")
+
+
+def test_usage_is_saved_as_csv(page: Page) -> None:
+    go(page, "usage")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").click()
+    assert Path(waiting.value.path()).read_text().startswith("app,rx_bytes")
+    assert "://" not in Path(waiting.value.path()).read_text()
+
+
+def test_the_timeline_zooms_and_shows_lag_and_gaps(page: Page) -> None:
+    go(page, "timeline")
+    expect(page.locator("#main")).to_contain_text("made by steam")
+    before = page.locator("#main h2").first.text_content()
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator("#main h2").first).not_to_have_text(before or "")
+    page.get_by_role("button", name="1 month").click()
+    expect(page.locator("#main h2").first).to_contain_text("30 d")
+
+
+def test_a_hostile_name_is_only_a_name(page: Page) -> None:
+    assert page.locator("#main img").count() == 0
+    text = page.locator(".apps-card").inner_text()
+    assert '<img src=x onerror="alert(1)">' in text
+    assert "\u202e" not in page.content()
+    assert "a" * 100 not in text
+    for name in HOSTILE:
+        page.evaluate("name => { location.hash = `#/app/${encodeURIComponent(name)}`; }", name)
+        expect(page.locator("#main")).to_contain_text("Priority and limits")
+        assert page.locator("#main img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_fits_a_phone_and_axe_finds_nothing_serious(page: Page, view: str, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 844})
+    go(page, view)
+    page.wait_for_timeout(600)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+    serious = [
+        (violation["id"], [node["html"][:160] for node in violation["nodes"][:3]])
+        for violation in found.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_a_page_over_a_server_that_stalls_says_so_and_is_live_again(page: Page, sample: SamplePage) -> None:
+    expect(page.locator("#connection")).to_contain_text("live")
+    sample.process.process.send_signal(signal.SIGSTOP)
+    try:
+        expect(page.locator("#connection")).to_contain_text("no connection", timeout=15_000)
+    finally:
+        sample.process.process.send_signal(signal.SIGCONT)
+    expect(page.locator("#connection")).to_contain_text("live", timeout=10_000)
+
+
+def test_a_restarted_server_locks_the_page_and_a_new_address_opens_it(browser: Browser, tmp_path: Path) -> None:
+    sample = SamplePage(tmp_path)
+    context = browser.new_context()
+    page = context.new_page()
+    try:
+        page.goto(sample.login_url())
+        expect(row(page, "steam")).to_be_visible(timeout=20_000)
+        sample.process.stop(signal.SIGKILL)
+        expect(page.locator("#connection")).to_contain_text("no connection", timeout=15_000)
+        again = PageProcess(sample.config, sample.data, sample.process.port)
+        try:
+            assert again.port == sample.process.port
+            expect(page.locator("#main")).to_contain_text("Locked", timeout=10_000)
+            expect(page.locator("#main")).to_contain_text("autoqos page")
+            page.get_by_label("Address or code").fill(f"http://127.0.0.1:{again.port}/#code={again.code}")
+            page.get_by_role("button", name="Unlock").click()
+            expect(row(page, "steam")).to_be_visible(timeout=20_000)
+        finally:
+            again.stop()
+    finally:
+        context.close()
+        sample.process.stop()
