@@ -94,12 +94,16 @@ def _hand_on(changes: list[Change], link: Link) -> list[Change]:
             replace(change, **{direction: replace(getattr(change, direction), freed=True)})
             if change.app not in named
             and change.priority_after <= worst
-            and getattr(change, direction).limit_after_bps is None
+            and _room(getattr(change, direction))
             and getattr(change, direction).now_bps > 0
             else change
             for change in changes
         ]
     return changes
+
+
+def _room(side: Side) -> bool:
+    return side.limit_after_bps is None or side.limit_after_bps > side.now_bps
 
 
 def _plans(

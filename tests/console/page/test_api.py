@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from console.page.api.handlers.describe import describe
 from console.page.api.table import OPERATIONS
+from qos.contract.points import LinkEstimate
+from qos.store.sqlite.store import SqliteStore
 from tests.console.page.conftest import HOSTILE, SamplePage
 from tests.console.page.rig import Api
 
@@ -189,6 +192,23 @@ def test_a_preview_writes_nothing(sample: SamplePage) -> None:
     assert sample.state("override:app:steam") is None
 
 
+def test_a_preview_uses_the_learned_capacity_where_none_is_set(sample: SamplePage) -> None:
+    with SqliteStore(sample.data / "autoqos.db") as store:
+        for direction in ("down", "up"):
+            store.write([learned(direction)])
+    answer = sample.api.call("POST", "/api/v1/preview", {"overrides": {"steam": {"level": 5}}})
+    assert answer[0] == 200, answer
+    assert answer[2]["link"] == {"down": 90_000_000, "up": 90_000_000}
+    assert "the line's capacity is as learned" in answer[2]["notes"]
+
+
+def learned(direction: str) -> LinkEstimate:
+    return LinkEstimate(
+        time_ns=time.time_ns() - 60 * 10**9, host="laptop", direction=direction, capacity_bps=90_000_000,
+        confidence=0.9, age_s=1.0, state="learned",
+    )  # fmt: skip
+
+
 def test_settings_are_checked_saved_with_their_comments_and_undone(sample: SamplePage) -> None:
     old = sample.config.read_text()
     answer = sample.api.call("POST", "/api/v1/config/check", {"text": "interval: soon\nlinc: {}\n"})[2]
@@ -339,9 +359,15 @@ def test_a_body_without_end_is_cut_off(sample: SamplePage) -> None:
     assert sample.api.call("GET", "/api/v1/apps")[0] == 200
 
 
-def test_wrong_codes_are_slowed_down(sample: SamplePage) -> None:
-    stranger = Api(sample.process.port)
-    answers = [stranger.call("POST", "/api/v1/session", {"code": f"guess {number}"}) for number in range(14)]
-    assert [status for status, _, _ in answers][-1] == 429
-    assert int(answers[-1][1]["retry-after"]) > 0
-    assert sample.api.call("GET", "/api/v1/apps")[0] == 200, "who is logged in already is not disturbed"
+def test_wrong_codes_are_slowed_down_and_a_right_one_is_let_in(tmp_path: Path) -> None:
+    page = SamplePage(tmp_path)
+    try:
+        stranger = Api(page.process.port)
+        answers = [stranger.call("POST", "/api/v1/session", {"code": f"guess {number}"}) for number in range(14)]
+        assert answers[0][0] == 403
+        assert answers[-1][0] == 429
+        assert int(answers[-1][1]["retry-after"]) > 0
+        assert page.api.call("GET", "/api/v1/apps")[0] == 200, "who is logged in already is not disturbed"
+        stranger.log_in(page.process.another_code())
+    finally:
+        page.process.stop()

@@ -86,7 +86,7 @@ def known_link(link: Link, reader: Reader, now_ns: int) -> tuple[Link, str]:
         return link, ""
     columns = reader.read("link_estimate", ["capacity_bps"], start_ns=now_ns - 86400 * 10**9)
     learned = dict(zip(columns["direction"], columns["capacity_bps"], strict=True))
-    found = Link(down=link.down or learned.get("down"), up=link.up or learned.get("up"))
+    found = link.model_copy(update={"down": link.down or learned.get("down"), "up": link.up or learned.get("up")})
     if found.down is None and found.up is None:
         return found, "the line's capacity is not known (link.down, link.up): levels share nothing, only limits hold"
     return found, "the line's capacity is as learned" if learned else ""

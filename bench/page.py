@@ -1,0 +1,236 @@
+"""The page's budget, as JSON: memory, CPU, bytes a second, first paint and data, reloads, open pages, long history.
+
+``python bench/page.py [--quick]``: a writer plays a collector with 50 applications, the real server serves it, a real
+Chromium looks at it. As root on Linux also the whole agent (``autoqos up --page``) in a namespace of its own.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Page, sync_playwright  # noqa: E402
+
+from qos.contract.points import AppTraffic, HostTraffic, Probe  # noqa: E402
+from qos.store.sqlite.store import SqliteStore  # noqa: E402
+from tests.console.page.rig import Api, PageProcess  # noqa: E402
+from tests.console.samples import live_document  # noqa: E402
+
+S = 10**9
+APPS = 50
+WRITER = """
+import sys, time
+sys.path.insert(0, {root!r})
+from bench.page import tick
+from pathlib import Path
+from qos.store.sqlite.store import SqliteStore
+with SqliteStore(Path({data!r}) / "autoqos.db") as store:
+    while True:
+        tick(store, time.time_ns() // 10**9 * 10**9)
+        time.sleep(1 - time.time() % 1)
+"""
+
+
+def traffic(time_ns: int, app: int) -> AppTraffic:
+    rx = 2_000 + 37 * ((time_ns // S + app * 131) % 900)
+    return AppTraffic(
+        time_ns=time_ns, host="bench", app=f"application{app:02d}", rx_bytes=rx, tx_bytes=rx // 9, rx_packets=9,
+        tx_packets=5, flows=2, processes=1, priority=3,
+    )  # fmt: skip
+
+
+def host(time_ns: int, apps: int) -> HostTraffic:
+    return HostTraffic(
+        time_ns=time_ns, host="bench", iface="eth0", rx_bytes=20_000 * apps, tx_bytes=2_000 * apps, rx_drops=0,
+        tx_drops=0, rx_errors=0, tx_errors=0, unattributed_rx_bytes=100, unattributed_tx_bytes=10,
+    )  # fmt: skip
+
+
+def tick(store: SqliteStore, now_ns: int) -> None:
+    """What a collector writes in a second."""
+    row = live_document(0)["apps"][0]
+    apps = [
+        row
+        | {"app": f"application{n:02d}", "rx_bps": traffic(now_ns, n).rx_bytes * 8, "rx_bytes": now_ns // S * 90 + n}
+        for n in range(APPS)
+    ]
+    processes = [app | {"pid": 1000 + n, "name": app["app"], "started_ns": 1} for n, app in enumerate(apps)]
+    targets = ("1.1.1.1", "8.8.8.8", "9.9.9.9")
+    probes = [
+        {"target": target, "ok": 1, "rtt_ms": 12.5, "jitter_ms": 0.1, "loss_ratio": 0.0, "reason": ""}
+        for target in targets
+    ]
+    points = [traffic(now_ns, n) for n in range(APPS)] + [host(now_ns, APPS)]
+    points += [
+        Probe(time_ns=now_ns, host="bench", target=t, ok=1, rtt_ms=12.5, loss_ratio=0.0, sent=1, received=1)
+        for t in targets
+    ]
+    live = live_document(now_ns, apps=apps, processes=processes, probes=probes, started_ns=now_ns - 3600 * S)
+    store.write(points, states={"live": live})
+
+
+def pss(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return round(int(line.split()[1]) / 1000, 1)
+    raise RuntimeError("no Pss")
+
+
+def cpu_percent(process: psutil.Process, seconds: float) -> float:
+    before = process.cpu_times()
+    time.sleep(seconds)
+    after = process.cpu_times()
+    return round(100 * (after.user + after.system - before.user - before.system) / seconds, 2)
+
+
+def stream_bytes(api: Api, seconds: float) -> tuple[float, float]:
+    """Bytes a second of the event stream, after its history; and bytes of a frame."""
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=30)
+    connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {api.token}"})
+    response = connection.getresponse()
+    frames, begin = [], 0.0
+    while not begin or time.monotonic() - begin < seconds:
+        line = response.readline()
+        if line.startswith(b"data: ") and b'"apps":[{"app":"application' in line and b'"time_ms"' in line:
+            begin = begin or time.monotonic()
+            frames.append(len(line) + 40)
+    connection.close()
+    return round(sum(frames[1:]) / seconds / 1000, 2), round(statistics.mean(frames) / 1000, 2)
+
+
+def open_page(page: Page, api: Api, process: PageProcess) -> dict[str, float]:
+    """First paint and first data of a cold load, ms."""
+    code = process.another_code()
+    page.goto(f"http://127.0.0.1:{api.port}/#code={code}")
+    page.wait_for_selector("tr[data-app=application00]")
+    return times(page)
+
+
+def times(page: Page) -> dict[str, float]:
+    data = page.evaluate("performance.now()")
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? -1")
+    return {"first_paint_ms": round(paint), "first_data_ms": round(data)}
+
+
+def history(data: Path, apps: int = 10) -> float:
+    """A month at one point a minute and a year at one an hour; seconds that writing took."""
+    begin, now = time.monotonic(), time.time_ns() // (60 * S) * 60 * S
+    with SqliteStore(data / "autoqos.db") as store:
+        for step, count in ((3600 * S, 365 * 24), (60 * S, 30 * 24 * 60)):
+            batch: list[Any] = []
+            for index in range(1, count):
+                at = now - index * step
+                batch += [traffic(at, app) for app in range(apps)] + [host(at, apps)]
+                if len(batch) > 20_000:
+                    store.write(batch)
+                    batch = []
+            store.write(batch)
+        for _ in range(400):
+            if store.maintain(time.time_ns(), budget_s=1):
+                break
+    return round(time.monotonic() - begin, 1)
+
+
+def draw(page: Page, button: str) -> float:
+    """Milliseconds from pressing a period's button to the drawn chart."""
+    page.evaluate("location.hash = '#/timeline'")
+    page.wait_for_selector(".u-over")
+    page.wait_for_timeout(800)
+    return float(
+        page.evaluate(
+            """async (text) => {
+              const title = document.querySelector("#main h2");
+              const before = title.textContent, begin = performance.now();
+              [...document.querySelectorAll("#main button")].find((b) => b.textContent === text).click();
+              while (title.textContent === before) await new Promise((ok) => setTimeout(ok, 5));
+              await new Promise((ok) => requestAnimationFrame(() => setTimeout(ok, 0)));
+              return Math.round(performance.now() - begin);
+            }""",
+            button,
+        )
+    )
+
+
+def whole_agent(folder: Path) -> dict[str, Any] | str:
+    """PSS of every process of `autoqos up --page` in a lab, with one page's stream open."""
+    if os.geteuid() != 0:
+        return "needs root"
+    from tests.console.page.rig import Agent
+    from tests.lab import Lab
+
+    with Lab() as lab:
+        agent = Agent(folder, lab)
+        agent.address()
+        time.sleep(10)
+        found = {}
+        for process in psutil.process_iter(["cmdline"]):
+            line = process.info["cmdline"] or []
+            if str(agent.data) in line and "console" in line:
+                found[line[line.index("console") + 1]] = pss(process.pid)
+        return {"pss_mb": found, "sum_mb": round(sum(found.values()), 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="shorter measurements")
+    options = parser.parse_args()
+    seconds = 8 if options.quick else 30
+    result: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        data, config = folder / "data", folder / "config.yaml"
+        data.mkdir()
+        config.write_text("collector: {capture: psutil, targets: []}\nforecast: {enabled: false}\n")
+        result["history_write_s"] = history(data)
+        writer = subprocess.Popen([sys.executable, "-c", WRITER.format(root=str(ROOT), data=str(data))])
+        stack.callback(writer.kill)
+        server = PageProcess(config, data)
+        stack.callback(server.stop)
+        process = psutil.Process(server.process.pid)
+        api = Api(server.port)
+        api.log_in(server.code)
+        time.sleep(3)
+        result["idle"] = {"pss_mb": pss(process.pid), "cpu_percent": cpu_percent(process, seconds / 2)}
+        result["stream_kB_per_s"], result["frame_kB"] = stream_bytes(api, seconds / 2)
+        playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        stack.callback(browser.close)
+        page = browser.new_context().new_page()
+        result["cold"] = open_page(page, api, server)
+        result["one_page"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
+        reloads = []
+        for _ in range(50):
+            page.reload()
+            page.wait_for_selector("tr[data-app=application00]")
+            reloads.append(times(page))
+        result["reloads"] = {"count": 50, "pss_mb_after": pss(process.pid)}
+        for name in ("first_paint_ms", "first_data_ms"):
+            found = [reload[name] for reload in reloads]
+            result["reloads"][name] = {"median": statistics.median(found), "worst": max(found)}
+        result["timeline_ms"] = {name: [draw(page, name) for _ in range(3)] for name in ("1 week", "1 month", "1 year")}
+        others = [browser.new_context().new_page() for _ in range(4)]
+        for other in others:
+            open_page(other, api, server)
+        page.evaluate("location.hash = '#/'")
+        result["five_pages"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
+        result["agent"] = whole_agent(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
