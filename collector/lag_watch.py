@@ -17,10 +17,13 @@ from collector.probes.result import ProbeResult
 from qos.contract.direction import Direction
 from qos.contract.documents.lag import RunningLag
 from qos.contract.points import LagIncident
+from qos.policy.applications import OURSELVES
 from qos.system.echo import is_address
 from qos.system.gateway import Gateway, gateway_to
 
 GATEWAY: Final = "gateway"
+SUFFER_NS: Final = 5 * 10**9
+MOST_SUFFERERS: Final = 3
 LOOK_NS: Final = 2 * 10**9
 """How often the route is looked up: a change of network is noticed so soon."""
 MOST_APPS: Final = 32
@@ -44,6 +47,8 @@ class TickInput:
     capacity: Mapping[Direction, Capacity] = field(default_factory=dict)
     limited: Mapping[str, float] = field(default_factory=dict)
     enforcing: bool = False
+    sufferers: Callable[[float], Sequence[str]] = lambda extra_ms: ()
+    """Applications that suffer now, given the extra milliseconds; asked seldom."""
 
 
 class LagWatch:
@@ -59,6 +64,8 @@ class LagWatch:
         self._most: dict[Direction, int] = {}
         self._recent: list[Rates] = []
         self._onsets: dict[int, int] = {}
+        self._suffered: dict[int, list[str]] = {}
+        self._asked_ns: int | None = None
         self.running: RunningLag | None = None
         """What the views show of the incident that goes on now."""
 
@@ -117,10 +124,24 @@ class LagWatch:
             stalled=given.elapsed_ns > STALL * given.interval_ns,
         )
         incidents = self._detector.feed(tick)
+        self._ask_who_suffers(given)
         self._keep_most(host)
         rows = [self._row(incident, given.now_ns, given.wall_ns, accounts.host) for incident in incidents]
         self.running = self._running(given, rows)
         return rows
+
+    def _ask_who_suffers(self, given: TickInput) -> None:
+        """Beside the one that makes the lag: those whose connections wait for it."""
+        incident = self._detector.running
+        if incident is None or incident.extra_ns < 1:
+            return
+        if self._asked_ns is not None and given.now_ns - self._asked_ns < SUFFER_NS:
+            return
+        self._asked_ns = given.now_ns
+        known = self._suffered.setdefault(incident.onset_ns, [])
+        for app in given.sufferers(incident.extra_ns / 1e6):
+            if app not in known and len(known) < MOST_SUFFERERS + 1:
+                known.append(app)
 
     def _round_trips(self, given: TickInput) -> Iterable[RoundTrip]:
         for result in given.results:
@@ -148,8 +169,12 @@ class LagWatch:
     def _row(self, incident: Incident, now_ns: int, wall_ns: int, host: str) -> LagIncident:
         onset_ns = self._onsets.setdefault(incident.onset_ns, wall_ns - (now_ns - incident.onset_ns))
         while len(self._onsets) > 8:
-            del self._onsets[next(iter(self._onsets))]
-        return row(incident, host, onset_ns)
+            gone = next(iter(self._onsets))
+            del self._onsets[gone]
+            self._suffered.pop(gone, None)
+        makers = {incident.verdict.app, OURSELVES}
+        suffered = [app for app in self._suffered.get(incident.onset_ns, ()) if app not in makers][:MOST_SUFFERERS]
+        return row(incident, host, onset_ns, suffered=", ".join(suffered) or None)
 
     def _running(self, given: TickInput, rows: Sequence[LagIncident]) -> RunningLag | None:
         now = next((made for made in rows if made.running), None)

@@ -8,6 +8,7 @@ machine slept) counters begin anew; a wall clock that is set back only changes t
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -32,8 +33,8 @@ from qos.contract.config import Config, Retention
 from qos.contract.documents.limits import Limits
 from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override, overrides_from
-from qos.contract.errors import StoreUnavailable
-from qos.contract.points import AppResources, Link, Point
+from qos.contract.errors import StoreRejected, StoreUnavailable
+from qos.contract.points import AppResources, LagIncident, Link, Point
 from qos.policy.applications import AppNames, Identity
 from qos.service import ConfigWatcher, HeartbeatWriter
 from qos.store import Reader
@@ -44,6 +45,7 @@ from qos.system.processes import Processes
 
 MAINTAIN_NS: Final = 60 * NS_PER_S
 LIMITS_NS: Final = 2 * NS_PER_S
+ABANDONED_NS: Final = 24 * 3600 * NS_PER_S
 PULSE_NS: Final = NS_PER_S
 """However long the interval, the heartbeat and the config file are looked after this often."""
 
@@ -140,6 +142,8 @@ class CollectorLoop:
         finally:
             self._prober.stop()
             self._backend.stop()
+            now_ns, wall_ns, host = self._time.monotonic_ns(), self._time.wall_ns(), self.accounts.host
+            self._write(self._lag.interrupt(now_ns, wall_ns, host, "measuring was stopped"), now_ns)
             self._heartbeat.end(self._time.wall_ns())
             self._write((), self._time.monotonic_ns() + MAINTAIN_NS)
 
@@ -149,6 +153,7 @@ class CollectorLoop:
         self._maintained_ns = now_ns
         self._backend.open(now_ns, strict=self.config.collector.capture != "auto")
         self._baseline(now_ns)
+        self._end_abandoned(now_ns)
         self._lag.remember(self._capacity.most_seen(self.started_ns, self.config.interval))
         self._self.begin(now_ns)
         self._beat(self.started_ns)
@@ -208,6 +213,17 @@ class CollectorLoop:
     def _write(self, points: Sequence[Point], now_ns: int) -> None:
         self._outlet.write(points, now_ns, states=self._documents)
         self._documents.clear()
+
+    def _end_abandoned(self, now_ns: int) -> None:
+        """An incident that a collector left running, because it was killed, ends where it was last seen."""
+        try:
+            columns = self._store.read("lag_incident", start_ns=self.started_ns - ABANDONED_NS)
+        except (StoreUnavailable, StoreRejected):
+            return
+        rows = [{name: column[at] for name, column in columns.items()} for at in range(len(columns["time_ns"]))]
+        left = [LagIncident(**{**row, "running": 0}) for row in rows if row["running"]]
+        if left:
+            self._write(left, now_ns)
 
     def _baseline(self, now_ns: int) -> None:
         self._meter.rebase()
@@ -270,9 +286,18 @@ class CollectorLoop:
                 outstanding=self._prober.outstanding(),
                 capacity=self._capacity.known(now_ns, wall_ns, self.config.link),
                 enforcing=enforcing,
+                sufferers=lambda extra_ms: self._sufferers(extra_ms, now_ns),
             )
         )
         return points
+
+    def _sufferers(self, extra_ms: float, now_ns: int) -> Sequence[str]:
+        if sys.platform == "linux":
+            from collector import sufferers_linux
+
+            with suppress(OSError):  # no socket list here: nobody is shown beside the cause
+                return sufferers_linux.sufferers(lambda pid: self._processes.identify(pid, now_ns).app, extra_ms)
+        return ()
 
     def _probe_points(self, outcomes: Sequence[ProbeResult]) -> list[Point]:
         self._probes.update({outcome.target: outcome for outcome in outcomes})

@@ -37,6 +37,7 @@ FLOOR_BPS: Final[Mapping[Direction, int]] = {"down": 1_000_000, "up": 500_000}
 """The most ever seen is no capacity below this: so little was never asked of the line."""
 AFTER_NS: Final = S // 2
 """A queue outlives what filled it by so much at most, or we would not know whose it is."""
+BEGAN_WITH_S: Final = 3
 ACTIVE: Final = 0.35
 EXPLAINED: Final = 0.7
 
@@ -105,7 +106,8 @@ def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns
         reverse=True,
     )
     busiest = max((_use(ticks, d)[0] for d in DIRECTIONS), default=0.0)
-    guilty = [s for s in suspects if _is_guilty(s, onset)]
+    risen = {d: sum(s.share_ratio for s in suspects if s.direction == d and _rose_with_it(s)) for d in DIRECTIONS}
+    guilty = [s for s in suspects if _is_guilty(s, onset, risen[s.direction])]
     if guilty:
         best = guilty[0]
         return Verdict(
@@ -131,8 +133,8 @@ def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns
     return Verdict(cause, 0.6 + quiet + known, gateway_ms=gateway_ms, busiest=busiest)
 
 
-def _is_guilty(suspect: Suspect, onset: Onset) -> bool:
-    full = suspect.utilization >= FULL[suspect.capacity.source] or _plain(suspect)
+def _is_guilty(suspect: Suspect, onset: Onset, risen_share: float) -> bool:
+    full = suspect.utilization >= FULL[suspect.capacity.source] or _plain(suspect, risen_share)
     rose = suspect.excess_bps * 2 >= suspect.rate_bps
     early = suspect.lead_s >= -1.5
     grown = rose or (suspect.capacity.source != "seen" and suspect.utilization >= 0.85)
@@ -142,12 +144,16 @@ def _is_guilty(suspect: Suspect, onset: Onset) -> bool:
     return full and early and grown and fair and suspect.stopped is not False
 
 
-def _plain(suspect: Suspect) -> bool:
-    """Whether it began with the lag, from next to nothing, and moved most of what passed, all the while."""
-    began_with_it = -1.5 <= suspect.lead_s <= 6
+def _rose_with_it(suspect: Suspect) -> bool:
+    """Whether it began with the lag, from next to nothing, and was active all the while."""
     rose = suspect.excess_bps * 10 >= suspect.rate_bps * 7
-    most = suspect.share_ratio >= 0.6 and suspect.explained_ratio >= 0.9
-    return suspect.capacity.source == "seen" and suspect.utilization >= LOOSE_FULL and began_with_it and rose and most
+    return rose and -1.5 <= suspect.lead_s <= BEGAN_WITH_S and suspect.explained_ratio >= 0.9
+
+
+def _plain(suspect: Suspect, risen_share: float) -> bool:
+    """Whether it is one of those that began with the lag and together moved most of what passed."""
+    weak = suspect.capacity.source == "seen" and suspect.utilization >= LOOSE_FULL
+    return weak and _rose_with_it(suspect) and risen_share >= 0.6
 
 
 def _confidence(suspect: Suspect, gateway_ms: float | None) -> float:

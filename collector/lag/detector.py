@@ -17,8 +17,9 @@ from collector.lag.targets import TargetTrack
 
 S: Final = 10**9
 REJOIN_NS: Final = 10 * S
-LEARN_AFTER_NS: Final = 3 * S
-"""A sample is taken for usual when so much later nothing was found wrong with it."""
+LEARN_AFTER_NS: Final = 12 * S
+"""A sample is taken for usual when so much later nothing was found wrong with it: losses take longest to tell."""
+LEARN_FIRST_NS: Final = 3 * S
 ADAPT_NS: Final = 1800 * S
 """After half an hour the slow line is the usual one: a new route, another provider."""
 HISTORY: Final = 180
@@ -110,7 +111,7 @@ class LagDetector:
         onset = find(self._outside(), tick.now_ns, self._since_ns)
         if onset is None:
             for track in self._tracks.values():
-                track.learn(tick.now_ns - LEARN_AFTER_NS)
+                track.learn(tick.now_ns - (LEARN_AFTER_NS if track.baseline.warm else LEARN_FIRST_NS))
             return ()
         self._onset = onset
         incident = self._measure(tick, onset)

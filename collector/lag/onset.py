@@ -9,6 +9,7 @@ usual loss: so many must be missing that chance explains it once in 50,000 windo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
+from statistics import fmean
 from typing import Final, Literal
 
 from collector.lag.samples import RoundTrip
@@ -21,6 +22,7 @@ APART_NS: Final = S * 6 // 10
 """The late ones must span at least this: one hiccup of this machine delays everything that is in the air."""
 LOSS_WINDOW_NS: Final = 10 * S
 MIN_LOST: Final = 3
+USUALLY_LOSES: Final = 0.05
 CHANCE: Final = 2e-5
 MAX_AGE_NS: Final = 5 * S
 
@@ -108,10 +110,12 @@ def _late(sights: Sequence[Sight], *, several: bool) -> int | None:
 def _lossy(sights: Sequence[Sight], *, several: bool) -> int | None:
     """When the present run of losses began; None while chance explains them."""
     sights = [(trip, track) for trip, track in sights if not trip.pending]
+    steady = [(trip, track) for trip, track in sights if track.baseline.loss_ratio <= USUALLY_LOSES]
+    sights = steady or sights  # who loses often anyway (a target that limits its answers) has no say beside others
     lost = [(trip, track) for trip, track in sights if track.lost(trip)]
     if len(lost) < MIN_LOST or (several and len({track.name for _, track in lost}) < 2):
         return None
-    usual = max(track.baseline.loss_ratio for _, track in sights)
+    usual = fmean(track.baseline.loss_ratio for _, track in sights)
     if chance_of(len(lost), len(sights), usual) > CHANCE or lost[-1][0].sent_ns - lost[0][0].sent_ns < APART_NS:
         return None
     return lost[0][0].sent_ns

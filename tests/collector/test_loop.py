@@ -20,7 +20,7 @@ from collector.probes.result import ProbeResult
 from qos.contract.config import Config, parse_config
 from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.errors import ConfigError, StoreUnavailable
-from qos.contract.points import Event, Point
+from qos.contract.points import Event, LagIncident, Point
 from qos.service import ConfigWatcher
 from qos.service.config_file import load_config
 from qos.system.echo import EchoReply
@@ -354,3 +354,15 @@ def test_bytes_that_the_shaper_dropped_are_the_limited_application_s_and_not_una
     rig.tick(last=True)
     assert sum(p.rx_bytes for p in rig.points("app_traffic")) == 3000
     assert sum(p.unattributed_rx_bytes for p in rig.points("host_traffic")) == 0
+
+
+def test_an_incident_that_a_killed_collector_left_running_is_ended_at_the_start() -> None:
+    rig = Rig()
+    left = LagIncident(
+        time_ns=rig.clock.wall - 3600 * S, host="pc", duration_s=5.0, extra_ms=90.0, loss_ratio=0.0, cause="others",
+        confidence=0.7, running=1, evidence="e",
+    )  # fmt: skip
+    rig.store.write([left])
+    rig.loop.begin(rig.clock.monotonic)
+    found = rig.points("lag_incident")
+    assert [(row.time_ns, row.running, row.duration_s) for row in found[-1:]] == [(left.time_ns, 0, 5.0)]

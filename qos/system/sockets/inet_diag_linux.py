@@ -41,6 +41,12 @@ class TcpCounts:
     rx_segments: int
     tx_segments: int
     stamps: bool
+    rtt_us: int = 0
+    """Smoothed round trip as TCP keeps it; 0 before there is one."""
+    min_rtt_us: int = 0
+    """The least round trip since the connection was made (Linux 4.9); 0 when it is not told."""
+    idle_ms: int = 0
+    """Since data was last received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,10 @@ def _tcp_counts(attributes: memoryview) -> TcpCounts | None:
             acked, received, out, in_ = struct.unpack_from("=QQII", info, 120)
             # bytes_sent (Linux 4.19) counts what was sent again too; before that, what was acknowledged.
             sent = struct.unpack_from("=Q", info, 200)[0] if len(info) >= 208 else acked
-            return TcpCounts(received, sent, in_, out, bool(info[5] & 1))
+            (idle_ms,), (rtt_us,) = struct.unpack_from("=I", info, 52), struct.unpack_from("=I", info, 68)
+            min_rtt_us = struct.unpack_from("=I", info, 148)[0] if len(info) >= 152 else 0
+            if min_rtt_us >= 0xFFFFFFFF:
+                min_rtt_us = 0
+            return TcpCounts(received, sent, in_, out, bool(info[5] & 1), rtt_us, min_rtt_us, idle_ms)
         attributes = attributes[(length + 3) & ~3 :]
     return None

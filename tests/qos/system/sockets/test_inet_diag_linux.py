@@ -31,6 +31,9 @@ def tcp_info(size: int = 232) -> bytes:
     info[5] = 1  # timestamps
     struct.pack_into("=QQII", info, 120, 900, 700, 12, 11)
     struct.pack_into("=Q", info, 200, 1000)
+    struct.pack_into("=I", info, 52, 40)
+    struct.pack_into("=I", info, 68, 31_000)
+    struct.pack_into("=I", info, 148, 12_000)
     return bytes(info[:size])
 
 
