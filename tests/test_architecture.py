@@ -103,6 +103,18 @@ def test_imports_run_one_way(package: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("room", ["contract", "policy", "system", "packets", "store"])
+def test_the_foundation_does_not_import_what_is_around_its_processes(room: str) -> None:
+    """``qos.service`` (locks, logs, data folder) is built on these: an import back closes a cycle."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno} imports {node.module}"
+        for path in (ROOT / "qos" / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qos.service")
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("library", sorted(OWNED))
 def test_dangerous_libraries_stay_with_their_owner(library: str) -> None:
     users = {

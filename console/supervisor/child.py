@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qos.service import SUPERVISED, ChildCommand, child_command
+from qos.contract.environment import SUPERVISED
+from qos.service import ChildCommand, child_command
 from qos.system import clock
 
 if sys.platform == "win32":

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from console.supervisor.parts import MODULES, entry
+from qos.contract.environment import SUPERVISED
 from qos.contract.errors import ConfigError
 from qos.service import (
-    SUPERVISED,
     data_dir,
     instance_lock,
     keep_files_private,

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
+from qos.contract.environment import SUPERVISED
 from qos.contract.errors import StoreRejected, StoreUnavailable
-from qos.service import SUPERVISED, child_command, store_path
+from qos.service import child_command, store_path
 from qos.service.watcher import ConfigWatcher
 from qos.system import clock
 from qos.system.process_start import process_start

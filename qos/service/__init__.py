@@ -8,13 +8,12 @@ from qos.service.heartbeat import HeartbeatWriter, StateWriter, writer_lives, wr
 from qos.service.interpreter import ChildCommand, child_command, module_argv
 from qos.service.locking import InstanceLock, instance_lock
 from qos.service.logs import set_up_logging
-from qos.service.stop import SUPERVISED, stop_on_signals, stop_with_parent
+from qos.service.stop import stop_on_signals, stop_with_parent
 from qos.service.usage import SelfUsage, Usage
 from qos.service.watcher import Change, ConfigWatcher
 
 __all__ = [
     "STORE_NAME",
-    "SUPERVISED",
     "Change",
     "ChildCommand",
     "ConfigWatcher",

@@ -12,7 +12,7 @@ import threading
 from types import FrameType
 from typing import Final
 
-SUPERVISED: Final = "AUTOQOS_SUPERVISED"
+from qos.contract.environment import SUPERVISED
 
 _SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from qos.service.stop import SUPERVISED
+from qos.contract.environment import SUPERVISED
 
 
 def elevated() -> bool:

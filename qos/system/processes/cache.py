@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from qos.contract.environment import SUPERVISED
 from qos.policy.applications import COMM_LENGTH, DELETED, OURSELVES, Family, Identity, Process, app_name, root_of
-from qos.service.stop import SUPERVISED
 
 if sys.platform == "linux":
     from qos.system.processes.reader_linux import ProcessReader as SystemReader

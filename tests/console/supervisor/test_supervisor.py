@@ -19,8 +19,8 @@ from console.supervisor.parts import installed, wanted
 from console.supervisor.supervised_child import SupervisedChild
 from console.supervisor.supervisor import Supervisor
 from qos.contract.config import Config, parse_config
+from qos.contract.environment import SUPERVISED
 from qos.contract.errors import ConfigError, StoreUnavailable
-from qos.service import SUPERVISED
 from qos.store.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from qos.service import SUPERVISED, stop_with_parent
+from qos.contract.environment import SUPERVISED
+from qos.service import stop_with_parent
 
 _PART = """
 import sys, threading
