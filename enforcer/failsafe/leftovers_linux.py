@@ -24,7 +24,7 @@ _TC: Final = ("/usr/sbin/tc", "/sbin/tc", "/usr/bin/tc")
 
 
 @dataclass(frozen=True, slots=True)
-class Classifier:
+class TcFilter:
     """One classifier of the library on one interface's hook (``ingress`` or ``egress``)."""
 
     interface: str
@@ -34,7 +34,7 @@ class Classifier:
     program: int
 
 
-def parse(interface: str, hook: str, listing: str) -> list[Classifier]:
+def parse(interface: str, hook: str, listing: str) -> list[TcFilter]:
     """The library's classifiers in the output of ``tc -j filter show``; what cannot be read holds none."""
     try:
         rows: list[dict[str, Any]] = json.loads(listing or "[]")
@@ -47,7 +47,7 @@ def parse(interface: str, hook: str, listing: str) -> list[Classifier]:
         name = str(options.get("bpf_name") or program.get("name") or "")
         number = options.get("id") or program.get("id")
         if row.get("kind") == "bpf" and name.startswith(_NAME) and isinstance(number, int) and "handle" in options:
-            found.append(Classifier(interface, hook, int(row["pref"]), str(options["handle"]), number))
+            found.append(TcFilter(interface, hook, int(row["pref"]), str(options["handle"]), number))
     return found
 
 
@@ -89,7 +89,7 @@ def remove() -> int:
     return len(dead)
 
 
-def _listed(tc: str) -> Iterator[Classifier]:
+def _listed(tc: str) -> Iterator[TcFilter]:
     for _, interface in socket.if_nameindex():
         for hook in ("ingress", "egress"):
             yield from parse(interface, hook, _run(tc, "-j", "filter", "show", "dev", interface, hook))

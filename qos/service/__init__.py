@@ -9,7 +9,7 @@ from qos.service.interpreter import ChildCommand, child_command, module_argv
 from qos.service.locking import InstanceLock, instance_lock
 from qos.service.logs import set_up_logging
 from qos.service.stop import stop_on_signals, stop_with_parent
-from qos.service.usage import SelfUsage, Usage
+from qos.service.usage import OwnUsage, SelfUsage
 from qos.service.watcher import Change, ConfigWatcher
 
 __all__ = [
@@ -19,9 +19,9 @@ __all__ = [
     "ConfigWatcher",
     "HeartbeatWriter",
     "InstanceLock",
+    "OwnUsage",
     "SelfUsage",
     "StateWriter",
-    "Usage",
     "child_command",
     "data_dir",
     "instance_lock",

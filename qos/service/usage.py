@@ -7,7 +7,7 @@ import psutil
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class OwnUsage:
     """``cpu_percent`` of one core since the last sample (0.0 the first time), resident memory now."""
 
     cpu_percent: float
@@ -21,7 +21,7 @@ class SelfUsage:
         self._process = psutil.Process()
         self._last: tuple[int, float] | None = None
 
-    def sample(self, now_ns: int) -> Usage:
+    def sample(self, now_ns: int) -> OwnUsage:
         """CPU of user and system together, of this process and not of its children."""
         times = os.times()
         spent = times.user + times.system
@@ -29,4 +29,4 @@ class SelfUsage:
         if self._last is not None and now_ns > self._last[0]:
             percent = max(0.0, (spent - self._last[1]) * 1e11 / (now_ns - self._last[0]))
         self._last = (now_ns, spent)
-        return Usage(percent, self._process.memory_info().rss)
+        return OwnUsage(percent, self._process.memory_info().rss)

@@ -34,6 +34,9 @@ def required(fields: Fields, key: str, high: int = MAX_INT) -> int | None:
 
 def whole(fields: Fields, key: str, high: int = MAX_INT) -> int | None:
     """A whole number from 0 to ``high`` (a fraction is cut off); None when it is anything else."""
+    given = fields.get(key)
+    if type(given) is int and 0 <= given <= high:  # nearly always; the enforcer reads hundreds of them each second
+        return given
     value = number(fields, key)
     return int(value) if value is not None and 0 <= value <= high else None
 

@@ -14,7 +14,7 @@ if sys.platform == "win32":
 
 from enforcer.failsafe.guard import BEAT, BYE
 from enforcer.failsafe.guard_linux import watch
-from enforcer.failsafe.leftovers_linux import Classifier, parse, programs_held
+from enforcer.failsafe.leftovers_linux import TcFilter, parse, programs_held
 
 LISTING = """[{"protocol":"all","pref":29501,"kind":"bpf","chain":0},
 {"protocol":"all","pref":29501,"kind":"bpf","chain":0,"options":{"handle":"0x1","bpf_name":"tc_divert_ingre:[1029]",
@@ -51,7 +51,7 @@ def test_a_silent_owner_is_killed(tmp_path: Path) -> None:
 
 
 def test_only_the_librarys_classifiers_are_found_in_a_listing() -> None:
-    assert parse("eth0", "ingress", LISTING) == [Classifier("eth0", "ingress", 29501, "0x1", 1029)]
+    assert parse("eth0", "ingress", LISTING) == [TcFilter("eth0", "ingress", 29501, "0x1", 1029)]
     assert parse("eth0", "ingress", "") == []
     assert parse("eth0", "ingress", "Error: no such device") == []
 
