@@ -15,7 +15,7 @@ _PLAUSIBLE_BYTES_PER_S: Final = 50 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class InterfaceCounters:
     """What an interface has counted, or the difference of two such readings. Bytes as the link layer counts them."""
 
     rx_bytes: int = 0
@@ -31,18 +31,18 @@ class Counters:
         return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-NOTHING: Final = Counters()
+NOTHING: Final = InterfaceCounters()
 
 
-def difference(before: Counters, now: Counters, elapsed_ns: int) -> Counters:
+def difference(before: InterfaceCounters, now: InterfaceCounters, elapsed_ns: int) -> InterfaceCounters:
     """What was counted between two readings, never negative. After a reset it is what was counted since."""
     if _was_reset(before, now):
         return now
     limit = max(1, elapsed_ns) * _PLAUSIBLE_BYTES_PER_S // 10**9 + WRAP_32 // 2
-    return Counters(*(_step(getattr(before, f.name), getattr(now, f.name), limit) for f in fields(now)))
+    return InterfaceCounters(*(_step(getattr(before, f.name), getattr(now, f.name), limit) for f in fields(now)))
 
 
-def _was_reset(before: Counters, now: Counters) -> bool:
+def _was_reset(before: InterfaceCounters, now: InterfaceCounters) -> bool:
     rx = now.rx_bytes < before.rx_bytes and now.rx_packets < before.rx_packets
     tx = now.tx_bytes < before.tx_bytes and now.tx_packets < before.tx_packets
     return rx or tx
@@ -55,13 +55,13 @@ def _step(before: int, now: int, limit: int) -> int:
     return wrapped if wrapped <= limit else now
 
 
-def at_ip_layer(counted: Counters, header_bytes: int) -> Counters:
+def at_ip_layer(counted: InterfaceCounters, header_bytes: int) -> InterfaceCounters:
     """The same difference without the link layer's header of each packet: bytes as points and backends count them.
 
     The kernel hands a segmented or merged packet over as one, with one header, and counts it so: the difference is
     then exact on virtual interfaces. A card that counts its own frames counts one header per frame, which is exact too.
     """
-    return Counters(
+    return InterfaceCounters(
         rx_bytes=max(0, counted.rx_bytes - header_bytes * counted.rx_packets),
         tx_bytes=max(0, counted.tx_bytes - header_bytes * counted.tx_packets),
         rx_packets=counted.rx_packets,

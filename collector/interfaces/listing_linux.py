@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from collector.interfaces.counters import Counters
+from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.selection import Interface, header_of, nature_linux
 
 assert sys.platform == "linux"
@@ -77,7 +77,7 @@ def _attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]
 def _link(data: bytes, at: int, end: int) -> Interface:
     _, link_type, index, _, _ = _IFINFO.unpack_from(data, at)
     name, kind, master = "", "", False
-    counters = Counters()
+    counters = InterfaceCounters()
     for attribute, start, stop in _attributes(data, at + _IFINFO.size, end):
         if attribute == _IFLA_IFNAME:
             name = data[start : stop - 1].decode("utf-8", "replace")
@@ -98,13 +98,13 @@ def _link(data: bytes, at: int, end: int) -> Interface:
     )
 
 
-def _counters(data: bytes, start: int, stop: int) -> Counters:
+def _counters(data: bytes, start: int, stop: int) -> InterfaceCounters:
     rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_drops, tx_drops = _STATS.unpack_from(
         data, start
     )
     # rx_missed_errors: packets the card had no room for; 16th of the structure's counters.
     missed = _MISSED.unpack_from(data, start + 15 * 8)[0] if stop - start >= 16 * 8 else 0
-    return Counters(
+    return InterfaceCounters(
         rx_bytes=rx_bytes,
         tx_bytes=tx_bytes,
         rx_packets=rx_packets,

@@ -5,7 +5,7 @@ Windows counts the Ethernet header of each packet; its tunnel adapters (Wintun, 
 
 import psutil
 
-from collector.interfaces.counters import Counters
+from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.selection import ETHERNET_HEADER, Interface, nature_by_name
 
 
@@ -14,7 +14,7 @@ def read_interfaces() -> tuple[Interface, ...]:
     found = []
     for name, io in psutil.net_io_counters(pernic=True, nowrap=False).items():
         nature = nature_by_name(name)
-        counters = Counters(
+        counters = InterfaceCounters(
             rx_bytes=io.bytes_recv,
             tx_bytes=io.bytes_sent,
             rx_packets=io.packets_recv,

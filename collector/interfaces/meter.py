@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from collector.interfaces.counters import NOTHING, Counters, at_ip_layer, difference
+from collector.interfaces.counters import NOTHING, InterfaceCounters, at_ip_layer, difference
 from collector.interfaces.selection import Interface, select
 
 if sys.platform == "linux":
@@ -23,7 +23,7 @@ class InterfaceDelta:
     """What one interface moved since the last look. Bytes at the IP layer, never negative."""
 
     name: str
-    moved: Counters
+    moved: InterfaceCounters
 
 
 class InterfaceMeter:
@@ -32,7 +32,7 @@ class InterfaceMeter:
     def __init__(self, globs: Sequence[str], read: Callable[[], tuple[Interface, ...]] = read_interfaces) -> None:
         self._globs = tuple(globs)
         self._read = read
-        self._last: dict[tuple[str, int], Counters] = {}
+        self._last: dict[tuple[str, int], InterfaceCounters] = {}
         self._last_ns: int | None = None
         self._highest = 0
 
@@ -58,7 +58,7 @@ class InterfaceMeter:
         self._highest = max([self._highest, *(i.index for i in everything)])
         return tuple(InterfaceDelta(i.name, moved[i.name]) for i in select(everything, self._globs))
 
-    def _moved(self, interface: Interface, elapsed_ns: int) -> Counters:
+    def _moved(self, interface: Interface, elapsed_ns: int) -> InterfaceCounters:
         before = self._last.get((interface.name, interface.index))
         if before is None:
             born = self._last_ns is not None and interface.index > self._highest

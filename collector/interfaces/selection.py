@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from collector.interfaces.counters import Counters
+from collector.interfaces.counters import InterfaceCounters
 
 Nature = Literal["loopback", "physical", "virtual", "tunnel", "copy"]
 """``virtual``: the only way out of a container; ``copy``: shows another interface's packets again."""
@@ -43,7 +43,7 @@ class Interface:
     index: int
     nature: Nature
     header_bytes: int
-    counters: Counters
+    counters: InterfaceCounters
 
 
 def nature_linux(*, link_type: int, kind: str, master: bool, device: bool) -> Nature:

@@ -11,7 +11,7 @@ import pytest
 from collector.accounting.tick_schedule import TickSchedule
 from collector.capture import CaptureUnavailable
 from collector.capture.runner import Opened
-from collector.interfaces.counters import Counters
+from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.meter import InterfaceMeter
 from collector.interfaces.selection import Interface
 from collector.loop import CollectorLoop, own_probes
@@ -42,7 +42,7 @@ class Host:
         self.rx, self.tx = self.rx + rx, self.tx + tx
 
     def __call__(self) -> tuple[Interface, ...]:
-        return (Interface("eth0", 2, "physical", 0, Counters(rx_bytes=self.rx, tx_bytes=self.tx)),)
+        return (Interface("eth0", 2, "physical", 0, InterfaceCounters(rx_bytes=self.rx, tx_bytes=self.tx)),)
 
 
 def quiet_prober(config: Config) -> Prober:

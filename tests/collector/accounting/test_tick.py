@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from collector.accounting.live_document import MAX_SHOWN, live_document
 from collector.accounting.tick import MAX_PROCESSES, TrafficAccounts
 from collector.capture import Delta, Owner
-from collector.interfaces.counters import Counters
+from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.meter import InterfaceDelta
 from qos.contract.documents.live import LiveProbe, LiveRow, LiveTraffic
 from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
@@ -22,7 +22,7 @@ def who(pid: int, app: str, *, background: bool = False) -> Identity:
 
 
 def eth(rx: int, tx: int, name: str = "eth0") -> InterfaceDelta:
-    return InterfaceDelta(name, Counters(rx, tx, rx // 1000, tx // 1000, 1, 2, 3, 4))
+    return InterfaceDelta(name, InterfaceCounters(rx, tx, rx // 1000, tx // 1000, 1, 2, 3, 4))
 
 
 def level_of(app: str, _: Identity) -> int:

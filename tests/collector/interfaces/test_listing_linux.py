@@ -12,7 +12,7 @@ from tests.require import linux_root, program
 if sys.platform != "linux":
     pytest.skip("rtnetlink is Linux's", allow_module_level=True)
 
-from collector.interfaces.counters import Counters
+from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.listing_linux import parse_links, read_interfaces
 
 
@@ -46,7 +46,7 @@ def test_a_dump_is_read_with_kinds_masters_and_counters() -> None:
         ("vethё", 3, "copy", 14),
     ]
     # struct rtnl_link_stats64: packets, bytes, errors, dropped, …; missed is the 16th and counts as dropped.
-    assert links[1].counters == Counters(2002, 2003, 2000, 2001, 2006 + 2015, 2007, 2004, 2005)
+    assert links[1].counters == InterfaceCounters(2002, 2003, 2000, 2001, 2006 + 2015, 2007, 2004, 2005)
     assert parse_links(message(3, b"\0\0\0\0")) == ([], True)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from collector.interfaces.counters import Counters
+from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.meter import InterfaceMeter
 from collector.interfaces.selection import Interface, Nature
 
@@ -20,7 +20,7 @@ class FakeSystem:
         return tuple(self.interfaces.values())
 
     def set(self, name: str, index: int, rx_bytes: int, rx_packets: int, nature: Nature = "physical") -> None:
-        counters = Counters(rx_bytes=rx_bytes, rx_packets=rx_packets)
+        counters = InterfaceCounters(rx_bytes=rx_bytes, rx_packets=rx_packets)
         self.interfaces[name] = Interface(name, index, nature, 14, counters)
 
 
