@@ -113,8 +113,8 @@ class Result:
             "right": self.cause_right and (not self.truth.apps or self.app_right),
             "void": self.void,
             "true_onset_s": None if self.onset is None else round(self.onset - self.began, 2),
-            "onset_error_s": None if None in (onset, self.onset) else round(onset - self.onset, 2),
-            "reported_after_s": None if None in (first, self.onset) else round(first - self.onset, 2),
+            "onset_error_s": None if onset is None or self.onset is None else round(onset - self.onset, 2),
+            "reported_after_s": None if first is None or self.onset is None else round(first - self.onset, 2),
             "first_shown": self.shown[0][1:] if self.shown else None,
         }
 
@@ -320,10 +320,10 @@ def main() -> None:
     for thread in threads:
         thread.join()
     results = [result for bench in benches for result in bench.results]
-    made = summary(results) | {"seed": options.seed, "labs": options.labs}
+    report = summary(results) | {"seed": options.seed, "labs": options.labs}
     if options.all:
-        made["all"] = [r.report() for r in results]
-    print(json.dumps(made, indent=1))
+        report["all"] = [r.report() for r in results]
+    print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

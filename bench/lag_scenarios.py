@@ -13,6 +13,10 @@ EXTERNAL = frozenset({"others", "provider"})
 CULPRITS = ("steam", "backup", "torrent", "onedrive", "update")
 
 
+Background = tuple[tuple[str, ...], ...]
+"""Programs that run beside: each one its words."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """One cause: the verdicts that are right, the applications of which one must be named, and how long it goes on."""
@@ -31,7 +35,7 @@ class Scenario:
 
     name: str
     acts: tuple[tuple[Callable[[LagLab], Callable[[], None]], Truth | None], ...]
-    background: tuple[tuple[str, ...], ...] = ()
+    background: Background = ()
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Draw:
     def host(self) -> str:
         return SERVER4
 
-    def add(self, name: str, *acts: Any, background: tuple[tuple[str, ...], ...] = ()) -> None:
+    def add(self, name: str, *acts: Any, background: Background = ()) -> None:
         self.made.append(Scenario(name, tuple(acts), background))
 
 
@@ -67,7 +71,12 @@ def traffic(app: str, *words: str, where: str = "h", host: str = SERVER4) -> Cal
 def both(*parts: Callable[[LagLab], Callable[[], None]]) -> Callable[[LagLab], Callable[[], None]]:
     def begin(lab: LagLab) -> Callable[[], None]:
         ends = [part(lab) for part in parts]
-        return lambda: [end() for end in ends] and None
+
+        def stop() -> None:
+            for end in ends:
+                end()
+
+        return stop
 
     return begin
 
@@ -77,7 +86,12 @@ def delayed(*names: str, ms: float = 0, jitter: float = 0, loss: float = 0) -> C
         for name in names:
             base = lab.base[name]  # type: ignore[attr-defined]  # set by the runner
             lab.delays[name].set(base[0] + ms, base[1] + jitter, loss or base[2])
-        return lambda: [lab.delays[name].set(*lab.base[name]) for name in names] and None  # type: ignore[attr-defined]
+
+        def stop() -> None:
+            for name in names:
+                lab.delays[name].set(*lab.base[name])  # type: ignore[attr-defined]  # idem
+
+        return stop
 
     return begin
 
@@ -96,15 +110,16 @@ def scenarios(seed: int, down: float, up: float) -> list[Scenario]:
         return Truth(frozenset({"application"}), frozenset(apps), seconds)
 
     far = ("far", "one")
-    for n, way, background in (
+    bulks: tuple[tuple[str, str, Background], ...] = (
         ("1", "down", ()), ("4", "down", (zoom,)), ("8", "down", (video,)), ("2", "down", (web,)),
         ("1", "up", ()), ("3", "up", (zoom,)), ("4", "up", (video,)), ("2", "up", (web,)),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for n, way, background in bulks:
         app = d.culprit()
         act = traffic(app, "bulk", "11", f"dir={way}", f"n={n}")
         d.add(f"bulk {way} n={n}", (act, own(app)), background=background)
     for _ in range(5):
-        app, way, n = d.culprit(), d.random.choice(("down", "up")), d.random.randint(1, 8)
+        app, way, n = d.culprit(), d.random.choice(("down", "up")), str(d.random.randint(1, 8))
         seconds = d.between(6, 14)
         act = traffic(app, "bulk", f"{seconds}", f"dir={way}", f"n={n}")
         d.add(
@@ -129,10 +144,10 @@ def scenarios(seed: int, down: float, up: float) -> list[Scenario]:
         app = d.culprit()
         act = traffic(app, "bursts", "16", f"dir={way}", "n=1", f"on={on}", f"off={off}")
         d.add(f"bursts {way} {on:.1f}/{off:.1f}", (act, own(app, seconds=16)), background=(zoom,))
-    for n in (8, 16, d.random.randint(6, 24)):
+    for count in (8, 16, d.random.randint(6, 24)):
         app = d.culprit()
-        act = traffic(app, "many", "11", f"n={n}", f"bytes={d.random.randint(50_000, 400_000)}")
-        d.add(f"many connections n={n}", (act, own(app)))
+        act = traffic(app, "many", "11", f"n={count}", f"bytes={d.random.randint(50_000, 400_000)}")
+        d.add(f"many connections n={count}", (act, own(app)))
     for way, over in (("down", 1.2), ("up", 1.2), ("down", d.between(1.05, 1.6)), ("up", d.between(1.05, 1.6))):
         app, line = d.culprit(), down if way == "down" else up
         act = traffic(app, "udp", "11", f"dir={way}", f"rate={int(line * over * mbit)}")
@@ -143,14 +158,15 @@ def scenarios(seed: int, down: float, up: float) -> list[Scenario]:
         d.add(f"ipv6 {kind} {way}", (traffic(app, kind, "11", f"dir={way}", *words, host=SERVER6), own(app)))
     outside = Truth(EXTERNAL)
     half = ("game", "video", "40", f"rate={int(down * 0.4 * mbit)}")
-    for n, way, background in (
+    outsides: tuple[tuple[int, str, Background], ...] = (
         (4, "down", ()), (8, "down", (zoom,)), (4, "up", (zoom,)), (6, "down", (video,)), (8, "down", (web,)),
         (4, "up", (video,)), (6, "down", (half, zoom)),
         (d.random.randint(2, 10), "down", (d.random.choice((video, web, half)),)),
         (d.random.randint(2, 6), "up", (d.random.choice((video, web)),)),
-    ):  # fmt: skip
-        act = traffic("neighbour", "bulk", "11", f"dir={way}", f"n={n}", where="x")
-        d.add(f"other device {way} n={n}", (act, outside), background=background)
+    )  # fmt: skip
+    for connections, way, background in outsides:
+        act = traffic("neighbour", "bulk", "11", f"dir={way}", f"n={connections}", where="x")
+        d.add(f"other device {way} n={connections}", (act, outside), background=background)
     late = both(
         traffic("neighbour", "bulk", "13", "n=6", where="x"),
         later(traffic("browser", "web", "9", "off=1"), 1.0),
@@ -203,7 +219,8 @@ def scenarios(seed: int, down: float, up: float) -> list[Scenario]:
         (nothing, None),
         (traffic(app, "bulk", "11", "dir=up", "n=4"), own(app)),
     )
-    for background in ((), (video,), (web, zoom)):
+    quiet: tuple[Background, ...] = ((), (video,), (web, zoom))
+    for background in quiet:
         d.add("quiet", (nothing, Truth(frozenset(), seconds=15)), background=background)
     d.random.shuffle(d.made)
     return d.made

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from typing import Any
 
 TCP, UDP = 7001, 7002
 CHUNK = bytes(16384)
@@ -58,7 +59,7 @@ def _udp_server() -> None:
             made.sendto(data, peer)
 
 
-def _stream(made: socket.socket, peer: object, rate: int, seconds: float, ramp: float = 0) -> None:
+def _stream(made: socket.socket, peer: tuple[Any, ...], rate: int, seconds: float, ramp: float = 0) -> None:
     """At ``rate`` bit/s, reached after ``ramp`` seconds of steady rise."""
     began, sent = time.monotonic(), 0
     while (passed := time.monotonic() - began) < seconds:
@@ -66,7 +67,7 @@ def _stream(made: socket.socket, peer: object, rate: int, seconds: float, ramp: 
         due = rate / 8 * (rising * rising / ramp / 2 + passed - rising if ramp else passed)
         while sent < due:
             with contextlib.suppress(OSError):
-                made.sendto(CHUNK[:1200], peer)  # type: ignore[arg-type]  # an address as recvfrom gave it
+                made.sendto(CHUNK[:1200], peer)
             sent += 1228
         time.sleep(0.004)
 

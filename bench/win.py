@@ -155,7 +155,8 @@ class Sampler:
     """What the interfaces counted, ten times a second."""
 
     def __init__(self, lab: Lab) -> None:
-        self.lab, self.rows = lab, []
+        self.lab = lab
+        self.rows: list[Any] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self._thread.start()

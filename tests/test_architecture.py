@@ -158,8 +158,7 @@ STILL_SHARED = frozenset(
     {
         "ProcessReader",  # a Protocol and what fulfils it, in files of two names
         # Two parts still use these for two things. None may be added: rename one of them instead.
-        *("Baseline", "Capacity", "Change", "Counted", "Feed", "Guard", "Kind", "Link", "Moved", "Rates", "Session"),
-        *("Steering", "Target", "Totals", "Usage", "Window"),
+        *("Capacity", "Change", "Guard", "Link", "Rates", "Window"),
     }
 )
 

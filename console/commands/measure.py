@@ -30,7 +30,7 @@ class Format(StrEnum):
     csv = "csv"
 
 
-class Source(StrEnum):
+class SourceChoice(StrEnum):
     """Where points are read from."""
 
     local = "local"
@@ -110,7 +110,9 @@ def query(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="The newest rows only.")] = None,
     form: Annotated[Format, typer.Option("--format", help="How rows are written.")] = Format.table,
-    source: Annotated[Source, typer.Option("--from", help="The embedded store or InfluxDB.")] = Source.local,
+    source: Annotated[
+        SourceChoice, typer.Option("--from", help="The embedded store or InfluxDB.")
+    ] = SourceChoice.local,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:

@@ -30,7 +30,7 @@ class Snapshot:
         return policy.priority if policy is not None else None
 
 
-class Feed:
+class LiveFeed:
     """Reads snapshots. ``collector`` is the one that runs for this window only, where there was none."""
 
     def __init__(self, context: Context, collector: TemporaryCollector | None) -> None:

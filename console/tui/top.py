@@ -19,7 +19,7 @@ from console.commands.context import Context, open_context
 from console.steering import overrides
 from console.steering.actions import Steering
 from console.supervisor.temporary_collector import temporary_collector
-from console.tui.feed import Feed, Snapshot
+from console.tui.feed import LiveFeed, Snapshot
 from console.tui.top_screens import HelpScreen, LimitRequest, LimitScreen
 from console.tui.top_table import AppTable
 from console.views import table_format as views
@@ -41,7 +41,7 @@ def run_top(config: Path | None, data: Path | None, by: By) -> None:
         if not measured_now(context):
             context = open_context(config, data, reading=False)
             collector = stack.enter_context(temporary_collector(context))
-        TopApp(Feed(context, collector), by).run()
+        TopApp(LiveFeed(context, collector), by).run()
 
 
 def measured_now(context: Context) -> bool:
@@ -76,7 +76,7 @@ class TopApp(App[None]):
         Binding("ctrl+c", "quit", "Quit", priority=True),
     ]
 
-    def __init__(self, feed: Feed, by: By) -> None:
+    def __init__(self, feed: LiveFeed, by: By) -> None:
         super().__init__()
         self._feed, self._by = feed, by
         self._said, self._said_until_ns = "", 0

@@ -24,7 +24,7 @@ IDLE_ENOUGH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
+class IdleRtt:
     """One series of delays, nanoseconds (round trips, or one-way offsets, which may be negative)."""
 
     idle: tuple[int, ...] = ()
@@ -33,7 +33,7 @@ class Baseline:
     minima: tuple[tuple[int, int], ...] = ()
     """(start of ten seconds, least delay in them), oldest first."""
 
-    def with_delay(self, now_ns: int, delay_ns: int, *, idle: bool) -> "Baseline":
+    def with_delay(self, now_ns: int, delay_ns: int, *, idle: bool) -> "IdleRtt":
         """The memory with one more answer. ``idle``: the line was almost unused when it was taken."""
         minima = tuple((start, low) for start, low in self.minima if now_ns - start < WINDOW_NS)
         start = now_ns - now_ns % BUCKET_NS

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from enforcer.allocation.baseline import Baseline
+from enforcer.allocation.baseline import IdleRtt
 from qos.contract.direction import DIRECTIONS, Direction
 
 _MS: Final = 10**6
@@ -45,8 +45,8 @@ class EchoSample:
 class Reflector:
     """What is remembered of one target."""
 
-    baseline: Baseline = field(default_factory=Baseline)
-    one_way: Mapping[Direction, Baseline] = field(default_factory=dict)
+    baseline: IdleRtt = field(default_factory=IdleRtt)
+    one_way: Mapping[Direction, IdleRtt] = field(default_factory=dict)
     recent: tuple[EchoSample, ...] = ()
     answered_ns: int | None = None
 
@@ -61,7 +61,7 @@ class Reflector:
             return Reflector(self.baseline, self.one_way, (*self.recent, sample)[-2:], self.answered_ns)
         one_way = dict(self.one_way)
         for direction, delay_ns in sample.one_way_ns.items():
-            one_way[direction] = one_way.get(direction, Baseline()).with_delay(sample.time_ns, delay_ns, idle=idle)
+            one_way[direction] = one_way.get(direction, IdleRtt()).with_delay(sample.time_ns, delay_ns, idle=idle)
         baseline = self.baseline.with_delay(sample.time_ns, sample.rtt_ns, idle=idle)
         return Reflector(baseline, one_way, (*self.recent, sample)[-2:], sample.time_ns)
 

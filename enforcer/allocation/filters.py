@@ -40,7 +40,7 @@ BUSY_MAX_NS: Final = 160 * _S
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FilterTarget:
     """What one protocol's filter should let through: these ports, or everything (``wide``)."""
 
     ports: frozenset[int] = frozenset()
@@ -49,7 +49,7 @@ class Target:
 
 @dataclass(slots=True)
 class _FilterState:
-    target: Target | None = None
+    target: FilterTarget | None = None
     swapped_ns: int = -SWAP_NS
     wide_until_ns: int = 0
     wide_for_ns: int = WIDE_NS
@@ -69,7 +69,7 @@ class Diversion:
         self._states: dict[Transport, _FilterState] = {name: _FilterState() for name in TRANSPORTS}
         self._narrow_until_ns = 0
 
-    def target(self, protocol: Transport) -> Target | None:
+    def target(self, protocol: Transport) -> FilterTarget | None:
         """What the protocol's filter lets through now; None: no handle."""
         return self._states[protocol].target
 
@@ -88,13 +88,13 @@ class Diversion:
         foreign_pps: int = 0,
         *,
         ready: bool = False,
-    ) -> dict[Transport, Target | None]:
+    ) -> dict[Transport, FilterTarget | None]:
         """Which filters to change now, and to what.
 
         ``owners`` are the applications behind each local port; ``foreign_pps`` what passed of others lately;
         ``ready``: TCP may be wide with nobody limited, too.
         """
-        changes: dict[Transport, Target | None] = {}
+        changes: dict[Transport, FilterTarget | None] = {}
         self._watch_others(now_ns, foreign_pps)
         for protocol, state in self._states.items():
             ports: dict[str, set[int]] = {}
@@ -129,7 +129,7 @@ class Diversion:
         ports: Mapping[str, set[int]],
         *,
         ready: bool = False,
-    ) -> Target | None:
+    ) -> FilterTarget | None:
         for app in list(state.seen):
             if app not in limited:
                 del state.seen[app]
@@ -143,12 +143,12 @@ class Diversion:
         may_widen = now_ns >= self._narrow_until_ns
         if may_widen and (now_ns < state.wide_until_ns or len(everything) > self._max_ports):
             state.empty_since_ns = None
-            return Target(wide=True)
+            return FilterTarget(wide=True)
         if may_widen and protocol == "tcp" and now_ns >= state.ready_from_ns:
-            return Target(wide=True)
+            return FilterTarget(wide=True)
         if everything:
             state.empty_since_ns = None
-            return Target(ports=everything)
+            return FilterTarget(ports=everything)
         if state.target is None:
             return None
         if state.empty_since_ns is None:
@@ -168,7 +168,7 @@ class Diversion:
                 state.wide_for_ns = min(WIDE_MAX_NS, 2 * state.wide_for_ns)
             state.wide_until_ns = now_ns + state.wide_for_ns
 
-    def _due(self, now_ns: int, state: _FilterState, want: Target | None) -> bool:
+    def _due(self, now_ns: int, state: _FilterState, want: FilterTarget | None) -> bool:
         if now_ns - state.swapped_ns < SWAP_NS:
             return False
         held = state.target

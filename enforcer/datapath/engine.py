@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from enforcer.datapath.health import Health, LastSecond, Totals
+from enforcer.datapath.health import Health, LastSecond, PacketTotals
 from enforcer.datapath.port import PacketPort, Receiver, Sender
 from enforcer.datapath.timers import WakeableTimer
 from enforcer.qdisc.classifier import Classifier, ClassStats, Rates
@@ -270,8 +270,8 @@ class Engine:
                 self._fail(trouble)
                 return
 
-    def _totals(self, now_ns: int) -> Totals:
-        return Totals(
+    def _totals(self, now_ns: int) -> PacketTotals:
+        return PacketTotals(
             now_ns, self._classifier.seen, self._classifier.foreign, self._sent, self._refused, self._worked_ns
         )
 

@@ -14,7 +14,7 @@ REFUSED_PERCENT: Final = 5
 """So many packets a second, and so large a part of all, that the system refuses to take back end it."""
 
 
-class Totals(NamedTuple):
+class PacketTotals(NamedTuple):
     """Counters since the start, at one moment. ``worked_ns``: what the packet threads spent on packets."""
 
     time_ns: int
@@ -42,10 +42,10 @@ class Health:
 class LastSecond:
     """The counters of the last second."""
 
-    def __init__(self, first: Totals) -> None:
-        self._looks: deque[Totals] = deque([first])
+    def __init__(self, first: PacketTotals) -> None:
+        self._looks: deque[PacketTotals] = deque([first])
 
-    def look(self, now: Totals) -> None:
+    def look(self, now: PacketTotals) -> None:
         """One more look."""
         self._looks.append(now)
         while now.time_ns - self._looks[0].time_ns > NS_PER_S:

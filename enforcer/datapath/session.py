@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from enforcer.allocation.filters import TRANSPORTS, Diversion, Target, Transport
+from enforcer.allocation.filters import TRANSPORTS, Diversion, FilterTarget, Transport
 from enforcer.datapath.engine import Engine
 from enforcer.datapath.flow_owners import NUMBERS, Events, FlowOwners
 from enforcer.datapath.health import Health
@@ -77,16 +77,16 @@ class DivertDatapath:
         """Why packets cannot be diverted here, or None."""
         return self.tools.available()
 
-    def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> "Session":
+    def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> "DivertSession":
         """An open session. Raises OSError, ValueError."""
-        return Session(self.tools, max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
+        return DivertSession(self.tools, max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
 
     def tidy(self) -> None:
         """Take away what a process that died left behind."""
         self.tools.tidy()
 
 
-class Session:
+class DivertSession:
     """See the module. Raises OSError, ValueError when opened."""
 
     def __init__(self, tools: Tools, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> None:
@@ -202,7 +202,7 @@ class Session:
             self._passed = (now_ns, now, rate)
         return rate
 
-    def _text(self, protocol: Transport, target: Target) -> str | None:
+    def _text(self, protocol: Transport, target: FilterTarget) -> str | None:
         if target.wide:
             return wide_filter(protocol)
         try:

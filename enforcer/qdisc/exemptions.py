@@ -7,7 +7,7 @@ A port of ours is nobody's business here: whose a flow is, is decided by ``owner
 
 from typing import Any, Final
 
-from enforcer.qdisc.queued_packet import Kind, QueuedPacket
+from enforcer.qdisc.queued_packet import PacketKind, QueuedPacket
 from qos.packets.packet import TCP, UDP, Headers
 
 _BOTH: Final = frozenset({53})
@@ -15,22 +15,22 @@ _UDP: Final = frozenset({67, 68, 123, 546, 547, 1900, 5353, 5355})
 """DHCP, NTP, DHCPv6, SSDP, mDNS, LLMNR (IANA service names)."""
 
 
-def kind_of(headers: Headers) -> Kind:
+def kind_of(headers: Headers) -> PacketKind:
     """What may be done with the packet that has these headers."""
     protocol = headers.protocol
     if protocol == TCP:
         ports = (headers.source_port, headers.destination_port)
         if headers.source_port == 0 or ports[0] in _BOTH or ports[1] in _BOTH or not headers.unicast:
-            return Kind.EXEMPT
+            return PacketKind.EXEMPT
         if headers.payload_bytes == 0 and not headers.fragment and (headers.pure_ack or headers.handshake):
-            return Kind.CONTROL
-        return Kind.DATA
+            return PacketKind.CONTROL
+        return PacketKind.DATA
     if protocol != UDP or headers.source_port == 0 or not headers.unicast:
-        return Kind.EXEMPT
+        return PacketKind.EXEMPT
     for port in (headers.source_port, headers.destination_port):
         if port in _BOTH or port in _UDP:
-            return Kind.EXEMPT
-    return Kind.DATA
+            return PacketKind.EXEMPT
+    return PacketKind.DATA
 
 
 def queued_packet_of(headers: Headers, arrived_ns: int, raw: Any) -> QueuedPacket:

@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from typing import Final, NamedTuple
 
 from enforcer.qdisc.codel import Aim, Codel
-from enforcer.qdisc.queued_packet import Kind, QueuedPacket
+from enforcer.qdisc.queued_packet import PacketKind, QueuedPacket
 
 QUANTUM_BYTES: Final = 1514
 MAX_IDLE_FLOWS: Final = 1024
@@ -144,7 +144,7 @@ class FqCodel:
         while flow.queue:
             waiting = len(flow.queue)
             packet = self._take(flow)
-            if packet.kind is not Kind.DATA:
+            if packet.kind is not PacketKind.DATA:
                 return packet, False
             sojourn = now_ns - packet.arrived_ns
             if sojourn > max_age_ns:

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 
-class Kind(IntEnum):
+class PacketKind(IntEnum):
     """What may be done to a packet."""
 
     DATA = 0
@@ -29,7 +29,7 @@ class QueuedPacket(NamedTuple):
     """At the IP layer; up to 64 KB and more where the system aggregates."""
     arrived_ns: int
     """When the driver took it, on the same monotonic clock as ``now_ns``."""
-    kind: Kind = Kind.DATA
+    kind: PacketKind = PacketKind.DATA
     ecn: bool = False
     """The sender understands congestion marks (ECT) and this packet's mark is cheap to set."""
     marked: bool = False

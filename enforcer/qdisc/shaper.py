@@ -18,7 +18,7 @@ from typing import Final
 
 from enforcer.qdisc.codel import LINUX, Aim, aim_for
 from enforcer.qdisc.fq_codel import FqCodel
-from enforcer.qdisc.queued_packet import Counts, Kind, QueuedPacket
+from enforcer.qdisc.queued_packet import Counts, PacketKind, QueuedPacket
 from enforcer.qdisc.token_bucket import MTU_BYTES, Bucket, burst_bytes
 
 _NS_PER_S: Final = 10**9
@@ -115,9 +115,9 @@ class Shaper:
     def submit(self, now_ns: int, packet: QueuedPacket) -> None:
         """Take a packet. It leaves by ``release``, now or later, or is counted as dropped."""
         self._submitted += 1
-        if packet.kind is not Kind.DATA and not self._queues.holds(packet.flow):
+        if packet.kind is not PacketKind.DATA and not self._queues.holds(packet.flow):
             self._passing.append(packet)
-            if packet.kind is Kind.CONTROL and self._control.ready(now_ns):
+            if packet.kind is PacketKind.CONTROL and self._control.ready(now_ns):
                 self._control.charge(packet.size_bytes)
                 self._bucket.charge(packet.size_bytes)
             return

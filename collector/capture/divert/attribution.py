@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from collector.capture import Delta, Owner
-from collector.capture.divert.flow_counts import Counted, Table
+from collector.capture.divert.flow_counts import FlowCounts, Table
 from qos.packets.flows import FlowTable
 
 PARK_NS: Final = 3 * 10**9
@@ -22,7 +22,7 @@ Flow = tuple[tuple[int, int, bytes, int], tuple[bytes, int]]
 
 
 @dataclass(slots=True)
-class Moved:
+class FlowDelta:
     """What a flow moved, as the fields of ``Delta``."""
 
     rx_bytes: int = 0
@@ -32,7 +32,7 @@ class Moved:
     flows: int = 0
     since_ns: int = 0
 
-    def add(self, other: "Moved") -> None:
+    def add(self, other: "FlowDelta") -> None:
         """Sum up; the time stays."""
         self.rx_bytes += other.rx_bytes
         self.tx_bytes += other.tx_bytes
@@ -50,9 +50,9 @@ class FlowAttribution:
 
     def __init__(self, table: FlowTable) -> None:
         self._table = table
-        self._parked: dict[Flow, Moved] = {}
+        self._parked: dict[Flow, FlowDelta] = {}
         self._given_up: dict[Flow, int] = {}
-        self._unattributed = Moved()
+        self._unattributed = FlowDelta()
 
     @property
     def waiting(self) -> int:
@@ -64,7 +64,7 @@ class FlowAttribution:
         """Flows that are remembered as nobody's."""
         return len(self._given_up)
 
-    def count(self, counted: Counted, now_ns: int) -> None:
+    def count(self, counted: FlowCounts, now_ns: int) -> None:
         """Take in what a reader counted since the last time."""
         for (protocol, out), flows in counted.flows.items():
             for flow, moved in _moved(protocol, out, flows, now_ns):
@@ -77,18 +77,18 @@ class FlowAttribution:
                 else:
                     self._unattributed.add(moved)
         received, sent = counted.rest
-        self._unattributed.add(Moved(received[0], sent[0], received[1], sent[1]))
+        self._unattributed.add(FlowDelta(received[0], sent[0], received[1], sent[1]))
 
     def settle(self, now_ns: int, owner_of: Callable[[int], Owner]) -> Iterator[Delta]:
         """Deltas of every flow whose owner is known now, one per owner, and what is unattributed from now on.
 
         ``owner_of`` makes an owner of a PID.
         """
-        owners: dict[int, Moved] = {}
+        owners: dict[int, FlowDelta] = {}
         for flow, moved in list(self._parked.items()):
             holder = self._table.owner(*flow)
             if holder is not None:
-                owners.setdefault(holder.pid, Moved()).add(moved)
+                owners.setdefault(holder.pid, FlowDelta()).add(moved)
                 self._given_up.pop(flow, None)
             elif flow in self._given_up or now_ns - moved.since_ns >= PARK_NS:
                 self._unattributed.add(moved)
@@ -101,7 +101,7 @@ class FlowAttribution:
             yield moved.delta(owner_of(pid))
         if self._unattributed.rx_packets or self._unattributed.tx_packets:
             yield self._unattributed.delta(None)
-            self._unattributed = Moved()
+            self._unattributed = FlowDelta()
         self._forget(now_ns)
 
     def _forget(self, now_ns: int) -> None:
@@ -111,7 +111,7 @@ class FlowAttribution:
             del self._given_up[flow]
 
 
-def _moved(protocol: int, out: bool, flows: Table, now_ns: int) -> Iterable[tuple[Flow, Moved]]:
+def _moved(protocol: int, out: bool, flows: Table, now_ns: int) -> Iterable[tuple[Flow, FlowDelta]]:
     for key, (size, packets) in flows.items():
         width = (len(key) - 4) // 2
         source, destination = (key[:width], key[-4:-2]), (key[width:-4], key[-2:])
@@ -121,4 +121,4 @@ def _moved(protocol: int, out: bool, flows: Table, now_ns: int) -> Iterable[tupl
             (protocol, family, local, int.from_bytes(local_port, "big")),
             (remote, int.from_bytes(remote_port, "big")),
         )
-        yield flow, Moved(0, size, 0, packets, 1, now_ns) if out else Moved(size, 0, packets, 0, 1, now_ns)
+        yield flow, FlowDelta(0, size, 0, packets, 1, now_ns) if out else FlowDelta(size, 0, packets, 0, 1, now_ns)

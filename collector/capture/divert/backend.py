@@ -22,7 +22,7 @@ from typing import Final
 
 from collector.capture import CaptureUnavailable, Delta, Sample
 from collector.capture.divert.attribution import FlowAttribution
-from collector.capture.divert.flow_counts import Counted, FlowCounter
+from collector.capture.divert.flow_counts import FlowCounter, FlowCounts
 from collector.capture.executables import Executables
 from qos.packets import divert
 from qos.packets.flows import FlowTable
@@ -91,7 +91,7 @@ class _Reader:
         """True when its thread is gone."""
         return self._ended
 
-    def take(self) -> tuple[Counted, int, int]:
+    def take(self) -> tuple[FlowCounts, int, int]:
         """What was counted since the last take, packets lost since then, and how late the latest one was (ns)."""
         lost = self._sniffer.lost()
         with self._lock:

@@ -24,7 +24,7 @@ Table = dict[bytes, list[int]]
 
 
 @dataclass(slots=True)
-class Counted:
+class FlowCounts:
     """What was counted: by flow for each (protocol, outbound), and what has no flow, inbound first."""
 
     flows: dict[tuple[int, bool], Table] = field(
@@ -39,15 +39,15 @@ class FlowCounter:
     def __init__(self) -> None:
         self._reset()
 
-    def _reset(self) -> Counted:
-        counted = Counted()
+    def _reset(self) -> FlowCounts:
+        counted = FlowCounts()
         tables: list[Table | None] = [None] * 512
         for (protocol, out), table in counted.flows.items():
             tables[protocol << 1 | out] = table
         self._counted, self._tables = counted, tables
         return counted
 
-    def take(self) -> Counted:
+    def take(self) -> FlowCounts:
         """What was counted since the last take."""
         counted = self._counted
         self._reset()

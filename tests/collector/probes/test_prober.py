@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from collector.probes.prober import MAX_IN_FLIGHT, MIN_INTERVAL_NS, Prober, ProbeResult
+from collector.probes.prober import MAX_IN_FLIGHT, MIN_INTERVAL_NS, Prober
+from collector.probes.result import ProbeResult
 from qos.system.echo import EchoReply, echo, is_address
 
 MS = 10**6

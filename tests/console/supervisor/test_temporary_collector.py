@@ -12,7 +12,7 @@ import pytest
 
 from console.commands.context import Context, open_context
 from console.supervisor.temporary_collector import temporary_collector
-from console.tui.feed import Feed
+from console.tui.feed import LiveFeed
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError
 from qos.service import instance_lock
@@ -63,7 +63,7 @@ def test_a_collector_that_cannot_start_gives_its_own_reason(context: Context) ->
 def test_the_window_tells_when_its_collector_ended(context: Context) -> None:
     context.data.mkdir()
     with instance_lock(context.data, "collector"), temporary_collector(context) as collector:
-        feed = Feed(context, collector)
+        feed = LiveFeed(context, collector)
         deadline = time.monotonic() + 60
         while "already works on" not in feed.read(time.time_ns()).trouble:
             assert time.monotonic() < deadline
@@ -72,7 +72,7 @@ def test_the_window_tells_when_its_collector_ended(context: Context) -> None:
 
 
 def test_the_window_says_what_it_waits_for(tmp_path: Path) -> None:
-    feed = Feed(Context(Config(), None, tmp_path), None)
+    feed = LiveFeed(Context(Config(), None, tmp_path), None)
     assert "waiting" in feed.read(time.time_ns()).trouble
     (tmp_path / "autoqos.db").write_bytes(b"no database at all" * 100)
     assert "damaged" in feed.read(time.time_ns()).trouble

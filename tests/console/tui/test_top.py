@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from console.commands.context import Context
-from console.tui.feed import Feed
+from console.tui.feed import LiveFeed
 from console.tui.top import TopApp
 from console.tui.top_screens import HelpScreen, LimitScreen
 from qos.contract.config import Config
@@ -36,7 +36,7 @@ def kept(data: Path, key: str) -> Any:
 
 
 def window(data: Path, by: By = "app") -> TopApp:
-    return TopApp(Feed(Context(Config(), None, data), None), by)
+    return TopApp(LiveFeed(Context(Config(), None, data), None), by)
 
 
 def names(app: TopApp) -> list[str]:

@@ -1,6 +1,6 @@
 """Baselines that adapt to the idle line's noise, and votes of targets."""
 
-from enforcer.allocation.baseline import LEAST_THRESHOLD_NS, UNKNOWN_THRESHOLD_NS, Baseline
+from enforcer.allocation.baseline import LEAST_THRESHOLD_NS, UNKNOWN_THRESHOLD_NS, IdleRtt
 from enforcer.allocation.delay_detector import EchoSample, Reflector, judge
 
 MS = 10**6
@@ -19,7 +19,7 @@ def seen(*rtts_ms: float, target: str = "a", until_ns: int = 100 * S) -> Reflect
 
 
 def test_the_threshold_follows_the_idle_lines_own_noise() -> None:
-    quiet, noisy = Baseline(), Baseline()
+    quiet, noisy = IdleRtt(), IdleRtt()
     assert quiet.threshold_ns == UNKNOWN_THRESHOLD_NS
     for number in range(100):
         quiet = quiet.with_delay(number * S, 20 * MS, idle=True)
@@ -30,7 +30,7 @@ def test_the_threshold_follows_the_idle_lines_own_noise() -> None:
 
 
 def test_echoes_of_the_first_moment_of_a_load_are_no_idle_ones() -> None:
-    made = Baseline()
+    made = IdleRtt()
     for number in range(20):
         made = made.with_delay(number * S, 20 * MS, idle=True)
     for number in range(4):  # the load has begun; the loop learns of it a moment later

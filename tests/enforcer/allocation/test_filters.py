@@ -6,10 +6,19 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.allocation.filters import BUSY_NS, LINGER_NS, QUIET_PPS, SWAP_NS, WIDE_NS, Diversion, Target, Transport
+from enforcer.allocation.filters import (
+    BUSY_NS,
+    LINGER_NS,
+    QUIET_PPS,
+    SWAP_NS,
+    WIDE_NS,
+    Diversion,
+    FilterTarget,
+    Transport,
+)
 
 S = 10**9
-WIDE = Target(wide=True)
+WIDE = FilterTarget(wide=True)
 Owners = dict[tuple[Transport, int], frozenset[str]]
 
 
@@ -28,22 +37,22 @@ def test_without_a_limit_there_is_no_handle() -> None:
 def test_the_ports_of_limited_applications_and_no_others_are_named() -> None:
     diversion = Diversion(240)
     owners = owned("bulk", [5000, 5001]) | owned("call", [6000])
-    assert diversion.update(0, BULK, owners)["udp"] == Target(frozenset({5000, 5001}))
+    assert diversion.update(0, BULK, owners)["udp"] == FilterTarget(frozenset({5000, 5001}))
 
 
 def test_a_port_shared_with_somebody_unlimited_is_left_alone() -> None:
     diversion = Diversion(240)
     owners: Owners = {("udp", 5353): frozenset({"bulk", "call"}), ("udp", 9): BULK}
-    assert diversion.update(0, BULK, owners)["udp"] == Target(frozenset({9}))
+    assert diversion.update(0, BULK, owners)["udp"] == FilterTarget(frozenset({9}))
 
 
 def test_swaps_are_coalesced_and_removals_are_lazy() -> None:
     diversion = Diversion(240)
     diversion.update(0, BULK, owned("bulk", [1]))
     assert "udp" not in diversion.update(SWAP_NS - 1, BULK, owned("bulk", [1, 2]))
-    assert diversion.update(SWAP_NS, BULK, owned("bulk", [1, 2]))["udp"] == Target(frozenset({1, 2}))
+    assert diversion.update(SWAP_NS, BULK, owned("bulk", [1, 2]))["udp"] == FilterTarget(frozenset({1, 2}))
     assert "udp" not in diversion.update(3 * SWAP_NS, BULK, owned("bulk", [2]))
-    assert diversion.target("udp") == Target(frozenset({1, 2}))
+    assert diversion.target("udp") == FilterTarget(frozenset({1, 2}))
 
 
 def test_an_application_without_flows_loses_its_filter_after_a_while() -> None:
@@ -68,19 +77,19 @@ def test_connection_after_connection_makes_the_protocol_wide_for_a_while() -> No
     diversion.update(WIDE_NS // 2, BULK, owned("bulk", [4]))
     assert diversion.target("udp") == WIDE
     diversion.update(2 * WIDE_NS, BULK, owned("bulk", [4]))
-    assert diversion.target("udp") == Target(frozenset({4}))
+    assert diversion.target("udp") == FilterTarget(frozenset({4}))
 
 
 def test_flows_that_were_there_before_the_limit_are_no_churn() -> None:
     diversion = Diversion(240)
-    assert diversion.update(0, BULK, owned("bulk", range(100, 130)))["udp"] == Target(frozenset(range(100, 130)))
+    assert diversion.update(0, BULK, owned("bulk", range(100, 130)))["udp"] == FilterTarget(frozenset(range(100, 130)))
 
 
 def test_more_ports_than_fit_make_the_protocol_wide_unless_that_is_forbidden() -> None:
     diversion = Diversion(32)
     assert diversion.update(0, BULK, owned("bulk", range(1, 34)))["udp"] == WIDE
     diversion.forbid_wide(S, 10 * S)
-    assert diversion.update(S, BULK, owned("bulk", range(1, 34)))["udp"] == Target(frozenset(range(1, 34)))
+    assert diversion.update(S, BULK, owned("bulk", range(1, 34)))["udp"] == FilterTarget(frozenset(range(1, 34)))
 
 
 def test_tcp_waits_wide_for_new_connections_while_nobody_else_is_busy() -> None:
@@ -88,7 +97,7 @@ def test_tcp_waits_wide_for_new_connections_while_nobody_else_is_busy() -> None:
     assert diversion.update(0, BULK, {})["tcp"] == WIDE
     assert diversion.update(S, BULK, owned("bulk", [7], "tcp"), QUIET_PPS) == {}
     narrow = diversion.update(S + 1, BULK, owned("bulk", [7], "tcp"), QUIET_PPS + 1)
-    assert narrow["tcp"] == Target(frozenset({7}))
+    assert narrow["tcp"] == FilterTarget(frozenset({7}))
     assert "tcp" not in diversion.update(BUSY_NS, BULK, owned("bulk", [7], "tcp"))
     assert diversion.update(S + 2 + BUSY_NS, BULK, owned("bulk", [7], "tcp"))["tcp"] == WIDE
 
@@ -131,7 +140,7 @@ def test_a_narrow_filter_only_ever_names_ports_that_a_limited_application_had(
 ) -> None:
     diversion, now = Diversion(32), 0
     allowed: dict[Transport, set[int]] = {"tcp": set(), "udp": set()}
-    swaps: dict[Transport, list[tuple[int, Target | None]]] = {"tcp": [], "udp": []}
+    swaps: dict[Transport, list[tuple[int, FilterTarget | None]]] = {"tcp": [], "udp": []}
     for wait, limited, owners, foreign in steps:
         now += wait
         for (protocol, port), apps in owners.items():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from enforcer.qdisc.ecn import with_ce
 from enforcer.qdisc.exemptions import kind_of, queued_packet_of
-from enforcer.qdisc.queued_packet import Kind
+from enforcer.qdisc.queued_packet import PacketKind
 from qos.packets.packet import parse
 from tests.enforcer.packets import ACK, FIN, PSH, RST, SYN, checksum, ip, tcp, udp
 
@@ -17,25 +17,25 @@ from tests.enforcer.packets import ACK, FIN, PSH, RST, SYN, checksum, ip, tcp, u
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (lambda v: tcp(50_000, version=v), Kind.DATA),
-        (lambda v: tcp(50_000, 0, version=v), Kind.CONTROL),
-        (lambda v: tcp(50_000, 0, flags=SYN, version=v), Kind.CONTROL),
-        (lambda v: tcp(50_000, 0, flags=SYN | ACK, version=v), Kind.CONTROL),
-        (lambda v: tcp(50_000, 0, flags=FIN | ACK, version=v), Kind.CONTROL),
-        (lambda v: tcp(50_000, 0, flags=RST, version=v), Kind.CONTROL),
-        (lambda v: tcp(50_000, 500, flags=FIN | ACK | PSH, version=v), Kind.DATA),
-        (lambda v: tcp(53, 500, version=v), Kind.EXEMPT),
-        (lambda v: udp(50_000, version=v), Kind.DATA),
-        (lambda v: udp(50_000, remote=53, version=v), Kind.EXEMPT),
-        (lambda v: udp(50_000, remote=123, outbound=True, version=v), Kind.EXEMPT),
-        (lambda v: udp(68, remote=67, version=v), Kind.EXEMPT),
-        (lambda v: udp(546, remote=547, version=v), Kind.EXEMPT),
-        (lambda v: udp(50_000, outbound=True, version=v, to="239.1.1.1" if v == 4 else "ff02::1"), Kind.EXEMPT),
-        (lambda v: ip(1 if v == 4 else 58, bytes(64), version=v), Kind.EXEMPT),
-        (lambda v: ip(47, bytes(64), version=v), Kind.EXEMPT),
+        (lambda v: tcp(50_000, version=v), PacketKind.DATA),
+        (lambda v: tcp(50_000, 0, version=v), PacketKind.CONTROL),
+        (lambda v: tcp(50_000, 0, flags=SYN, version=v), PacketKind.CONTROL),
+        (lambda v: tcp(50_000, 0, flags=SYN | ACK, version=v), PacketKind.CONTROL),
+        (lambda v: tcp(50_000, 0, flags=FIN | ACK, version=v), PacketKind.CONTROL),
+        (lambda v: tcp(50_000, 0, flags=RST, version=v), PacketKind.CONTROL),
+        (lambda v: tcp(50_000, 500, flags=FIN | ACK | PSH, version=v), PacketKind.DATA),
+        (lambda v: tcp(53, 500, version=v), PacketKind.EXEMPT),
+        (lambda v: udp(50_000, version=v), PacketKind.DATA),
+        (lambda v: udp(50_000, remote=53, version=v), PacketKind.EXEMPT),
+        (lambda v: udp(50_000, remote=123, outbound=True, version=v), PacketKind.EXEMPT),
+        (lambda v: udp(68, remote=67, version=v), PacketKind.EXEMPT),
+        (lambda v: udp(546, remote=547, version=v), PacketKind.EXEMPT),
+        (lambda v: udp(50_000, outbound=True, version=v, to="239.1.1.1" if v == 4 else "ff02::1"), PacketKind.EXEMPT),
+        (lambda v: ip(1 if v == 4 else 58, bytes(64), version=v), PacketKind.EXEMPT),
+        (lambda v: ip(47, bytes(64), version=v), PacketKind.EXEMPT),
     ],
 )
-def test_kinds(data: object, kind: Kind, version: int) -> None:
+def test_kinds(data: object, kind: PacketKind, version: int) -> None:
     assert callable(data)
     headers = parse(data(version))
     assert headers is not None
@@ -45,7 +45,7 @@ def test_kinds(data: object, kind: Kind, version: int) -> None:
 def test_broadcast_is_exempt() -> None:
     headers = parse(udp(50_000, outbound=True, to="255.255.255.255"))
     assert headers is not None
-    assert kind_of(headers) is Kind.EXEMPT
+    assert kind_of(headers) is PacketKind.EXEMPT
 
 
 def test_a_queued_packet_knows_its_flow_size_and_capability() -> None:

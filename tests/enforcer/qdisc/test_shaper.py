@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.qdisc.queued_packet import Kind, QueuedPacket
+from enforcer.qdisc.queued_packet import PacketKind, QueuedPacket
 from enforcer.qdisc.shaper import TICK_NS, Shaper, limit_bytes
 from enforcer.qdisc.token_bucket import burst_bytes
 
@@ -21,13 +21,13 @@ class Source:
         self.made = 0
 
     def __call__(
-        self, now_ns: int, size: int = 1500, flow: Any = "f", kind: Kind = Kind.DATA, ecn: bool = False
+        self, now_ns: int, size: int = 1500, flow: Any = "f", kind: PacketKind = PacketKind.DATA, ecn: bool = False
     ) -> QueuedPacket:
         self.made += 1
         return QueuedPacket(flow, size, now_ns, kind, ecn, False, self.made)
 
 
-kinds = st.sampled_from([Kind.DATA] * 6 + [Kind.CONTROL, Kind.EXEMPT])
+kinds = st.sampled_from([PacketKind.DATA] * 6 + [PacketKind.CONTROL, PacketKind.EXEMPT])
 arrivals = st.lists(
     st.tuples(
         st.integers(0, 200 * MS),  # pause before
@@ -45,7 +45,7 @@ rates = st.one_of(st.integers(64_000, 2_000_000), st.integers(64_000, 10**9))
 @settings(deadline=None, max_examples=150)
 @given(rate=rates, inbound=st.booleans(), arrivals=arrivals, rerate=st.one_of(st.none(), rates))
 def test_the_invariants_hold_for_any_traffic(
-    rate: int, inbound: bool, arrivals: list[tuple[int, int, int, Kind, bool]], rerate: int | None
+    rate: int, inbound: bool, arrivals: list[tuple[int, int, int, PacketKind, bool]], rerate: int | None
 ) -> None:
     shaper, source, now = Shaper(0, rate, inbound=inbound), Source(), 0
     submitted: list[QueuedPacket] = []
@@ -67,8 +67,8 @@ def test_the_invariants_hold_for_any_traffic(
     for index, (pause, size, flow, kind, ecn) in enumerate(arrivals):
         catch_up(now + pause)
         # A flow is data or exempt, never both: what is exempt is decided by its ports.
-        key = ("exempt", flow) if kind is Kind.EXEMPT else flow
-        packet = source(now, 52 if kind is Kind.CONTROL else size, key, kind, ecn)
+        key = ("exempt", flow) if kind is PacketKind.EXEMPT else flow
+        packet = source(now, 52 if kind is PacketKind.CONTROL else size, key, kind, ecn)
         submitted.append(packet)
         shaper.submit(now, packet)
         if rerate is not None and index == len(arrivals) // 2:
@@ -90,11 +90,11 @@ def test_the_invariants_hold_for_any_traffic(
     assert all(numbers == sorted(numbers) for numbers in per_flow.values())
     # Exempt packets are never dropped and never wait.
     arrived = {packet.raw: packet.arrived_ns for packet in submitted}
-    exempt = [(then, packet) for then, packet in out if packet.kind is Kind.EXEMPT]
+    exempt = [(then, packet) for then, packet in out if packet.kind is PacketKind.EXEMPT]
     assert all(then == arrived[packet.raw] for then, packet in exempt)
-    assert len(exempt) == sum(packet.kind is Kind.EXEMPT for packet in submitted)
+    assert len(exempt) == sum(packet.kind is PacketKind.EXEMPT for packet in submitted)
     # Data never exceeds rate·t + burst + one packet, over any stretch of time.
-    data = [(then, packet.size_bytes) for then, packet in out if packet.kind is Kind.DATA]
+    data = [(then, packet.size_bytes) for then, packet in out if packet.kind is PacketKind.DATA]
     burst = burst_bytes(highest, TICK_NS)
     for first in range(len(data)):
         total = 0
@@ -160,8 +160,8 @@ def test_a_fin_stays_behind_its_own_flows_data_and_passes_everybody_elses() -> N
     for _ in range(5):
         shaper.submit(0, source(0, flow="a"))
     shaper.release(0)
-    shaper.submit(0, source(0, 52, "a", Kind.CONTROL))
-    shaper.submit(0, source(0, 52, "b", Kind.CONTROL))
+    shaper.submit(0, source(0, 52, "a", PacketKind.CONTROL))
+    shaper.submit(0, source(0, 52, "b", PacketKind.CONTROL))
     assert [packet.flow for packet in shaper.release(0)] == ["b"]
 
 
@@ -170,9 +170,9 @@ def test_acknowledgements_do_not_starve_data() -> None:
     sent = 0
     for ms in range(5_000):
         for _ in range(10):  # 52 bytes × 10,000 a second: 4 Mbit/s of acknowledgements alone
-            shaper.submit(ms * MS, source(ms * MS, 52, "acks", Kind.CONTROL))
+            shaper.submit(ms * MS, source(ms * MS, 52, "acks", PacketKind.CONTROL))
         shaper.submit(ms * MS, source(ms * MS, 500, "data"))
-        sent += sum(p.size_bytes for p in shaper.release(ms * MS) if p.kind is Kind.DATA)
+        sent += sum(p.size_bytes for p in shaper.release(ms * MS) if p.kind is PacketKind.DATA)
     assert sent * 8 / 5 >= 480_000
 
 

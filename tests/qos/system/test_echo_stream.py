@@ -1,6 +1,7 @@
 """The stream of echoes: its messages, and the real thing on loopback."""
 
 import struct
+from typing import Any
 
 from qos.system.clock import NS_PER_MS
 from qos.system.echo_stream import EchoStream, reply, request
@@ -8,6 +9,12 @@ from tests.enforcer.ports import until
 from tests.require import linux_root
 
 IP_HEAD = bytes([0x45]) + bytes(19)
+
+
+def took(found: list[Any], stream: EchoStream) -> bool:
+    """Adds what came since the last call."""
+    found.extend(stream.take())
+    return True
 
 
 def test_a_request_has_the_internet_checksum() -> None:
@@ -30,9 +37,9 @@ def test_loopback_answers_with_timestamps_and_over_both_families() -> None:
     linux_root()
     stream = EchoStream()
     stream.run(("127.0.0.1", "::1"), 50 * NS_PER_MS)
-    found = []
-    until(lambda: found.extend(stream.take()) or {one.target for one in found if one.rtt_ns} == {"127.0.0.1", "::1"})
-    until(lambda: found.extend(stream.take()) or any(one.there_ns is not None for one in found))
+    found: list[Any] = []
+    until(lambda: took(found, stream) and {one.target for one in found if one.rtt_ns} == {"127.0.0.1", "::1"})
+    until(lambda: took(found, stream) and any(one.there_ns is not None for one in found))
     stream.close()
     assert all(0 < one.rtt_ns < 2 * 10**9 for one in found if one.rtt_ns is not None and not one.pending)
     stamped = next(one for one in found if one.there_ns is not None)
@@ -44,6 +51,6 @@ def test_an_echo_that_is_not_answered_is_said_to_be_under_way() -> None:
     linux_root()
     stream = EchoStream()
     stream.run(("192.0.2.77",), 50 * NS_PER_MS)
-    found = []
-    until(lambda: found.extend(stream.take()) or any(one.pending or one.rtt_ns is None for one in found))
+    found: list[Any] = []
+    until(lambda: took(found, stream) and any(one.pending or one.rtt_ns is None for one in found))
     stream.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from collector.capture import Delta, Owner
 from collector.capture.divert.attribution import GIVEN_UP_NS, PARK_NS, FlowAttribution
-from collector.capture.divert.flow_counts import Counted
+from collector.capture.divert.flow_counts import FlowCounts
 from qos.packets.divert.address import FlowEvent
 from qos.packets.flows import FlowTable
 from qos.packets.packet import TCP
@@ -17,8 +17,8 @@ HERE, THERE = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
 S = 10**9
 
 
-def counted(port: int, *, rx: tuple[int, int] = (0, 0), tx: tuple[int, int] = (0, 0)) -> Counted:
-    made = Counted()
+def counted(port: int, *, rx: tuple[int, int] = (0, 0), tx: tuple[int, int] = (0, 0)) -> FlowCounts:
+    made = FlowCounts()
     local, remote = port.to_bytes(2, "big"), (443).to_bytes(2, "big")
     if rx[1]:
         made.flows[TCP, False][THERE + HERE + remote + local] = list(rx)
@@ -82,7 +82,7 @@ def test_a_flow_that_is_looked_up_again_and_again_keeps_no_older_one_in_memory(t
 
 
 def test_what_has_no_flow_is_unattributed_at_once(table: FlowTable) -> None:
-    attribution, made = FlowAttribution(table), Counted()
+    attribution, made = FlowAttribution(table), FlowCounts()
     made.rest[0][:], made.rest[1][:] = [84, 1], [168, 2]
     attribution.count(made, 0)
     assert list(attribution.settle(0, owner_of)) == [Delta(None, 84, 168, 1, 2, flows=0)]
