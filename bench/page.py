@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
-from qos.contract.points import AppTraffic, HostTraffic, Probe  # noqa: E402
+from qos.contract.points import AppTraffic, HostTraffic, Point, Probe  # noqa: E402
 from qos.store.sqlite.store import SqliteStore  # noqa: E402
 from tests.console.page.rig import Api, PageProcess  # noqa: E402
 from tests.console.samples import live_document  # noqa: E402
@@ -73,7 +73,7 @@ def tick(store: SqliteStore, now_ns: int) -> None:
         {"target": target, "ok": 1, "rtt_ms": 12.5, "jitter_ms": 0.1, "loss_ratio": 0.0, "reason": ""}
         for target in targets
     ]
-    points = [traffic(now_ns, n) for n in range(APPS)] + [host(now_ns, APPS)]
+    points: list[Point] = [*(traffic(now_ns, n) for n in range(APPS)), host(now_ns, APPS)]
     points += [
         Probe(time_ns=now_ns, host="bench", target=t, ok=1, rtt_ms=12.5, loss_ratio=0.0, sent=1, received=1)
         for t in targets

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from enforcer.allocation import planner
+from enforcer.allocation.allocate import STARVATION_FLOOR_BPS
 from qos.contract.config import Config, Link
 from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.documents.override import Override
@@ -17,6 +18,8 @@ from qos.policy.policy import Decision, Policy
 
 BUSY: Final = 0.85
 """From this share of the capacity on, the large applications are taken to want more than they get."""
+LARGE: Final = 50
+"""An application is large that takes more than one in so many of the capacity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +123,29 @@ def _plans(
     decisions: dict[str, Decision] = {
         app: policy.decide(AppIdentity(app), overrides.get(app, Override()), at, time_ns) for app in apps
     }
-    found = planner.Planner(planner.Settings(link, config.levels))
-    plans: dict[str, planner.AppPlan] = {}
-    for tick in ticks:
-        full = _full(link, tick)
-        usage = {}
-        for app, (down, up) in tick.apps.items():
-            large = [full[side] and bps * 10 >= (capacity or 0) for side, bps, capacity in _sides(link, down, up)]
-            usage[app] = planner.Usage(down, up, large[0], large[1])
-        seen = planner.Seen(
-            tick.time_ns,
+    last = ticks[-1]
+    full = {side for tick in ticks for side, is_full in _full(link, tick).items() if is_full}
+    usage: dict[str, planner.Usage] = {}
+    elastic: dict[Direction, set[str]] = {side: set() for side in full}
+    for app, (down, up) in last.apps.items():
+        waiting: dict[Direction, bool] = dict.fromkeys(DIRECTIONS, False)
+        for side, bps, capacity in _sides(link, down, up):
+            waiting[side] = side in full and bps * 10 >= (capacity or 0)
+            if side in full and bps >= max(STARVATION_FLOOR_BPS, (capacity or 0) // LARGE):
+                elastic[side].add(app)
+        usage[app] = planner.Usage(down, up, waiting["down"], waiting["up"])
+    settings = planner.Settings(link, config.levels)
+    return planner.plan(
+        settings,
+        planner.PlannerInput(
             decisions,
             usage,
-            unattributed=dict(zip(DIRECTIONS, tick.unnamed, strict=True)),
-            present=frozenset(tick.apps),
-        )
-        plans = found.plan(seen)
-    return plans
+            budgets={side: bps for side, bps in settings.links().items() if side in full},
+            elastic={side: frozenset(apps) for side, apps in elastic.items()},
+            unattributed=dict(zip(DIRECTIONS, last.unnamed, strict=True)),
+            present=frozenset(last.apps),
+        ),
+    )
 
 
 def _sides(link: Link, down: int, up: int) -> tuple[tuple[Direction, int, int | None], ...]:

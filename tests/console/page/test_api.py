@@ -38,7 +38,7 @@ def test_nothing_is_answered_without_a_token(sample: SamplePage) -> None:
         if operation.access != "token":
             continue
         path = re.sub(r"\{.*?\}", "x", operation.full_path)
-        body = {} if operation.body is not None else None
+        body: dict[str, Any] | None = {} if operation.body is not None else None
         assert "autoqos page" in problem(stranger.call(operation.method, path, body), 401)
         wrong = {"Authorization": "Bearer wrong"}
         assert problem(stranger.call(operation.method, path, body, wrong), 401)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.packets
 def goodput_bps(agent: Agent, seconds: float) -> float:
     """What iperf3 receives, without its first second."""
     output, _ = agent.download(seconds).communicate(timeout=60)
-    intervals = [entry["sum"]["bits_per_second"] for entry in json.loads(output)["intervals"]]
+    intervals = [float(entry["sum"]["bits_per_second"]) for entry in json.loads(output)["intervals"]]
     return sum(intervals[1:]) / len(intervals[1:])
 
 
