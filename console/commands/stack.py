@@ -15,18 +15,35 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(_stack, name="stack")
 
 
-@_stack.callback()
-def _group() -> None:
-    """Keep ``init`` a command of the group, though it is the only one."""
-
-
 @_stack.command()
 def init(
     directory: Annotated[
         Path, typer.Option("--directory", metavar="DIR", help="Where docker-compose.yml is.")
     ] = Path(),
 ) -> None:
-    """Write .env with strong random secrets for `docker compose up -d`; an existing value is never changed."""
-    from console.stack.env_file import init as write_secrets
+    """Write .env with strong random secrets for `docker compose up -d`; an existing value is never changed.
 
-    say(*write_secrets(directory))
+    Elsewhere than in the project's folder also the compose file, provisioning, dashboards and scripts; your edits stay.
+    """
+    from console.stack.env_file import init as write_secrets
+    from console.stack.files import write_stack
+
+    say(*write_stack(directory), *write_secrets(directory))
+
+
+@_stack.command("export-dashboards")
+def export_dashboards(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")]) -> None:
+    """Write the dashboards for a Grafana of your own."""
+    from console.stack.files import export_dashboards as export
+
+    say(*export(directory))
+
+
+@_stack.command("test-alert")
+def try_alert(
+    directory: Annotated[Path, typer.Option("--directory", metavar="DIR", help="Where .env is.")] = Path(),
+) -> None:
+    """Send a test message through the contact point that ALERT_RECEIVER in .env names."""
+    from console.stack.try_alert import send_test_alert
+
+    say(*send_test_alert(directory))

@@ -50,12 +50,21 @@ class Marks(cogbuilder.Builder[variants.Dataquery]):
 
 
 def lag_marks(panels: Sequence[int]) -> dashboard.AnnotationQuery:
-    """Lag incidents with who made them, on the panels named."""
+    """Lag incidents that an application made, with its name, on the panels named."""
     query = (
-        f'SELECT "evidence", "cause", "app" FROM "lag_incident" WHERE {NARROW} AND {HOST} AND $timeFilter '
-        "ORDER BY time DESC LIMIT 100"
+        f'SELECT "evidence", "app", "direction" FROM "lag_incident" WHERE {NARROW} AND "cause" = \'application\' AND {HOST} '
+        "AND $timeFilter ORDER BY time DESC LIMIT 100"
     )
-    return _query("Lag", AnnotationModel(query, "cause", "evidence", "app"), "red", panels, enable=True)
+    return _query("Lag made by", AnnotationModel(query, "app", "evidence", "direction"), "red", panels, enable=True)
+
+
+def other_lag_marks(panels: Sequence[int]) -> dashboard.AnnotationQuery:
+    """Lag incidents with another cause, such as the provider."""
+    query = (
+        f'SELECT "evidence", "cause" FROM "lag_incident" WHERE {NARROW} AND "cause" != \'application\' AND {HOST} '
+        "AND $timeFilter ORDER BY time DESC LIMIT 100"
+    )
+    return _query("Other lag", AnnotationModel(query, "cause", "evidence", ""), "yellow", panels, enable=True)
 
 
 def limit_marks(panels: Sequence[int], where: str = "") -> dashboard.AnnotationQuery:

@@ -2,19 +2,20 @@
 
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard, table
-from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.builders import common, dashboard, heatmap, table
+from grafana_foundation_sdk.models import common as commons
+from grafana_foundation_sdk.models import heatmap as heatmaps
 
 from grafana.generate import thresholds as t
-from grafana.generate.annotations import lag_marks, limit_marks
+from grafana.generate.annotations import lag_marks, limit_marks, other_lag_marks
 from grafana.generate.board import base, top, variable
 from grafana.generate.influxql import (
     HOST,
+    MAX_POINTS,
     SOURCE,
-    SOURCES,
+    STEP,
     TARGET,
     Reading,
-    Target,
     lettered,
     mean,
     outages,
@@ -24,7 +25,7 @@ from grafana.generate.influxql import (
     rate_bps,
 )
 from grafana.generate.overview import LATENCY, LOSS, incidents, stacked
-from grafana.generate.panels import colored, option, rows, series, styled, with_outages
+from grafana.generate.panels import colored, rows, series, styled, with_outages
 
 UID: Final = "autoqos-quality"
 BOTH: Final = (HOST, TARGET)
@@ -37,7 +38,7 @@ def build() -> dashboard.Dashboard:
     board = base(UID, "AutoQoS · Connection", "How good the line is, when it was bad, and who made it so.")
     board.with_variable(variable("target", "probe", "Target", HOST))
     board.with_variable(top())
-    board.annotation(lag_marks([1, 2, 3, 4])).annotation(limit_marks([2]))
+    board.annotation(lag_marks([1, 2, 3, 4])).annotation(other_lag_marks([1, 3, 4])).annotation(limit_marks([2]))
     board.with_panel(
         series(
             "Round-trip time",
@@ -85,7 +86,7 @@ def build() -> dashboard.Dashboard:
             thresholds=((None, "green"), (t.JITTER_MS, "red")),
         ).id(3)
     )
-    board.with_panel(_hours())
+    board.with_panel(_spread())
     return board
 
 
@@ -111,65 +112,25 @@ def _targets() -> table.Panel:
     return colored(colored(panel, "95th percentile", LATENCY), "Lost", LOSS).id(6)
 
 
-def _hours() -> table.Panel:
-    """Hours down, weekdays across: Grafana cuts the time into two words and makes a matrix of them."""
-    targets = [
-        Target(
-            f'SELECT {mean("rtt_ms").of(source)} AS "rtt" FROM {source.table("probe")} '
-            f"WHERE {source.chosen()} AND {HOST} AND {TARGET} AND $timeFilter GROUP BY time(1h) fill(none)"
-        )
-        for source in SOURCES
-    ]
-    levels = [{"value": value, "color": color} for value, color in LATENCY]
+def _spread() -> heatmap.Panel:
+    scheme = heatmap.HeatmapColorOptions().mode(heatmaps.HeatmapColorMode.SCHEME).scheme("Turbo").steps(64)
+    columns = common.HeatmapCalculationBucketConfig().mode(commons.HeatmapCalculationMode.COUNT).value("60")
     panel = (
-        table.Panel()
-        .title("Round-trip time by hour and weekday")
-        .description(
-            "Mean round-trip time of each hour of the day and day of the week, over the range: when is it bad?"
-        )
+        heatmap.Panel()
+        .title("How often each round-trip time was seen")
+        .description("Columns are a sixtieth of the range; a second stripe above the usual one is a queue or a detour.")
         .id(5)
         .unit("ms")
-        .decimals(0)
         .datasource(SOURCE)
         .span(24)
-        .height(14)
-        .no_value("–")
+        .height(8)
+        .calculate(True)
+        .max_data_points(MAX_POINTS)
+        .interval(STEP)
+        .calculation(common.HeatmapCalculationOptions().x_buckets(columns))
+        .color(scheme)
+        .y_axis(heatmap.YAxisConfig().unit("ms").min(0))
     )
-    for target in lettered(targets, "table"):
+    for target in lettered(over_time(mean("rtt_ms"), "probe", BOTH, BY, alias=NAME), "time_series"):
         panel.with_target(target)
-    for kind, options in (
-        ("merge", {}),
-        (
-            "convertFieldType",
-            {
-                "fields": {},
-                "conversions": [
-                    {"targetField": "Time", "destinationType": "string", "dateFormat": "[hour=]HH [day=]E-ddd"}
-                ],
-            },
-        ),
-        ("extractFields", {"source": "Time", "format": "kvp", "replace": False, "keepTime": False}),
-        (
-            "groupBy",
-            {
-                "fields": {
-                    "hour": {"operation": "groupby", "aggregations": []},
-                    "day": {"operation": "groupby", "aggregations": []},
-                    "rtt": {"operation": "aggregate", "aggregations": ["mean"]},
-                }
-            },
-        ),
-        ("sortBy", {"fields": {}, "sort": [{"field": "day"}]}),
-        ("groupingToMatrix", {"columnField": "day", "rowField": "hour", "valueField": "rtt (mean)"}),
-        ("sortBy", {"fields": {}, "sort": [{"field": "hour\\day"}]}),
-    ):
-        panel.with_transformation(models.DataTransformerConfig(id_val=kind, options=options))
-    return panel.override_by_regexp(
-        "/-/",
-        [
-            option("thresholds", {"mode": "absolute", "steps": levels}),
-            option("custom.displayMode", "color-background-solid"),
-            option("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            option("custom.align", "center"),
-        ],
-    )
+    return panel

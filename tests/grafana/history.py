@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - line protocol reads best on one line
 """A month of a lively computer, for looking at: rows as written for a day, coarse ones before, an outage, lag, limits.
 
-``python -m tests.grafana.history URL USER PASSWORD`` writes it into the buckets ``autoqos``, ``autoqos/5m`` and
+``python -m tests.grafana.history URL USER PASSWORD`` (or ``URL "" TOKEN``) writes it into the buckets ``autoqos``, ``autoqos/5m`` and
 ``autoqos/1h`` of an InfluxDB 2.x (or the retention policies ``5m`` and ``1h`` of a 1.x).
 """
 
@@ -212,7 +212,7 @@ def write(url: str, account: str, lines: Iterator[str], policy: str = "", databa
 
 if __name__ == "__main__":
     address, user, password = sys.argv[1:]
-    now, account = time.time_ns(), f"{user}:{password}"
+    now, account = time.time_ns(), f"{user}:{password}" if user else password
     write(address, account, coarse(now, 300, 30), "5m")
     write(address, account, coarse(now, 3600, 30), "1h")
     write(address, account, recent(now))

@@ -21,6 +21,10 @@ def day(now_ns: int, hours: int = 25, step_s: int = 60) -> Iterator[p.Point]:
     for host in HOSTS:
         yield from _forecasts(now_ns, host)
         yield p.LagIncident(
+            time_ns=now_ns - 900 * S, host=host, duration_s=20.0, extra_ms=40.0, loss_ratio=0.0, cause="provider",
+            app=None, direction=None, share_ratio=None, confidence=0.6, running=0, suffered=None, evidence="far away",
+        )  # fmt: skip
+        yield p.LagIncident(
             time_ns=now_ns - 1800 * S, host=host, duration_s=40.0, extra_ms=90.0, loss_ratio=0.0, cause="application",
             app="steam", direction="down", share_ratio=0.9, confidence=0.9, running=1, suffered=None, evidence="queue",
         )  # fmt: skip

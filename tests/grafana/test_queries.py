@@ -82,6 +82,10 @@ def test_panel_query_returns_what_the_panel_draws(server: tuple[InfluxQL, int], 
         tags = entry.get("tags", {})
         for tag in [word.removeprefix("$tag_") for word in target.get("alias", "").split() if word.startswith("$tag_")]:
             assert tag in tags, f"the legend names {tag}, the query does not group by it"
+    texts = [c for c in ("app", "cause", "evidence", "message") if c in series[0]["columns"]]
+    for column in texts:
+        index = series[0]["columns"].index(column)
+        assert series[0]["values"][0][index] is not None, f"{column}: Grafana fails on a text that begins absent"
     if target["resultFormat"] == "time_series":
         values = [value for row in rows for value in row[1:] if value is not None]
         assert values
@@ -101,7 +105,8 @@ def test_variable_offers_the_values_there_are(server: tuple[InfluxQL, int], vari
 def test_annotations_find_their_events(server: tuple[InfluxQL, int], target: dict[str, Any]) -> None:
     database, now = server
     (series,) = database.query(substitute(target["query"], now - 6 * 3600 * S, now))
-    assert {target["titleColumn"], target["textColumn"], target["tagsColumn"]} <= set(series["columns"])
+    assert {target["titleColumn"], target["textColumn"], target["tagsColumn"]} - {""} <= set(series["columns"])
+    assert all(None not in row for row in series["values"]), "Grafana fails on a text that is absent in the first row"
 
 
 @pytest.mark.parametrize("node", ALERT_QUERIES)
