@@ -15,7 +15,7 @@ from statistics import fmean, median
 from typing import Final, Literal
 
 from collector.lag.onset import Onset
-from collector.lag.samples import DIRECTIONS, Capacity, Direction, LagTick
+from collector.lag.samples import DIRECTIONS, Capacity, Direction, LagTick, RoundTrip
 from collector.lag.targets import TargetTrack
 
 Cause = Literal["application", "unnamed", "others", "provider", "local_network", "target", "own_limit", "unknown"]
@@ -94,7 +94,7 @@ class _Window:
 
 def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns: int, now_ns: int) -> Verdict:
     """The verdict by what is known at ``now_ns``. ``last_ns``: when the last late or lost probe was sent."""
-    gateway_ms = _gateway_ms(tracks, onset)
+    gateway_ms = _gateway_ms(tracks, onset, last_ns)
     if onset.target is not None:
         punctual = sum(1 for t in tracks if not t.gateway and t.name != onset.target and t.baseline.warm)
         return Verdict("target", 0.95 if punctual >= 2 else 0.8, gateway_ms=gateway_ms)
@@ -126,10 +126,10 @@ def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns
     quiet = 0.25 if busiest < 0.4 else 0.1 if busiest < 0.7 else -0.1
     if suspects and suspects[0].utilization > 0.7 and suspects[0].stopped is not False:
         quiet -= 0.1
-    if gateway_ms is not None and _local(tracks, onset, gateway_ms):
+    if gateway_ms is not None and _local(tracks, onset, last_ns, gateway_ms):
         return Verdict("local_network", 0.65 + quiet, gateway_ms=gateway_ms, busiest=busiest)
     known = 0.05 if gateway_ms is not None else -0.2
-    cause: Cause = "provider" if _outage(tracks, onset) else "others"
+    cause: Cause = "provider" if _outage(tracks, onset, last_ns) else "others"
     return Verdict(cause, 0.6 + quiet + known, gateway_ms=gateway_ms, busiest=busiest)
 
 
@@ -273,21 +273,27 @@ def _explained(ticks: Sequence[LagTick], active: Sequence[bool], late: Sequence[
     return met / len(seen) if seen else 1.0
 
 
-def _gateway_ms(tracks: Sequence[TargetTrack], onset: Onset) -> float | None:
+def _during(track: TargetTrack, onset: Onset, last_ns: int) -> list[RoundTrip]:
+    """What came of the probes of the incident itself: after the last bad one it only waits to be called over."""
+    return [trip for trip in track.since(onset.at_ns) if not trip.pending and trip.sent_ns <= last_ns]
+
+
+def _gateway_ms(tracks: Sequence[TargetTrack], onset: Onset, last_ns: int) -> float | None:
     for track in tracks:
         if track.gateway and track.baseline.warm:
-            trips = [trip.rtt_ns for trip in track.since(onset.at_ns) if trip.rtt_ns is not None and not trip.pending]
+            seen = _during(track, onset, last_ns)
+            trips = [trip.rtt_ns for trip in seen if trip.rtt_ns is not None]
             if trips:
                 return max(0.0, median(track.baseline.excess_ns(rtt) for rtt in trips) / 1e6)
     return None
 
 
-def _local(tracks: Sequence[TargetTrack], onset: Onset, gateway_ms: float) -> bool:
+def _local(tracks: Sequence[TargetTrack], onset: Onset, last_ns: int, gateway_ms: float) -> bool:
     """Whether the gateway suffers like what lies behind it."""
     gateway = next(track for track in tracks if track.gateway)
     if onset.kind == "loss":
-        trips = [trip for trip in gateway.since(onset.at_ns) if not trip.pending]
-        outside = [trip for t in tracks if not t.gateway for trip in t.since(onset.at_ns) if not trip.pending]
+        trips = _during(gateway, onset, last_ns)
+        outside = [trip for t in tracks if not t.gateway for trip in _during(t, onset, last_ns)]
         ours, theirs = (sum(t.rtt_ns is None for t in some) / max(1, len(some)) for some in (trips, outside))
         return ours >= theirs / 3
     excess = [
@@ -300,7 +306,7 @@ def _local(tracks: Sequence[TargetTrack], onset: Onset, gateway_ms: float) -> bo
     return bool(excess) and gateway_ms >= 0.4 * median(excess)
 
 
-def _outage(tracks: Sequence[TargetTrack], onset: Onset) -> bool:
+def _outage(tracks: Sequence[TargetTrack], onset: Onset, last_ns: int) -> bool:
     """Whether nearly nothing comes back from behind the gateway."""
-    trips = [trip for t in tracks if not t.gateway for trip in t.since(onset.at_ns) if not trip.pending]
+    trips = [trip for t in tracks if not t.gateway for trip in _during(t, onset, last_ns)]
     return len(trips) >= 4 and sum(trip.rtt_ns is None for trip in trips) >= 0.9 * len(trips)

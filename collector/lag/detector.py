@@ -165,11 +165,12 @@ class LagDetector:
             for trip, track in sights
             if trip.rtt_ns is not None and not trip.pending and track.slow(trip)
         )
-        done = [(trip, track) for trip, track in sights if not trip.pending]
-        lost = sum(track.lost(trip) for trip, track in done)
         bad = [trip.sent_ns for trip, track in sights if track.lost(trip) or track.slow(trip)]
         known = self._incident
         last_ns = max([*bad, onset.at_ns, known.last_ns if known is not None else 0])
+        # What came after the last bad one is not the incident: it only waits to be called over.
+        done = [(trip, track) for trip, track in sights if not trip.pending and trip.sent_ns <= last_ns]
+        lost = sum(track.lost(trip) for trip, track in done)
         verdict = judge(self._history, self.tracks(), onset, last_ns, tick.now_ns)
         if known is not None and known.verdict.confidence > verdict.confidence and verdict.cause == UNKNOWN:
             verdict = known.verdict

@@ -34,7 +34,7 @@ def draw(around: Around, output: Path) -> None:
         above.plot(times, values, color=colour, linewidth=1.5, marker=".", markersize=4, label=plain(target))
         lost = [at for at, ms in points if ms is None]
         marks = [_time(at) for at in lost]
-        above.plot(marks, [0] * len(lost), "x", color=SUSPECT, markersize=8, clip_on=False, zorder=5)
+        above.plot(marks, [0] * len(lost), "x", color=SUSPECT, markersize=8, zorder=5)
     above.set_ylabel("round trip, ms (x: no answer)", fontsize=12)
     _stack(below, around)
     side = "download" if around.direction == "down" else "upload"

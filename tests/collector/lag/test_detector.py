@@ -82,6 +82,8 @@ def test_nothing_comes_back_is_the_provider() -> None:
     line.run(40, Moment(CALL))
     line.run(12, Moment(CALL, lost=1.0))
     assert only(line).verdict.cause == "provider"
+    line.run(20, Moment(CALL))
+    assert (only(line).verdict.cause, only(line).loss_ratio) == ("provider", 1.0)  # also when it is over
 
 
 def test_short_bursts_of_one_application_are_one_incident() -> None:
