@@ -34,7 +34,7 @@ from qos.contract.documents.limits import Limits
 from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override, overrides_from
 from qos.contract.errors import StoreRejected, StoreUnavailable
-from qos.contract.points import AppResources, LagIncident, Link, Point
+from qos.contract.points import AppResources, ConfiguredLink, LagIncident, Point
 from qos.policy.applications import AppNames, Identity
 from qos.service import ConfigWatcher, HeartbeatWriter
 from qos.store import Reader
@@ -325,7 +325,7 @@ class CollectorLoop:
         if not due or (down is None and up is None):
             return []
         self._link_ns = now_ns
-        return [Link(time_ns=wall_ns, host=self.accounts.host, down_bps=down, up_bps=up)]
+        return [ConfiguredLink(time_ns=wall_ns, host=self.accounts.host, down_bps=down, up_bps=up)]
 
     def _shown_probes(self) -> list[ProbeResult]:
         targets = (*self.config.collector.targets, GATEWAY)

@@ -158,7 +158,7 @@ STILL_SHARED = frozenset(
     {
         "ProcessReader",  # a Protocol and what fulfils it, in files of two names
         # Two parts still use these for two things. None may be added: rename one of them instead.
-        *("Answer", "Capacity", "Change", "Guard", "Link", "Rates", "Window"),
+        *("Answer", "Capacity", "Change", "Guard", "Rates", "Window"),
     }
 )
 

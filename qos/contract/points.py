@@ -273,7 +273,7 @@ class Event(Point):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link(Point):
+class ConfiguredLink(Point):
     """What the line can do, from ``link:`` in config.yaml; once a minute where it is set (docs/decisions/0002)."""
 
     MEASUREMENT: ClassVar[str] = "link"
@@ -384,7 +384,7 @@ TYPES: Final[Mapping[str, type[Point]]] = MappingProxyType(
             ForecastScore,
             Agent,
             Event,
-            Link,
+            ConfiguredLink,
             LinkEstimate,
             LagIncident,
             ProcessTraffic,

@@ -10,12 +10,12 @@ from qos.service.locking import InstanceLock, instance_lock
 from qos.service.logs import set_up_logging
 from qos.service.stop import stop_on_signals, stop_with_parent
 from qos.service.usage import OwnUsage, SelfUsage
-from qos.service.watcher import Change, ConfigWatcher
+from qos.service.watcher import ConfigChange, ConfigWatcher
 
 __all__ = [
     "STORE_NAME",
-    "Change",
     "ChildCommand",
+    "ConfigChange",
     "ConfigWatcher",
     "HeartbeatWriter",
     "InstanceLock",

@@ -16,7 +16,7 @@ _Signature = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ConfigChange:
     """One edit. ``config`` is None when it was bad; ``errors`` then says why, one line per problem."""
 
     config: Config | None
@@ -30,7 +30,7 @@ class ConfigWatcher:
         self._path = path
         self._taken = self._seen = _signature(path)
 
-    def poll(self) -> Change | None:
+    def poll(self) -> ConfigChange | None:
         """What changed since the last call, once per edit. Never raises for what the user wrote."""
         now = _signature(self._path)
         stable, self._seen = now == self._seen, now
@@ -38,11 +38,11 @@ class ConfigWatcher:
             return None
         self._taken = now
         if now is None:
-            return Change(None, (f"{self._path}: no such file any more: the old settings stay in force",))
+            return ConfigChange(None, (f"{self._path}: no such file any more: the old settings stay in force",))
         try:
-            return Change(load_config(self._path))
+            return ConfigChange(load_config(self._path))
         except ConfigError as error:
-            return Change(None, (*error.lines, f"{self._path}: not applied: the old settings stay in force"))
+            return ConfigChange(None, (*error.lines, f"{self._path}: not applied: the old settings stay in force"))
 
 
 def _signature(path: Path | None) -> _Signature:

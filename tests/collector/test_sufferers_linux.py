@@ -26,7 +26,7 @@ def test_who_waits_is_named_the_worst_first(monkeypatch: pytest.MonkeyPatch) -> 
         entry(1, 11, 210, 20), entry(2, 12, 130, 20), entry(3, 13, 25, 20), entry(4, 14, 400, 20, 60_000),
         entry(5, 15, 300, 0),
     ]  # fmt: skip
-    monkeypatch.setattr(sufferers_linux.inet_diag_linux, "sockets", lambda *_, **__: listed)
+    monkeypatch.setattr("qos.system.sockets.inet_diag_linux.sockets", lambda *_, **__: listed)
     monkeypatch.setattr(sufferers_linux, "pids", lambda: {1, 2, 3, 4})
     monkeypatch.setattr(sufferers_linux, "first_holders", lambda _: {11: 1, 12: 2, 13: 3, 14: 4, 15: 5})
     names = {1: "zoom", 2: "browser", 3: "ssh", 4: "idle", 5: "fresh"}

@@ -61,7 +61,7 @@ def _tick(at: int, index: int, host: str, step_s: int) -> Iterator[p.Point]:
             points_dropped=0, capture_lost=0, outbox_rows=3, restarts=0,
         )  # fmt: skip
     if index % 60 == 0:
-        yield p.Link(time_ns=at, host=host, down_bps=20_000_000, up_bps=5_000_000)
+        yield p.ConfiguredLink(time_ns=at, host=host, down_bps=20_000_000, up_bps=5_000_000)
         yield p.LinkEstimate(
             time_ns=at, host=host, direction="down", capacity_bps=21_000_000, confidence=0.9, age_s=10.0, state="steady"
         )

@@ -89,7 +89,7 @@ def limit(down: int | None, up: int | None = None, active: int = 1, name: str = 
 
 def link(down: int, up: int) -> Make:
     def make(host: str, now: int) -> Iterator[p.Point]:
-        yield p.Link(time_ns=now - 60 * S, host=host, down_bps=down, up_bps=up)
+        yield p.ConfiguredLink(time_ns=now - 60 * S, host=host, down_bps=down, up_bps=up)
 
     return make
 

@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from qos.service import Change, ConfigWatcher
+from qos.service import ConfigChange, ConfigWatcher
 
 
-def _settle(watcher: ConfigWatcher) -> list[Change]:
+def _settle(watcher: ConfigWatcher) -> list[ConfigChange]:
     return [change for change in (watcher.poll() for _ in range(4)) if change is not None]
 
 
