@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,9 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from forecaster.data.csvfile import read_csv  # noqa: E402
 from forecaster.data.frames import Frame, regular  # noqa: E402
-from forecaster.evaluation.backtest import Evaluation, candidate_scores, evaluate, origin_losses  # noqa: E402 - after the path
-from forecaster.evaluation.metrics import origin_errors  # noqa: E402
-from forecaster.evaluation.selection import choose  # noqa: E402
+from forecaster.evaluation.backtest import Evaluation, evaluate  # noqa: E402
 from forecaster.evaluation.task import plan  # noqa: E402
 from forecaster.models.candidates import NAMES, candidates  # noqa: E402
 from forecaster.training.keras_trainer import KerasTrainer, unavailable  # noqa: E402
@@ -45,11 +44,17 @@ START = 1_700_438_400  # Monday 2023-11-20T00:00:00Z
 
 
 def synthetic(kind: str, rows: int, step_s: int, seed: int) -> np.ndarray:
-    """Traffic in bit/s: a daily pattern, quieter weekends, noise that remembers; ``bursts`` adds downloads."""
+    """Traffic in bit/s: a daily pattern, quieter weekends, noise that remembers; ``bursts`` adds downloads, ``shift``
+    changes the level for good now and then. ``noise`` has no pattern; ``browser`` is off most of the time and spikes
+    when on; ``loss`` is a ratio that is zero nine times of ten, more often not so in the evening.
+    """
     rng = np.random.default_rng(seed)
     seconds = START + np.arange(rows) * step_s
     day, week = (seconds % 86400) / 86400, ((seconds + 3 * 86400) % 604800) / 604800
     shape = 1.25 + np.sin(2 * np.pi * (day - 0.35)) + 0.3 * np.sin(4 * np.pi * day)
+    if kind == "loss":
+        likely = rng.random(rows) < 0.02 + 0.12 * np.maximum(shape - 1, 0)
+        return np.where(likely, np.minimum(rng.exponential(0.03, rows), 1.0), 0.0)
     level = 20e6 * np.maximum(shape, 0.05) * np.where(week >= 5 / 7, 0.6, 1.0)
     memory = np.zeros(rows)
     for k in range(1, rows):
@@ -59,8 +64,21 @@ def synthetic(kind: str, rows: int, step_s: int, seed: int) -> np.ndarray:
         at = 0
         while (at := at + 1 + int(rng.exponential(120))) < rows:
             traffic[at : at + 1 + int(rng.exponential(8))] += rng.uniform(30e6, 90e6)
+    if kind == "shift":
+        factor = np.ones(rows)
+        for at in rng.integers(0, rows, 6):
+            factor[at:] *= rng.choice([0.5, 1.6])
+        traffic *= factor
     if kind == "noise":
         traffic = 20e6 * rng.lognormal(0, 0.5, rows)
+    if kind == "browser":
+        on = np.zeros(rows, dtype=bool)
+        at = 0
+        while (at := at + int(rng.exponential(60))) < rows:
+            stop = at + 1 + int(rng.exponential(40))
+            on[at:stop] = True
+            at = stop
+        traffic = np.where(on, 2e6 * rng.lognormal(0, 1.2, rows), 20e3 * rng.lognormal(0, 0.3, rows))
     return traffic
 
 
@@ -76,17 +94,32 @@ def nab(path: Path) -> Frame:
     return regular(times, [[float(row[1]) * 8 / 300 for row in rows]], ["down"], 300 * S, minimum=0)
 
 
-def all_frames(data: Path, store: Path | None, quick: bool) -> tuple[dict[str, Frame], list[str]]:
+STEPS_S = {"5m": 300, "30m": 1800, "1h": 3600}
+
+
+def public(path: Path) -> Frame:
+    """``NAME_STEP.csv`` with the columns timestamp and value; the newest 4,500 steps."""
+    return read_csv(path, "timestamp", "value", (), STEPS_S[path.stem.rsplit("_", 1)[1]] * S).latest(4500)
+
+
+def all_frames(data: Path, others: Path | None, store: Path | None, quick: bool) -> tuple[dict[str, Frame], list[str]]:
     notes = []
     files = sorted(data.glob("nab_*.csv")) if data.is_dir() else []
     if not files:
         notes.append(f"no real series: {data} holds no nab_*.csv")
     frames = {path.stem: nab(path) for path in files}
+    if others is not None:
+        frames |= {path.stem: public(path) for path in sorted(others.glob("*.csv"))}
+    else:
+        notes.append("no further public series: none were given with --public")
     rows = 2000 if quick else 4000
     frames["daily_5m"] = frame_of(synthetic("seasons", rows, 300, 0), 300)
     frames["bursts_5m"] = frame_of(synthetic("bursts", rows, 300, 1), 300)
     frames["weekly_1h"] = frame_of(synthetic("seasons", 2000, 3600, 2), 3600)
     frames["noise_5m"] = frame_of(synthetic("noise", rows, 300, 3), 300)
+    frames["shift_5m"] = frame_of(synthetic("shift", rows, 300, 4), 300)
+    frames["loss_5m"] = frame_of(synthetic("loss", rows, 300, 5), 300)
+    frames["browser_10s"] = frame_of(synthetic("browser", rows, 10, 6), 10)
     if store is not None:
         frames |= own(store, notes)
     return frames, notes
@@ -111,62 +144,71 @@ def own(store: Path, notes: list[str]) -> dict[str, Frame]:
     return found
 
 
-def accuracy(frame: Frame, trainer: KerasTrainer | None, why: str, lstm_every: int) -> dict[str, Any]:
+def walked(frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str]) -> Evaluation:
     planned = plan(frame, horizon=12, sequence=48, folds=5, seed=7)
-    chosen, missing = candidates(NAMES, planned.task, trainer, why, lstm_every=lstm_every, hybrid_every=3)
-    found = evaluate(frame, planned.task, planned.folds, chosen, left_out=missing, clock=SYSTEM)
-    naive = min(found.backtests[name].score.mae for name in ("naive", "seasonal_naive") if name in found.backtests)
-    served = found.backtests[found.choice.model].score
+    chosen, missing = candidates(names, planned.task, trainer, why, lstm_every=6, hybrid_every=3, moderate_every=2)
+    return evaluate(frame, planned.task, planned.folds, chosen, left_out=missing, clock=SYSTEM)
+
+
+def accuracy(frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str]) -> dict[str, Any]:
+    """Chosen on the first 75 % of the rows alone; every model scored on the rest, which the choice has not seen."""
+    began = time.process_time()
+    choice = walked(frame.before(int(frame.rows * 0.75)), trainer, why, names).choice
+    found = walked(frame, trainer, why, names)
+    naive = [found.backtests[name].score for name in ("naive", "seasonal_naive") if name in found.backtests]
+    mae = min(one.mae for one in naive)
+    wql = min(one.wql or 0.0 for one in naive)
+    model = choice.model if choice.model in found.backtests else "naive"
+    served = found.backtests[model].score
+    best = min(found.backtests.values(), key=lambda one: one.score.mae)
     return {
         "rows": frame.rows,
-        "seasons": list(planned.task.seasons),
+        "seasons": list(found.task.seasons),
         "models": {
             name: {
-                "mae": backtest.score.mae,
-                "skill": found.skill(name),
-                "ratio_interval": backtest.ratio_interval,
-                "r2": backtest.score.r2,
-                "mase": backtest.score.mase,
-                "wql": backtest.score.wql,
+                "mae_over_best_naive": backtest.score.mae / mae if mae else None,
+                "wql_over_best_naive": (backtest.score.wql or 0.0) / wql if wql else None,
                 "coverage": backtest.score.coverage,
+                "r2": backtest.score.r2,
                 "train_seconds": round(backtest.train_seconds, 2),
             }
             for name, backtest in found.backtests.items()
         },
         "left_out": dict(found.left_out),
-        "served": found.choice.model,
-        "reason": found.choice.reason,
-        "served_mae_over_best_naive": served.mae / naive if naive else None,
-        "served_coverage": served.coverage,
-        "held_out": held_out(found),
-    }
-
-
-def held_out(found: Evaluation) -> dict[str, Any]:
-    """Chosen on the first three folds, scored on the last two: what a choice is worth on data that it has not seen."""
-    first = 3
-    cut = found.folds[first + 1].cut - 1
-    early, late = found.scored & (found.origins < cut), found.origins >= cut
-    errors = {name: origin_errors(found.actual, backtest.raw[:, :, 1]) for name, backtest in found.backtests.items()}
-    losses = {name: origin_losses(found.actual, backtest.banded) for name, backtest in found.backtests.items()}
-    seen = {
-        name: replace(
-            backtest,
-            score=replace(backtest.score, mae=float(np.nanmean(errors[name][early]))),
-            fold_mae=backtest.fold_mae[:first],
-            fold_loss=backtest.fold_loss[:first],
-        )
-        for name, backtest in found.backtests.items()
-    }
-    part = [{name: values[early] for name, values in table.items()} for table in (errors, losses)]
-    model = choose(candidate_scores(seen, part[0], part[1], 2 * found.task.horizon, found.task.seed)).model
-    later = {name: float(np.nanmean(values[late])) for name, values in errors.items()}
-    loss = {name: float(np.nanmean(values[late])) for name, values in losses.items()}
-    naive = min(later[name] for name in ("naive", "seasonal_naive") if name in later)
-    return {
         "served": model,
-        "mae_over_best_naive": later[model] / naive if naive else None,
-        "loss_over_naive": loss[model] / loss["naive"] if loss["naive"] else None,
+        "reason": choice.reason,
+        "held_back": {
+            "mae_over_best_naive": served.mae / mae if mae else None,
+            "wql_over_best_naive": (served.wql or 0.0) / wql if wql else None,
+            "coverage": served.coverage,
+            "best_in_hindsight": best.model,
+            "regret": served.mae / best.score.mae - 1 if best.score.mae else 0.0,
+        },
+        "now_served": found.choice.model,
+        "now_reason": found.choice.reason,
+        "cpu_seconds": round(time.process_time() - began, 1),
+    }
+
+
+def summary(series: dict[str, Any]) -> dict[str, Any]:
+    """Over all series: geometric means of what was held back, the worst, how often the band holds what it says."""
+    held = [one["held_back"] for one in series.values() if one["held_back"]["mae_over_best_naive"]]
+    if not held:
+        return {}
+
+    def geometric(values: list[float]) -> float:
+        return float(np.exp(np.mean(np.log(values))))
+
+    cover = [one["coverage"] for one in held]
+    worst = max(series, key=lambda name: series[name]["held_back"]["mae_over_best_naive"] or 0.0)
+    return {
+        "series": len(held),
+        "mae_over_best_naive": geometric([one["mae_over_best_naive"] for one in held]),
+        "wql_over_best_naive": geometric([one["wql_over_best_naive"] for one in held if one["wql_over_best_naive"]]),
+        "worst": {worst: series[worst]["held_back"]["mae_over_best_naive"]},
+        "coverage_75_to_88_share": float(np.mean([0.75 <= c <= 0.88 for c in cover])),
+        "coverage_range": [min(cover), max(cover)],
+        "regret": geometric([1 + one["regret"] for one in held]) - 1,
     }
 
 
@@ -302,19 +344,25 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--store", type=Path, help="a data directory of one's own")
     parser.add_argument("--part", choices=("accuracy", "cost", "all"), default="all")
+    parser.add_argument("--public", type=Path, help="a folder of further series: NAME_5m.csv, _30m, _1h")
+    parser.add_argument("--models", help="names, comma-separated; default: all but lstm")
     parser.add_argument("--only", help="names of series, comma-separated")
     parser.add_argument("--quick", action="store_true", help="half the points")
     given = parser.parse_args()
     result: dict[str, Any] = {"cpus": os.cpu_count(), "python": sys.version.split()[0]}
     if given.part in ("accuracy", "all"):
-        frames, notes = all_frames(given.data, given.store, given.quick)
+        frames, notes = all_frames(given.data, given.public, given.store, given.quick)
         why = unavailable()
-        series = {}
+        series: dict[str, Any] = {}
+        names = given.models.split(",") if given.models else [name for name in NAMES if name != "lstm"]
         with KerasTrainer() as trainer:
             for name, frame in frames.items():
                 if given.only is None or name in given.only.split(","):
-                    series[name] = accuracy(frame, None if why else trainer, why or "", lstm_every=6)
-        result |= {"notes": notes, "series": series}
+                    series[name] = accuracy(frame, None if why else trainer, why or "", names)
+                    print(
+                        name, json.dumps(series[name]["held_back"]), series[name]["served"], file=sys.stderr, flush=True
+                    )
+        result |= {"notes": notes, "summary": summary(series), "series": series}
     if given.part in ("cost", "all"):
         result["round"] = cost(1000 if given.quick else 4000)
     print(json.dumps(result, indent=2))

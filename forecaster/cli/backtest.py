@@ -118,6 +118,6 @@ def _write(value: str, frame: Frame, evaluation: Evaluation, drawn: tuple[Path, 
     console.print(table)
     for model, why in evaluation.left_out.items():
         console.print(f"{model} took no part: {escape(why)}")
-    console.print(f"ServedModel: {evaluation.choice.reason}.")
+    console.print(f"Served: {evaluation.choice.reason}.")
     for path in drawn:
         console.print(f"drawn: {escape(str(path))}")

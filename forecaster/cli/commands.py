@@ -73,7 +73,7 @@ def backtest(
         str | None, typer.Option("--every", metavar="5m", help="Grid; default: the file's own step.")
     ] = None,
     horizon: Annotated[int, typer.Option("--horizon", min=1, max=48, help="Steps predicted.")] = 12,
-    folds: Annotated[int, typer.Option("--folds", min=2, max=20, help="CalibratedBands-forward folds.")] = 5,
+    folds: Annotated[int, typer.Option("--folds", min=2, max=20, help="Walk-forward folds.")] = 5,
     sequence: Annotated[int, typer.Option("--sequence", min=4, max=512, help="Steps looked back.")] = 48,
     models: Annotated[str, typer.Option("--models", metavar="NAMES", help="Which ones, comma-separated.")] = "all",
     counter: Annotated[bool, typer.Option("--counter", help="The value is a cumulative counter.")] = False,

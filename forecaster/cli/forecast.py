@@ -49,6 +49,9 @@ def run_forever(config_path: Path | None, data: Path | None) -> int:
 
 def run_once(config_path: Path | None, data: Path | None, source: str, only: str | None, plots: Path | None) -> None:
     """One round with a progress bar, then a table. Raises ConfigError."""
+    from forecaster.training.priority import single_thread
+
+    single_thread()
     from forecaster.cli.progress import ProgressBar
     from forecaster.serving.job import whole_round
 
@@ -59,10 +62,12 @@ def run_once(config_path: Path | None, data: Path | None, source: str, only: str
         done = whole_round(
             config, path, folder, source=parse_source(source), only=names, on_step=bar.next, on_epoch=bar.part
         )
+    if done.resumed:
+        typer.echo(f"{done.resumed} series were done before the last round was interrupted: this one went on")
     missing = sorted(set(names or ()) - {outcome.series.name for outcome in done.results})
     if missing:
         raise ConfigError(f"--series: nothing is measured under {', '.join(missing)}")
-    if not done.results:
+    if not done.results and not done.resumed:
         raise ConfigError("nothing was measured in the last four weeks: start `autoqos up` first")
     _write_round(done.results, done.events, done.seconds)
     if plots is not None:

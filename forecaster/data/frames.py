@@ -63,6 +63,11 @@ class Frame:
         drop = max(0, self.rows - rows)
         return Frame(self.time_ns(drop), self.step_ns, self.names, self.values[drop:], self.notes)
 
+    def trimmed(self) -> "Frame":
+        """Without the rows after the newest measured value of the target: nothing can be scored there."""
+        measured = np.flatnonzero(~np.isnan(self.target))
+        return self.before(int(measured[-1]) + 1 if measured.size else 0)
+
     def filled(self, limit: int) -> Floats:
         """Values with gaps of at most ``limit`` steps bridged by the last value before them; longer ones stay NaN."""
         return forward_fill(self.values, limit)

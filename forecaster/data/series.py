@@ -18,6 +18,10 @@ from qos.store import Aggregate, Reader
 DAY_NS: Final = 86_400 * 10**9
 HISTORY_STEPS: Final = 8064
 """At most so many steps are read: four weeks of five minutes."""
+LONG_SUFFIX: Final = "@1h"
+LONG_STEP_NS: Final = 3600 * 10**9
+LONG_HORIZON: Final = 48
+"""Hours: tonight and tomorrow."""
 BUSY_NS: Final = 7 * DAY_NS
 """Applications are ranked by their bytes over this long."""
 
@@ -30,14 +34,24 @@ class SeriesId:
     name: str
 
     @property
+    def measured(self) -> str:
+        """What is measured: the name without the grid that a longer forecast adds (``host_down@1h``)."""
+        return self.name.removesuffix(LONG_SUFFIX)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether this is the forecast of the next two days in hours."""
+        return self.name.endswith(LONG_SUFFIX)
+
+    @property
     def kind(self) -> str:
         """``host_down``, ``host_up``, ``latency``, ``loss`` or ``app``."""
-        return self.name.partition(":")[0]
+        return self.measured.partition(":")[0]
 
     @property
     def subject(self) -> str:
         """The target or the application."""
-        return self.name.partition(":")[2]
+        return self.measured.partition(":")[2]
 
 
 def hosts(reader: Reader, start_ns: int, stop_ns: int) -> tuple[str, ...]:
@@ -100,6 +114,12 @@ def default_series(reader: Reader, host: str, now_ns: int, top_apps: int) -> tup
     return tuple(SeriesId(host, name) for name in names)
 
 
+def long_series(series: Sequence[SeriesId]) -> tuple[SeriesId, ...]:
+    """Those that are forecast for the next two days too: the host's bandwidth and each target's latency."""
+    kinds = ("host_down", "host_up", "latency")
+    return tuple(SeriesId(one.host, one.name + LONG_SUFFIX) for one in series if one.kind in kinds)
+
+
 class HostFrames:
     """Frames of one host's series on one grid; columns that several series share are read once."""
 
@@ -111,7 +131,7 @@ class HostFrames:
 
     def frame(self, series: SeriesId) -> Frame:
         """The series with the host's bandwidth, latency and loss as features; starts with its first measured step."""
-        names = [series.name, *(n for n in ("host_down", "host_up", "latency", "loss") if n != series.name)]
+        names = [series.measured, *(n for n in ("host_down", "host_up", "latency", "loss") if n != series.measured)]
         if series.kind in ("latency", "loss"):
             names.remove(series.kind)  # the mean over targets holds the target itself
         table = np.column_stack([self._column(name) for name in names])

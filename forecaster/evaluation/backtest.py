@@ -1,12 +1,14 @@
-"""CalibratedBands-forward evaluation: every model, the same origins, later data only.
+"""Walk-forward evaluation: every model, the same origins, later data only.
 
 At each fold a model is trained on the rows before the cut (``Frame.before``: it is handed nothing else) and
 predicts the fold's origins. The band of an origin is made from the errors known at that origin. The last fit and
-those errors are kept: they are what serves.
+those errors are kept: they are what serves. Whatever one candidate does (an exception, NaN, a killed trainer, no
+memory), it is left out with the reason and the others go on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -16,9 +18,13 @@ from forecaster.evaluation import conformal
 from forecaster.evaluation.folds import Fold
 from forecaster.evaluation.metrics import Score, block_bootstrap, mean_change, origin_errors, pinball, score
 from forecaster.evaluation.selection import CandidateScores, ModelChoice, choose
-from forecaster.models.candidates import Candidate
+from forecaster.models.candidates import COMBINATION, Candidate
+from forecaster.models.combination import Combination, mean_of
 from forecaster.models.model import Fitted, TrainingError
 from qos.system.clock import Clock
+
+COMBINED: Final = 2
+"""How many models a combination is the mean of."""
 
 OnFit = Callable[[str, int, int], None]
 """Told model, fold and number of folds before each training."""
@@ -43,7 +49,7 @@ class ModelBacktest:
     score: Score
     mae_interval: tuple[float, float]
     ratio_interval: tuple[float, float]
-    """Of its error over naive's."""
+    """Of its error over naive's mean error: 1 + the interval of the difference over that mean."""
     fold_mae: tuple[float, ...]
     fold_loss: tuple[float, ...]
 
@@ -84,6 +90,17 @@ def floor_of(target: Floats) -> float | None:
     return 0.0 if known.size and float(known.min()) >= 0 else None
 
 
+@dataclass(frozen=True, eq=False)
+class ModelWalk:
+    """What one candidate predicted, and its fits."""
+
+    raw: Floats
+    """(origins, horizon, 3)."""
+    first_fitted: Fitted
+    fitted: Fitted
+    seconds: float
+
+
 def evaluate(
     frame: Frame,
     task: ForecastTask,
@@ -93,86 +110,173 @@ def evaluate(
     left_out: Mapping[str, str],
     clock: Clock,
     on_fit: OnFit = lambda model, fold, of: None,
+    combine: bool = True,
+    incumbent: str | None = None,
 ) -> Evaluation:
-    """Walks every model over the folds, scores and chooses. A model whose training fails is left out, with the
-    reason.
+    """Walks every model over the folds, scores and chooses.
 
     Raises ValueError when there is no origin to score or no model is left.
     """
     starts = [usable_origins(frame, task, fold.cut - 1, fold.stop - 1) for fold in folds]
-    origins = np.concatenate(starts)
     member = np.concatenate([np.full(part.size, index) for index, part in enumerate(starts)])
-    scored = np.asarray([fold.scored for fold in folds], dtype=bool)[member]
-    if not scored.any():
-        raise ValueError("no origin can be scored: gaps longer than the horizon leave no whole window")
-    actual = paths(frame.target, origins, task.horizon)
-    floor = floor_of(frame.before(folds[0].cut).target)
-    window = window_for(task)
-    change = mean_change(frame.before(min(fold.cut for fold in folds if fold.scored)).target)
     missing = dict(left_out)
-    walked: dict[str, tuple[Floats, Fitted, Fitted, float]] = {}
+    walks: dict[str, ModelWalk] = {}
+    if any(part.size for part, fold in zip(starts, folds, strict=True) if fold.scored):
+        walks, failed = walk_all(frame, task, folds, models, clock=clock, on_fit=on_fit)
+        missing |= failed
+    return assess(
+        frame,
+        task,
+        np.concatenate(starts),
+        member,
+        walks,
+        folds=folds,
+        left_out=missing,
+        combine=combine,
+        incumbent=incumbent,
+    )
+
+
+def walk_all(
+    frame: Frame,
+    task: ForecastTask,
+    folds: Sequence[Fold],
+    models: Sequence[Candidate],
+    *,
+    clock: Clock,
+    on_fit: OnFit = lambda model, fold, of: None,
+) -> tuple[dict[str, ModelWalk], dict[str, str]]:
+    """Every candidate's walk, and for those that failed the reason."""
+    starts = [usable_origins(frame, task, fold.cut - 1, fold.stop - 1) for fold in folds]
+    walks: dict[str, ModelWalk] = {}
+    missing: dict[str, str] = {}
     for candidate in models:
         try:
-            walked[candidate.name] = _walk(frame, task, folds, starts, candidate, clock=clock, on_fit=on_fit)
-        except TrainingError as error:
-            missing[candidate.name] = str(error)
-    if not walked:
-        raise ValueError("; ".join(f"{name}: {why}" for name, why in missing.items()) or "no model was asked for")
-    backtests: dict[str, ModelBacktest] = {}
-    errors = {name: origin_errors(actual[scored], raw[scored][:, :, 1]) for name, (raw, *_) in walked.items()}
+            walk = _walk(frame, task, folds, starts, candidate, clock=clock, on_fit=on_fit)
+        except Exception as error:  # one candidate's failure, whatever it is, is not the others'
+            missing[candidate.name] = why_failed(error)
+            continue
+        if np.isfinite(walk.raw).all():
+            walks[candidate.name] = walk
+        else:
+            missing[candidate.name] = NOT_FINITE
+    return walks, missing
+
+
+NOT_FINITE: Final = "predicts values that are not finite numbers"
+
+
+def why_failed(error: Exception) -> str:
+    """An exception in words: its own where it has some."""
+    text = str(error).strip().splitlines()
+    name = "out of memory" if isinstance(error, MemoryError) else type(error).__name__
+    return (text[0] if isinstance(error, TrainingError) else f"{name}: {text[0]}") if text else name
+
+
+def assess(
+    frame: Frame,
+    task: ForecastTask,
+    origins: Ints,
+    member: Ints,
+    walks: Mapping[str, ModelWalk],
+    *,
+    folds: Sequence[Fold],
+    left_out: Mapping[str, str],
+    combine: bool = True,
+    incumbent: str | None = None,
+) -> Evaluation:
+    """Bands, scores and the choice from what was predicted. ``member``: each origin's fold, 0 calibrates only.
+
+    Raises ValueError when there is no origin to score or no model is left.
+    """
+    scored = member > 0
+    if not scored.any():
+        raise ValueError("no origin can be scored: gaps longer than the horizon leave no whole window")
+    if not walks:
+        raise ValueError("; ".join(f"{name}: {why}" for name, why in left_out.items()) or "no model was asked for")
+    actual = paths(frame.target, origins, task.horizon)
+    before = frame.before(int(origins[0]) + 1)
+    floor = floor_of(before.target)
+    window = window_for(task)
+    change = mean_change(frame.before(int(origins[scored][0]) + 1).target)
+    bands = {name: conformal.calibrate(origins, actual, walk.raw, window, floor) for name, walk in walks.items()}
+    walks = dict(walks)
+    if combine and len(walks) > COMBINED:
+        walks[COMBINATION] = combined = _combine(actual, scored, walks, bands)
+        bands[COMBINATION] = conformal.calibrate(origins, actual, combined.raw, window, floor)
+    # What is published is the banded path: everything is measured on that.
+    errors = {name: origin_errors(actual[scored], band.banded[scored][:, :, 1]) for name, band in bands.items()}
+    losses = {name: origin_losses(actual[scored], band.banded[scored]) for name, band in bands.items()}
     block = 2 * task.horizon
-    for name, (raw, first, fitted, seconds) in walked.items():
-        walked_band = conformal.walk(origins, actual, raw, window, floor)
-        banded = walked_band.banded
+    parts = [member == number for number in np.unique(member[scored])]
+    backtests: dict[str, ModelBacktest] = {}
+    for name, walk in walks.items():
+        banded = bands[name].banded
         reference = errors.get("naive", errors[name])
         interval = block_bootstrap(errors[name], reference, block, seed=task.seed)
-        numbers = [index for index, fold in enumerate(folds) if fold.scored]
-        parts = [member == index for index in numbers if np.any(member == index)]
+        mean = float(np.nanmean(reference))
+        relative = tuple(1 + bound / mean if mean > 0 else float("nan") for bound in interval[2:])
         backtests[name] = ModelBacktest(
             name,
-            raw,
+            walk.raw,
             banded,
-            walked_band.next,
-            fitted,
-            first,
-            seconds,
+            bands[name].next,
+            walk.fitted,
+            walk.first_fitted,
+            walk.seconds,
             score(actual[scored], banded[scored], change),
             interval[:2],
-            interval[2:],
+            (relative[0], relative[1]),
             tuple(float(np.nanmean(np.abs(actual - banded[:, :, 1])[part])) for part in parts),
             tuple(float(np.nanmean(pinball(actual, banded)[part])) for part in parts),
         )
-    losses = {name: origin_losses(actual[scored], backtest.banded[scored]) for name, backtest in backtests.items()}
-    choice = choose(candidate_scores(backtests, errors, losses, block, task.seed))
+    choice = choose(candidate_scores(backtests, losses, block, task.seed, incumbent), incumbent)
     return Evaluation(
-        task, tuple(folds), origins, scored, actual, backtests, missing, choice, floor, window, frame.notes
+        task, tuple(folds), origins, scored, actual, backtests, dict(left_out), choice, floor, window, frame.notes
     )
 
 
 def candidate_scores(
     backtests: Mapping[str, ModelBacktest],
-    errors: Mapping[str, Floats],
     losses: Mapping[str, Floats],
     block: int,
     seed: int,
+    incumbent: str | None = None,
 ) -> dict[str, CandidateScores]:
-    """What the rule looks at; ``errors`` and ``losses`` are per origin."""
-
-    def upper(per_origin: Mapping[str, Floats], name: str) -> dict[str, float]:
-        others = (other for other in per_origin if other != name)
-        return {o: block_bootstrap(per_origin[name], per_origin[o], block, seed=seed)[3] for o in others}
-
+    """What the rule looks at; ``losses`` are per origin. Differences are to naive and to the model that serves."""
+    against = [name for name in ("naive", incumbent) if name is not None and name in losses]
     return {
         name: CandidateScores(
             backtest.score.mae,
             float(np.nanmean(losses[name])),
-            backtest.fold_mae,
             backtest.fold_loss,
-            upper(errors, name),
-            upper(losses, name),
+            {
+                other: block_bootstrap(losses[name], losses[other], block, seed=seed)[3]
+                for other in against
+                if other != name
+            },
         )
         for name, backtest in backtests.items()
     }
+
+
+def _combine(
+    actual: Floats,
+    scored: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    walks: Mapping[str, ModelWalk],
+    bands: Mapping[str, conformal.CalibratedBands],
+) -> ModelWalk:
+    """The mean of the two that were best on the calibration fold, which takes no part in the scores."""
+    with np.errstate(all="ignore"):
+        early = {name: pinball(actual[~scored], bands[name].banded[~scored]) for name in walks}
+    losses = {name: float(np.nanmean(loss)) if np.isfinite(loss).any() else np.inf for name, loss in early.items()}
+    names = tuple(sorted(walks, key=lambda name: losses[name])[:COMBINED])
+    # The first origins have no band yet: there a member is its own quantiles.
+    parts = [np.where(np.isnan(bands[name].banded), walks[name].raw, bands[name].banded) for name in names]
+    fitted = Combination(
+        names, tuple(walks[name].fitted for name in names), tuple(bands[name].next.values for name in names)
+    )
+    return ModelWalk(mean_of(parts), fitted, fitted, 0.0)
 
 
 def _walk(
@@ -184,7 +288,7 @@ def _walk(
     *,
     clock: Clock,
     on_fit: OnFit,
-) -> tuple[Floats, Fitted, Fitted, float]:
+) -> ModelWalk:
     first: Fitted | None = None
     fitted: Fitted | None = None
     spent = 0
@@ -199,7 +303,7 @@ def _walk(
         parts.append(fitted.predict(frame.before(fold.stop - 1), origins) if origins.size else _none(task))
     assert fitted is not None
     assert first is not None
-    return np.concatenate(parts), first, fitted, spent / 1e9
+    return ModelWalk(np.concatenate(parts), first, fitted, spent / 1e9)
 
 
 def origin_losses(actual: Floats, banded: Floats) -> Floats:

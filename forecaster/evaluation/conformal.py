@@ -61,7 +61,7 @@ def ordered(quantiles: Floats, floor: float | None) -> Floats:
     return result if floor is None else np.maximum(result, floor)
 
 
-def walk(origins: Ints, actual: Floats, quantiles: Floats, window: int, floor: float | None) -> CalibratedBands:
+def calibrate(origins: Ints, actual: Floats, quantiles: Floats, window: int, floor: float | None) -> CalibratedBands:
     """Banded quantiles of every origin, each from the newest ``window`` errors of its step known at that origin.
 
     ``origins`` ascend. The band of an origin does not depend on anything measured after it.

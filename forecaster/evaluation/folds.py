@@ -1,4 +1,4 @@
-"""CalibratedBands-forward folds: train on everything before a cut, score on what follows, move on.
+"""Walk-forward folds: train on everything before a cut, score on what follows, move on.
 
 The first fold is for calibration only: its errors are what the first scored fold's band is made from. Nothing is
 shuffled.

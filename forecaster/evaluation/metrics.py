@@ -90,24 +90,24 @@ def origin_errors(actual: Floats, path: Floats) -> Floats:
 def block_bootstrap(
     errors: Floats, reference: Floats, block: int, *, draws: int = 1000, seed: int = 7
 ) -> tuple[float, float, float, float]:
-    """95 % intervals of the mean error and of its ratio to the reference's, by moving blocks (Künsch 1989).
+    """95 % intervals of the mean error and of its difference to the reference's, by moving blocks (Künsch 1989).
 
     Neighbouring origins share most of their path, so single origins must not be resampled: blocks of ``block`` are.
-    The pairs (error, reference) stay together. Returns (mean low, mean high, ratio low, ratio high); the ratio is
-    NaN when the reference is never wrong.
+    The pairs (error, reference) stay together. Returns (mean low, mean high, difference low, difference high); NaN when
+    nothing can be compared. The difference is resampled, not the ratio: a draw in which the reference is never wrong
+    (a series of zeros) has no ratio.
     """
     both = ~np.isnan(errors) & ~np.isnan(reference)
-    e, r = errors[both], reference[both]
+    e, d = errors[both], (errors - reference)[both]
     n = e.size
     if n == 0:
         return (float("nan"),) * 4
     length = max(1, min(block, n // 2 or 1))
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, n - length + 1, size=(draws, -(-n // length)))
-    index = (starts[:, :, None] + np.arange(length)).reshape(draws, -1)[:, :n]
-    means, refs = e[index].mean(axis=1), r[index].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    if not np.all(refs > 0):
-        return float(low), float(high), float("nan"), float("nan")
-    ratio_low, ratio_high = np.quantile(means / refs, [0.025, 0.975])
-    return float(low), float(high), float(ratio_low), float(ratio_high)
+    bounds = []
+    for values in (e, d):
+        sums = np.concatenate([[0.0], np.cumsum(values)])
+        means = (sums[starts + length] - sums[starts]).mean(axis=1) / length
+        bounds += [float(v) for v in np.quantile(means, [0.025, 0.975])]
+    return bounds[0], bounds[1], bounds[2], bounds[3]

@@ -1,9 +1,10 @@
-"""Which model serves, and why: the simplest one that nothing beats clearly (docs/decisions/0041).
+"""Which model serves, and why (docs/decisions/0091).
 
-Naive serves unless something does better. Seasonal naive replaces it when its mean absolute error over the folds is at
-least 2 % less. ETS and ridge replace the present winner when theirs is, and they also beat naive in four of five folds
-or with a whole bootstrap interval of the ratio below one. A learned model must win in all three ways, by its quantile
-loss (which scores the path and the band together), and never with a worse path.
+The loss is the mean quantile loss of what would be published: it scores the path and the band together. Naive serves
+until a candidate has proven itself against it: at least 2 % less loss, no larger error of the path, and less loss in
+four of five folds or a 95 % block-bootstrap interval of the *difference* that lies below zero. Of those that have, the
+one with the least loss serves. The model that serves now is only replaced by one that is clearly better (3 % and the
+same proof against it): changing models every hour costs more than a slightly better one gains.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 MARGIN: Final = 0.02
+SWITCH_MARGIN: Final = 0.03
 FOLDS_SHARE: Final = 0.8
-SIMPLE: Final = ("naive", "seasonal_naive", "ets", "ridge")
-"""Simplest first: a tie goes to the earlier one."""
-LEARNED: Final = ("lstm", "lstm_hybrid")
+NAIVE: Final = "naive"
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,9 @@ class CandidateScores:
     mae: float
     loss: float
     """Mean quantile loss."""
-    fold_mae: tuple[float, ...]
     fold_loss: tuple[float, ...]
-    upper_mae: Mapping[str, float]
-    """By the other model's name: upper end of the 95 % interval of this error over that one's."""
-    upper_loss: Mapping[str, float]
-    """The same of the loss."""
+    difference: Mapping[str, float]
+    """By the other model's name: upper end of the 95 % interval of this loss minus that one's."""
 
 
 @dataclass(frozen=True)
@@ -40,67 +37,79 @@ class ModelChoice:
     reason: str
 
 
-def choose(scores: Mapping[str, CandidateScores]) -> ModelChoice:
-    """The rule. Raises ValueError when there is no candidate."""
-    simple = [name for name in SIMPLE if name in scores]
-    learned = [name for name in LEARNED if name in scores]
-    if not simple and not learned:
+def choose(scores: Mapping[str, CandidateScores], incumbent: str | None = None) -> ModelChoice:
+    """The rule. ``incumbent`` serves now. Raises ValueError when there is no candidate."""
+    if not scores:
         raise ValueError("no model could be scored")
-    if not simple:
-        best = min(learned, key=lambda name: scores[name].loss)
-        return ModelChoice(best, f"{best}: no baseline was asked for")
-    winner = simple[0]
-    for name in simple[1:]:
-        # The mean ranks the baselines; one with parameters to fit must also be steadily better than the simplest.
-        proof = None if name == "seasonal_naive" else simple[0]
-        if _better(scores[name], scores[winner]) and (proof is None or _proven(scores, name, proof)):
-            winner = name
-    reason = _why(winner, simple, scores)
-    for name in sorted(learned, key=lambda name: scores[name].loss):
-        if _replaces(scores[name], scores[winner], winner):
-            better = f"{_percent(scores[name].loss, scores[winner].loss)} less quantile loss and"
-            return ModelChoice(
-                name,
-                f"{name}: {better} {_percent(scores[name].mae, scores[winner].mae)} less error than {winner}",
-            )
-    if learned:
-        best = min(learned, key=lambda name: scores[name].loss)
-        one, other = scores[best], scores[winner]
-        ratios = f"error ×{one.mae / (other.mae or 1e-300):.2f}, quantile loss ×{one.loss / (other.loss or 1e-300):.2f}"
-        reason += f"; {best} does not clearly beat it ({ratios})"
-    return ModelChoice(winner, reason)
+    if NAIVE not in scores:
+        best = min(scores, key=lambda name: scores[name].loss)
+        return ModelChoice(best, f"{best}: least quantile loss (naive could not be scored)")
+    proven = [name for name in scores if name != NAIVE and _proven(scores, name, NAIVE, MARGIN)]
+    if not proven:
+        return ModelChoice(NAIVE, _why_naive(scores))
+    best = min(proven, key=lambda name: scores[name].loss)
+    if incumbent in proven and incumbent != best and not _proven(scores, best, incumbent, SWITCH_MARGIN):
+        more = _percent(scores[best].loss, scores[incumbent].loss)
+        return ModelChoice(
+            incumbent,
+            f"{incumbent}: {_gain(scores, incumbent)}; {best} has {more} less loss than it, too little to change over",
+        )
+    return ModelChoice(best, f"{best}: {_gain(scores, best)}{_second(scores, proven, best)}")
 
 
-def _better(one: CandidateScores, other: CandidateScores) -> bool:
-    return one.mae < other.mae and one.mae <= (1 - MARGIN) * other.mae
-
-
-def _proven(scores: Mapping[str, CandidateScores], name: str, simplest: str) -> bool:
-    one, other = scores[name], scores[simplest]
-    return _steady(one.fold_mae, other.fold_mae) or one.upper_mae.get(simplest, 2.0) < 1
-
-
-def _replaces(one: CandidateScores, other: CandidateScores, name: str) -> bool:
-    """Whether a learned model replaces the best baseline."""
-    if one.mae > other.mae or one.loss >= other.loss or one.loss > (1 - MARGIN) * other.loss:
+def _proven(scores: Mapping[str, CandidateScores], name: str, other: str, margin: float) -> bool:
+    """Whether one is better than the other beyond chance."""
+    one, two = scores[name], scores[other]
+    if not one.loss < two.loss or one.loss > (1 - margin) * two.loss:
         return False
-    return _steady(one.fold_loss, other.fold_loss) and one.upper_loss.get(name, 2.0) < 1
+    if other == NAIVE and one.mae > (1 + MARGIN) * two.mae:
+        return False
+    return _steady(one.fold_loss, two.fold_loss) or one.difference.get(other, 1.0) < 0
 
 
 def _steady(one: Sequence[float], other: Sequence[float]) -> bool:
     return sum(a < b for a, b in zip(one, other, strict=True)) >= FOLDS_SHARE * len(one)
 
 
-def _why(winner: str, simple: Sequence[str], scores: Mapping[str, CandidateScores]) -> str:
-    if "naive" not in scores:
-        return f"{winner}: the least error of the baselines that were asked for"
-    if winner == "naive":
-        return (
-            "naive: nothing beats repeating the last value on later data"
-            if len(simple) > 1
-            else "naive: no other baseline ran"
-        )
-    return f"{winner}: {_percent(scores[winner].mae, scores['naive'].mae)} less error than naive on later data"
+def _gain(scores: Mapping[str, CandidateScores], name: str) -> str:
+    one, naive = scores[name], scores[NAIVE]
+    return (
+        f"{_percent(one.loss, naive.loss)} less quantile loss and {_less(one.mae, naive.mae)} error than naive, "
+        "on data later than its training"
+    )
+
+
+def _second(scores: Mapping[str, CandidateScores], proven: Sequence[str], best: str) -> str:
+    others = sorted((name for name in proven if name != best), key=lambda name: scores[name].loss)
+    if not others or not scores[best].loss > 0:
+        return ""
+    return f"; {others[0]} comes next with {100 * (scores[others[0]].loss / scores[best].loss - 1):.0f} % more loss"
+
+
+def _why_naive(scores: Mapping[str, CandidateScores]) -> str:
+    """What came nearest and what it lacked."""
+    others = sorted((name for name in scores if name != NAIVE), key=lambda name: scores[name].loss)
+    if not others:
+        return "naive: no other model could be scored"
+    best = others[0]
+    one, naive = scores[best], scores[NAIVE]
+    if not one.loss < naive.loss:
+        return f"naive: no model has less quantile loss than repeating the last value ({best} comes nearest)"
+    ratio = f"{_percent(one.loss, naive.loss)} less quantile loss"
+    if one.loss > (1 - MARGIN) * naive.loss:
+        lacking = f"less than the {100 * MARGIN:.0f} % asked for"
+    elif one.mae > (1 + MARGIN) * naive.mae:
+        lacking = f"but {_less(one.mae, naive.mae)} error"
+    else:
+        lacking = "but not in four of five folds, and the difference may be chance"
+    return f"naive: {best} came nearest with {ratio}, {lacking}"
+
+
+def _less(one: float, other: float) -> str:
+    if not other > 0:
+        return "the same"
+    change = 100 * (one / other - 1)
+    return f"{-change:.0f} % less" if change < 0 else f"{change:.0f} % more"
 
 
 def _percent(one: float, other: float) -> str:

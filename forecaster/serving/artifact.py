@@ -1,13 +1,15 @@
-"""A served model on disk: what is needed to predict in numpy, without training anything again.
+"""A series' models on disk: what serves it, and what every candidate predicted so far.
 
-One ``.npz`` per series: arrays, and one JSON document. Nothing is pickled. A file is replaced at once or not at
-all; one that cannot be read (half a disk, another version) is None, and the next round writes it anew.
+One ``.npz`` per series: arrays, and one JSON document. Nothing is pickled. A file is replaced at once or not at all;
+one that cannot be read (half a disk, another version) is None, and the next round writes it anew. Arrays are read when
+they are needed: serving reads the served model alone.
 """
 
 import json
 import os
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,14 +18,12 @@ import numpy as np
 
 from forecaster.data.windows import ForecastTask
 from forecaster.evaluation.conformal import BandOffsets
-from forecaster.models.baselines import Naive, SeasonalNaive
-from forecaster.models.ets import Ets
-from forecaster.models.hybrid import Hybrid, Scaling
-from forecaster.models.lstm import Lstm
+from forecaster.evaluation.prequential import PredictionLog
 from forecaster.models.model import Fitted
-from forecaster.models.ridge import Features, Ridge
+from forecaster.serving.packing import pack, unpack
 
-VERSION: Final = 1
+VERSION: Final = 2
+_UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,31 @@ class ServedModel:
     floor: float | None
     trained_ns: int
     """UTC: when its history ended."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateState:
+    """One candidate between rounds."""
+
+    fitted: Fitted
+    fitted_ns: int
+    """UTC: end of the history that it was last trained on."""
+    log: PredictionLog
+    seconds: float
+    """Its trainings so far."""
+    loss_ratio: float
+    """Its loss over that of the model that served, when last scored."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesState:
+    """All that a round knows of a series from the rounds before."""
+
+    served: ServedModel
+    candidates: Mapping[str, CandidateState] = field(default_factory=dict)
+    failed_ns: Mapping[str, int] = field(default_factory=dict)
+    """UTC: when a candidate last failed."""
 
 
 def path_of(folder: Path, host: str, series: str) -> Path:
@@ -49,14 +74,16 @@ def path_of(folder: Path, host: str, series: str) -> Path:
     return folder / f"{quote(host, safe='')}+{quote(series, safe='')}.npz"
 
 
-def save(folder: Path, served: ServedModel) -> None:
-    """Write it, replacing the last one at once."""
+def save(folder: Path, state: SeriesState) -> None:
+    """Write it, replacing the last one at once. Raises OSError."""
+    served = state.served
     arrays: dict[str, Any] = {"shifts": served.shifts.values, "naive_shifts": served.naive_shifts.values}
-    document = {
+    document: dict[str, Any] = {
         "version": VERSION,
         "host": served.host,
         "series": served.series,
         "model": served.model,
+        "reason": served.reason,
         "floor": served.floor,
         "trained_ns": served.trained_ns,
         "task": [
@@ -66,9 +93,22 @@ def save(folder: Path, served: ServedModel) -> None:
             list(served.task.seasons),
             served.task.seed,
         ],
-        "fitted": _pack("fitted", served.fitted, arrays),
-        "baseline": _pack("baseline", served.baseline, arrays),
+        "fitted": pack("fitted", served.fitted, arrays),
+        "baseline": pack("baseline", served.baseline, arrays),
+        "failed_ns": dict(state.failed_ns),
+        "candidates": {},
     }
+    for name, one in state.candidates.items():
+        # Most models have no quantiles of their own: their path is kept once.
+        point = bool((one.log.raw == one.log.raw[:, :, :1]).all())
+        arrays[f"log.{name}.at"] = one.log.origins_ns
+        arrays[f"log.{name}.raw"] = one.log.raw[:, :, :1] if point else one.log.raw
+        document["candidates"][name] = {
+            "fitted": pack(f"candidate.{name}", one.fitted, arrays),
+            "fitted_ns": one.fitted_ns,
+            "seconds": one.seconds,
+            "loss_ratio": one.loss_ratio,
+        }
     folder.mkdir(parents=True, exist_ok=True)
     target = path_of(folder, served.host, served.series)
     draft = target.with_name(f"{target.name}.{os.getpid()}.tmp")
@@ -86,89 +126,47 @@ def load(path: Path) -> ServedModel | None:
     """The served model, or None when there is none that can be read."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files if name != "document"}
-            document = json.loads(str(data["document"]))
-        if document["version"] != VERSION:
-            return None
-        horizon, sequence, step_ns, seasons, seed = document["task"]
-        task = ForecastTask(horizon, sequence, step_ns, tuple(seasons), seed)
-        return ServedModel(
-            document["host"],
-            document["series"],
-            document["model"],
-            _unpack("fitted", document["fitted"], arrays, task),
-            BandOffsets(arrays["shifts"]),
-            BandOffsets(arrays["naive_shifts"]),
-            _unpack("baseline", document["baseline"], arrays, task),
-            task,
-            document["floor"],
-            document["trained_ns"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile):
+            return _served(json.loads(str(data["document"])), data)
+    except _UNREADABLE:
         return None
 
 
-def _pack(prefix: str, model: Fitted, arrays: dict[str, Any]) -> dict[str, Any]:
-    """Numbers into the document, arrays beside it."""
-    if isinstance(model, Naive):
-        return {"kind": "naive"}
-    if isinstance(model, SeasonalNaive):
-        return {"kind": "seasonal_naive", "period": model.period}
-    if isinstance(model, Ets):
-        numbers = [model.alpha, model.beta, model.gamma, model.phi, model.level, model.trend]
-        return {"kind": "ets", "numbers": numbers, "season": list(model.season), "after_ns": model.after_ns}
-    if isinstance(model, Ridge):
-        for name in ("mean", "scale", "weights", "bias"):
-            arrays[f"{prefix}.{name}"] = getattr(model, name)
-        return {"kind": "ridge", "penalty": model.penalty, "periods": list(model.features.periods)}
-    if isinstance(model, Hybrid):
-        arrays[f"{prefix}.constant"] = model.constant
-        arrays[f"{prefix}.least"], arrays[f"{prefix}.most"] = model.scaling.least, model.scaling.most
-        for index, weights in enumerate(model.networks):
-            arrays.update({f"{prefix}.net{index}.{name}": value for name, value in weights.items()})
-        s = model.scaling
-        return {
-            "kind": "lstm_hybrid",
-            "ridge": _pack(f"{prefix}.ridge", model.ridge, arrays),
-            "scaling": [s.change, s.level, s.level_span, s.error],
-            "networks": len(model.networks),
-        }
-    if isinstance(model, Lstm):
-        arrays[f"{prefix}.low"], arrays[f"{prefix}.span"] = model.low, model.span
-        arrays.update({f"{prefix}.net.{name}": value for name, value in model.weights.items()})
-        return {"kind": "lstm", "sequence": model.sequence, "columns": list(model.columns)}
-    raise TypeError(f"{type(model).__name__} cannot be kept")
+def load_state(path: Path) -> SeriesState | None:
+    """Everything, or None when it cannot be read."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            document = json.loads(str(data["document"]))
+            served = _served(document, data)
+            found = {}
+            for name, one in document["candidates"].items():
+                raw = np.asarray(data[f"log.{name}.raw"], dtype=np.float64)
+                found[name] = CandidateState(
+                    unpack(f"candidate.{name}", one["fitted"], data, served.task),
+                    one["fitted_ns"],
+                    PredictionLog(data[f"log.{name}.at"], np.repeat(raw, 3, axis=2) if raw.shape[2] == 1 else raw),
+                    one["seconds"],
+                    one["loss_ratio"],
+                )
+            return SeriesState(served, found, {str(k): int(v) for k, v in document["failed_ns"].items()})
+    except _UNREADABLE:
+        return None
 
 
-def _unpack(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task: ForecastTask) -> Fitted:
-    kind = document["kind"]
-    if kind == "naive":
-        return Naive(task)
-    if kind == "seasonal_naive":
-        return SeasonalNaive(task, document["period"])
-    if kind == "ets":
-        alpha, beta, gamma, phi, level, trend = document["numbers"]
-        season = tuple(document["season"])
-        return Ets(task, alpha, beta, gamma, phi, level, trend, season, document["after_ns"])
-    if kind == "ridge":
-        return _ridge(prefix, document, arrays, task)
-    if kind == "lstm_hybrid":
-        change, level, level_span, error = document["scaling"]
-        scaling = Scaling(change, level, level_span, error, arrays[f"{prefix}.least"], arrays[f"{prefix}.most"])
-        networks = [_group(f"{prefix}.net{index}.", arrays) for index in range(document["networks"])]
-        ridge = _ridge(f"{prefix}.ridge", document["ridge"], arrays, task)
-        return Hybrid(task, ridge, scaling, arrays[f"{prefix}.constant"], tuple(networks))
-    if kind == "lstm":
-        low, span = arrays[f"{prefix}.low"], arrays[f"{prefix}.span"]
-        columns = tuple(document["columns"])
-        return Lstm(task, document["sequence"], low, span, columns, _group(f"{prefix}.net.", arrays))
-    raise ValueError(f"no model {kind!r}")
-
-
-def _ridge(prefix: str, document: dict[str, Any], arrays: dict[str, Any], task: ForecastTask) -> Ridge:
-    mean, scale, weights, bias = (arrays[f"{prefix}.{name}"] for name in ("mean", "scale", "weights", "bias"))
-    return Ridge(Features(task, tuple(document["periods"])), document["penalty"], mean, scale, weights, bias)
-
-
-def _group(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+def _served(document: dict[str, Any], arrays: Any) -> ServedModel:
+    if document["version"] != VERSION:
+        raise ValueError(f"version {document['version']}")
+    horizon, sequence, step_ns, seasons, seed = document["task"]
+    task = ForecastTask(horizon, sequence, step_ns, tuple(seasons), seed)
+    return ServedModel(
+        document["host"],
+        document["series"],
+        document["model"],
+        unpack("fitted", document["fitted"], arrays, task),
+        BandOffsets(arrays["shifts"]),
+        BandOffsets(arrays["naive_shifts"]),
+        unpack("baseline", document["baseline"], arrays, task),
+        task,
+        document["floor"],
+        document["trained_ns"],
+        document["reason"],
+    )

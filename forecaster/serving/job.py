@@ -1,8 +1,9 @@
-"""One round or refresh in a process of its own: ``python -m forecaster.serving.job round|refresh --data DIR [--config
-FILE]``.
+"""One job in a process of its own: ``python -m forecaster.serving.job round|networks|refresh --data DIR``.
 
-Leaves ``forecast/last_round.json`` for the schedule: how many series have a forecast, and how far the shortest
-reaches.
+``round`` judges every candidate and trains what is cheap; ``networks`` trains networks too, and waits (exit status 75)
+while a game or a call runs, on battery, or while the processor is busy; ``refresh`` only forecasts. Leaves
+``forecast/last_round.json`` for the schedule: how many series have a forecast, how far the shortest reaches, and the
+hour with the least traffic.
 """
 
 import argparse
@@ -11,20 +12,27 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from forecaster.data.source import StoreSource, open_store
+from forecaster.models.candidates import cost_of
 from forecaster.serving.round import FOLDER, Round, refresh, run_round
-from forecaster.serving.schedule import STATUS, write_json
+from forecaster.serving.schedule import POSTPONED, STATUS, read_json, write_json
 from forecaster.training.keras_trainer import KerasTrainer, unavailable
+from forecaster.training.machine import machine_state
+from forecaster.training.priority import lower_priority
+from forecaster.training.quiet import HOUR_NS, quietest_hour, why_not_now
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.service import set_up_logging, stop_with_parent
 from qos.service.config_file import load_config
-from qos.system.clock import SYSTEM
+from qos.system.clock import SYSTEM, Clock
 
 log = logging.getLogger("forecaster")
 
-_LEARNED = {"lstm", "lstm_hybrid"}
+KINDS: Final = ("round", "networks", "refresh")
 
 
 def whole_round(
@@ -34,44 +42,83 @@ def whole_round(
     *,
     source: StoreSource = "auto",
     only: Sequence[str] | None = None,
+    networks: bool = True,
+    politely: bool = False,
+    clock: Clock = SYSTEM,
     on_step: Callable[[str], None] = lambda text: None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Round:
-    """A round on the store that the settings name. Raises ConfigError, StoreUnavailable."""
+    """A round on the store that the settings name. ``politely``: the rest is postponed as soon as somebody would be
+    disturbed. Raises ConfigError, StoreUnavailable.
+    """
     why_not = unavailable()
-    if why_not and _LEARNED & set(config.forecast.models):
+    asked = any(cost_of(name) == "network" for name in config.forecast.models)
+    if why_not and asked and networks:
         log.warning("%s", why_not)
     with open_store(config, config_path, data, source) as store, KerasTrainer(on_epoch) as trainer:
+
+        def postpone() -> str | None:
+            return why_not_now(machine_state(store, clock.wall_ns())) if politely else None
+
         done = run_round(
-            store, config, data / FOLDER, SYSTEM, only=only, trainer=None if why_not else trainer, on_step=on_step
+            store,
+            config,
+            data / FOLDER,
+            clock,
+            only=only,
+            trainer=None if why_not else trainer,
+            networks=networks,
+            postpone=postpone,
+            on_step=on_step,
         )
-    note(data, done)
+    note(data, done, clock, networks=networks and not done.postponed)
     return done
 
 
-def note(data: Path, done: Round) -> None:
+def note(data: Path, done: Round, clock: Clock = SYSTEM, *, networks: bool = False) -> None:
     """Leave word of what was done."""
+    before = read_json(data / STATUS) or {}
     reach = [o.prediction.times_ns[-1] - o.prediction.times_ns[0] for o in done.results if o.prediction is not None]
-    shortest = min(reach, default=0)
-    write_json(
-        data / STATUS,
-        {"time_ns": SYSTEM.wall_ns(), "forecasts": len(reach), "reach_ns": shortest, "seconds": done.seconds},
-    )
+    if done.postponed and not done.results:
+        # Nothing was made: what the last job made is still there.
+        reach = [int(before.get("reach_ns") or 0)] * int(before.get("forecasts") or 0)
+    document = {
+        "time_ns": clock.wall_ns(),
+        "forecasts": len(reach) + done.resumed,
+        "reach_ns": min(reach, default=0),
+        "seconds": done.seconds,
+        "networks_ns": clock.wall_ns() if networks else before.get("networks_ns"),
+        "quiet_hour": _quiet_hour(done, before.get("quiet_hour")),
+        "postponed": done.postponed,
+    }
+    write_json(data / STATUS, document)
+
+
+def _quiet_hour(done: Round, before: object) -> int | None:
+    """UTC, from the traffic down of the first host; what was known before where this job read none."""
+    for result in done.results:
+        if result.series.name == "host_down" and result.frame is not None and result.evaluation is not None:
+            frame = result.frame
+            rows = frame.start_ns + np.arange(frame.rows) * frame.step_ns
+            return quietest_hour((rows // HOUR_NS % 24).tolist(), frame.target.tolist())
+    return before if isinstance(before, int) else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The process's exit status."""
     parser = argparse.ArgumentParser(prog="forecaster.serving.job")
-    parser.add_argument("kind", choices=("round", "refresh"))
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--config", type=Path)
     given = parser.parse_args(argv)
     set_up_logging("forecaster")
     _end_with_parent()
+    lower_priority()
     try:
         config = load_config(given.config)
-        if given.kind == "round":
-            done = whole_round(config, given.config, given.data)
+        if given.kind != "refresh":
+            networks = given.kind == "networks"
+            done = whole_round(config, given.config, given.data, networks=networks, politely=networks)
         else:
             with open_store(config, given.config, given.data, "auto") as store:
                 done = refresh(store, config, given.data / FOLDER, SYSTEM)
@@ -88,6 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     made = sum(o.prediction is not None for o in done.results)
     log.info("%s: %d series forecast, %d points, %.0f s", given.kind, made, done.written, done.seconds)
+    if done.postponed:
+        log.info("the rest waits: %s", done.postponed)
+        return POSTPONED
     return 0
 
 

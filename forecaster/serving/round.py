@@ -1,33 +1,41 @@
-"""One whole round: read, train, score, publish. Everything is written at once at the end, so a round that is
-interrupted leaves the last forecast in place.
+"""One whole round: for each series read, judge, choose, train what is due, and publish at once.
 
-Training takes minutes and a fine grid's horizon may be two: the forecast is therefore made after all training, from
-the newest measurements (``publish``), which is also all that happens between rounds (``refresh``).
+A round that is interrupted leaves the last forecast of every series in place and goes on later with those that are
+left (``journal``). Applications come before the host, so that who is expected to fill the line is known when that is
+said. Between rounds the served models forecast from the newest measurements without training (``refresh``).
 """
 
 import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from forecaster.data.frames import Frame
-from forecaster.data.series import HostFrames, SeriesId, choose_grid, default_series, hosts
-from forecaster.evaluation.backtest import Evaluation, evaluate
+from forecaster.data.series import (
+    LONG_HORIZON,
+    LONG_STEP_NS,
+    HostFrames,
+    SeriesId,
+    choose_grid,
+    default_series,
+    hosts,
+    long_series,
+)
+from forecaster.evaluation.backtest import Evaluation, why_failed
 from forecaster.evaluation.folds import TooShortError
 from forecaster.evaluation.realised import realised_scores
-from forecaster.evaluation.task import plan
-from forecaster.models.baselines import Naive
-from forecaster.models.candidates import Candidate, candidates
-from forecaster.models.model import Trainer, TrainingError
+from forecaster.models.model import Trainer
 from forecaster.serving import artifact
 from forecaster.serving.artifact import ServedModel
+from forecaster.serving.journal import RoundJournal
 from forecaster.serving.points import apart, forecast_points, saturation, score_points, unavailable
 from forecaster.serving.serve import NoForecastError, Prediction, predict, rows_needed
+from forecaster.serving.update import update
 from forecaster.training.keras_trainer import unavailable as why_untrained
-from qos.contract.config import Config
+from qos.contract.config import Config, ForecastConfig
 from qos.contract.points import Event, Point
 from qos.store import Store
 from qos.system.clock import Clock
@@ -35,10 +43,11 @@ from qos.system.clock import Clock
 log = logging.getLogger("forecaster")
 
 FOLDER: Final = "forecast"
-"""Below the data directory: models, and what was announced."""
+"""Below the data directory: models, and what was said."""
 FORGET_NS: Final = 7 * 86_400 * 10**9
 """A model whose series was not trained for so long is removed."""
 LOOK_BACK_NS: Final = 28 * 86_400 * 10**9
+DAY_NS: Final = 86_400 * 10**9
 
 OnStep = Callable[[str], None]
 
@@ -66,6 +75,10 @@ class Round:
     seconds: float
     grids_ns: Mapping[str, int] = field(default_factory=dict)
     """By host."""
+    resumed: int = 0
+    """Series that an interrupted round had done before."""
+    postponed: str = ""
+    """Why the rest was left for later; empty: all was done."""
 
 
 def run_round(
@@ -76,158 +89,214 @@ def run_round(
     *,
     only: Sequence[str] | None = None,
     trainer: Trainer | None = None,
+    networks: bool = True,
+    postpone: Callable[[], str | None] = lambda: None,
     on_step: OnStep = lambda text: None,
 ) -> Round:
-    """Trains and scores every series of every host, then publishes. ``trainer`` None: baselines only.
+    """Judges, trains and publishes every series of every host, one after the other. ``trainer`` None: no networks.
 
-    Raises StoreUnavailable; nothing is written then.
+    ``networks``: they may be trained now. ``postpone`` is asked before each series and says why the rest should wait.
+    Raises StoreUnavailable; what was published before stays.
     """
     began_ns = clock.monotonic_ns()
     now_ns = clock.wall_ns()
-    found: list[SeriesResult] = []
+    settings = config.forecast
+    journal = RoundJournal(folder, "networks" if networks else "round", now_ns, resume_ns=settings.every)
+    announced = _AnnouncedGaps(folder)
+    results: dict[SeriesId, SeriesResult] = {}
+    events: list[Event] = []
     grids: dict[str, int] = {}
+    written = resumed = 0
+    postponed: str | None = None
     for host in hosts(store, max(0, now_ns - LOOK_BACK_NS), now_ns):
-        settings = config.forecast
         grid = settings.grid
         if grid == "auto":
             grid = choose_grid(store, host, now_ns, interval_ns=config.interval, min_history=settings.min_history)
         grids[host] = grid
         frames = HostFrames(store, host, grid, now_ns)
-        for series in default_series(store, host, now_ns, settings.top_apps):
-            if only is None or series.name in only:
-                on_step(series.name)
-                frame = frames.frame(series)
-                found.append(_train(series, frame, config, folder, clock=clock, trainer=trainer, on_step=on_step))
-    results, points, events = publish(store, config, folder, clock, found)
-    return Round(results, events, len(points), (clock.monotonic_ns() - began_ns) / 1e9, grids)
+        hours = HostFrames(store, host, LONG_STEP_NS, now_ns)
+        there = default_series(store, host, now_ns, settings.top_apps)
+        # The hours need a history of their own: until there is one, they are left out without a word.
+        further = [one for one in long_series(there) if _long_enough(hours.frame(one))] if grid < LONG_STEP_NS else []
+        wanted = [one for one in (*there, *further) if only is None or one.name in only]
+        for series in sorted(wanted, key=lambda one: (one.kind != "app", one.is_long)):
+            key = f"{series.host}/{series.name}"
+            if only is None and key in journal.done:
+                resumed += 1
+                continue
+            if (postponed := postponed or postpone()) is not None:
+                continue
+            on_step(series.name)
+            result, served = _forecast(
+                series,
+                (hours if series.is_long else frames).frame(series),
+                _settings_for(series, settings),
+                folder,
+                clock=clock,
+                trainer=trainer,
+                networks=networks,
+                journal=journal,
+                on_step=on_step,
+            )
+            result, points, said = _publish(store, config, folder, result, clock=clock, others=results, served=served)
+            said = list(apart(said, len(events)))
+            store.write([*points, *said])
+            announced.keep(series, result.reason)
+            journal.finished_series(series)
+            results[series] = result
+            events += said
+            written += len(points) + len(said)
+    if postponed is None:
+        journal.finish()
+    else:
+        journal.interrupted()
+    order = sorted(results, key=lambda one: (one.host, one.kind == "app"))
+    return Round(
+        tuple(results[series] for series in order),
+        tuple(events),
+        written,
+        (clock.monotonic_ns() - began_ns) / 1e9,
+        grids,
+        resumed,
+        postponed or "",
+    )
 
 
 def refresh(store: Store, config: Config, folder: Path, clock: Clock) -> Round:
-    """A new forecast from the models of the last round: no training, no TensorFlow."""
+    """A new forecast from the models of the last round: no training, no TensorFlow. Raises StoreUnavailable."""
     began_ns = clock.monotonic_ns()
-    results, points, events = publish(store, config, folder, clock, ())
-    return Round(results, events, len(points), (clock.monotonic_ns() - began_ns) / 1e9)
-
-
-def publish(
-    store: Store, config: Config, folder: Path, clock: Clock, trained: Sequence[SeriesResult]
-) -> tuple[tuple[SeriesResult, ...], Sequence[Point], tuple[Event, ...]]:
-    """Predicts every series that has a model, compares earlier forecasts with what came, and writes it all at once."""
     now_ns = clock.wall_ns()
-    by_series = {outcome.series: outcome for outcome in trained}
+    announced = _AnnouncedGaps(folder)
+    results: dict[SeriesId, SeriesResult] = {}
+    events: list[Event] = []
+    written = 0
+    models = sorted(_models(folder, now_ns), key=lambda one: not one.series.startswith("app:"))
+    shared: dict[tuple[str, int, int], HostFrames] = {}
+    for served in models:
+        series = SeriesId(served.host, served.series)
+        step_ns = served.task.step_ns
+        key = (served.host, step_ns, max(rows_needed(served), DAY_NS // step_ns))
+        frames = shared.setdefault(key, HostFrames(store, served.host, step_ns, now_ns, key[2]))
+        one = SeriesResult(series, frames.frame(series))
+        result, points, said = _publish(store, config, folder, one, clock=clock, others=results, served=served)
+        said = list(apart(said, len(events)))
+        store.write([*points, *said])
+        announced.keep(series, result.reason)
+        results[series] = result
+        events += said
+        written += len(points) + len(said)
+    return Round(tuple(results.values()), tuple(events), written, (clock.monotonic_ns() - began_ns) / 1e9)
+
+
+def _publish(
+    store: Store,
+    config: Config,
+    folder: Path,
+    result: SeriesResult,
+    *,
+    clock: Clock,
+    others: Mapping[SeriesId, SeriesResult],
+    served: ServedModel | None = None,
+) -> tuple[SeriesResult, list[Point], list[Event]]:
+    """Predicts one series and compares earlier forecasts with what came. Raises StoreUnavailable."""
+    now_ns = clock.wall_ns()
+    series, frame = result.series, result.frame
     points: list[Point] = []
     events: list[Event] = []
-    refused = {series: outcome.reason for series, outcome in by_series.items() if outcome.reason is not None}
-    shared: dict[tuple[str, int], HostFrames] = {}
-    for served in _models(folder, now_ns):
-        series = SeriesId(served.host, served.series)
-        if series in refused:
-            continue
-        steps = max(rows_needed(served.task), 86_400 * 10**9 // served.task.step_ns)
-        key = (served.host, served.task.step_ns)
-        frames = shared.setdefault(key, HostFrames(store, served.host, served.task.step_ns, now_ns, steps))
-        frame = frames.frame(series)
-        before = by_series.get(series, SeriesResult(series))
+    announced = _AnnouncedGaps(folder)
+    if result.reason is None and frame is not None:
+        served = served or artifact.load(artifact.path_of(folder, series.host, series.name))
         try:
+            if served is None:
+                raise NoForecastError("its model cannot be read")
+            if frame.time_ns(frame.rows) + frame.step_ns < now_ns:
+                # Training took longer than a step: what was measured meanwhile counts.
+                steps = max(rows_needed(served), DAY_NS // frame.step_ns)
+                frame = HostFrames(store, series.host, frame.step_ns, now_ns, steps).frame(series)
             prediction = predict(served, frame)
         except NoForecastError as error:
-            refused[series] = str(error)
-            by_series[series] = SeriesResult(series, before.frame, before.evaluation, None, str(error), before.seconds)
-            continue
-        by_series[series] = SeriesResult(series, before.frame, before.evaluation, prediction, None, before.seconds)
-        points += forecast_points(series, prediction, now_ns)
-        points += realised_scores(store, series, frame, now_ns)
-        if before.evaluation is not None:
-            points += score_points(series, before.evaluation, now_ns)
-        if event := saturation(series, prediction, config.link, now_ns):
-            events.append(event)
-    announced = _AnnouncedGaps(folder)
-    events += [unavailable(series, reason, now_ns) for series, reason in refused.items() if announced.is_news(series)]
-    events = list(apart(events))
-    store.write([*points, *events])
-    announced.keep(refused)
-    return tuple(by_series.values()), [*points, *events], tuple(events)
+            result = replace(result, reason=str(error))
+        else:
+            result = replace(result, prediction=prediction)
+            points += forecast_points(series, prediction, now_ns)
+            points += realised_scores(store, series, frame, now_ns)
+            known = {one.series.name: one for one in others.values() if one.series.host == series.host}
+            if event := saturation(series, prediction, config.link, now_ns, known):
+                events.append(event)
+    if result.evaluation is not None:
+        points += score_points(series, result.evaluation, now_ns)
+    if result.reason is not None and announced.is_news(series):
+        events.append(unavailable(series, result.reason, now_ns))
+    return result, points, events
 
 
-def _train(
+def _forecast(
     series: SeriesId,
     frame: Frame,
-    config: Config,
+    settings: ForecastConfig,
     folder: Path,
     *,
     clock: Clock,
     trainer: Trainer | None,
+    networks: bool,
+    journal: RoundJournal,
     on_step: OnStep,
-) -> SeriesResult:
-    """Scores every model on one series and keeps the one that serves."""
+) -> tuple[SeriesResult, ServedModel | None]:
+    """Judges and trains one series and keeps its state; with the model that serves it now."""
     began_ns = clock.monotonic_ns()
+    path = artifact.path_of(folder, series.host, series.name)
+
+    def on_model(model: str) -> None:
+        journal.trying(series, model)
+        on_step(f"{series.name}: {model}")
+
     try:
-        evaluation, served = _evaluate(series, frame, config, clock=clock, trainer=trainer, on_step=on_step)
-    except (TooShortError, NoForecastError, ValueError) as error:
-        artifact.path_of(folder, series.host, series.name).unlink(missing_ok=True)
-        return SeriesResult(series, frame, reason=str(error), seconds=(clock.monotonic_ns() - began_ns) / 1e9)
-    artifact.save(folder, served)
-    log.info("%s: %s (%d steps of %d s)", series.name, evaluation.choice.reason, frame.rows, frame.step_ns // 10**9)
-    return SeriesResult(series, frame, evaluation, seconds=(clock.monotonic_ns() - began_ns) / 1e9)
-
-
-def _evaluate(
-    series: SeriesId, frame: Frame, config: Config, *, clock: Clock, trainer: Trainer | None, on_step: OnStep
-) -> tuple[Evaluation, ServedModel]:
-    settings = config.forecast
-    measured = int((frame.target == frame.target).sum())
-    if measured < settings.min_history:
-        raise NoForecastError(
-            f"{measured} measured steps of {frame.step_ns // 10**9} s, {settings.min_history} are needed"
+        evaluation, state = update(
+            series,
+            frame,
+            settings,
+            artifact.load_state(path),
+            trainer=trainer,
+            why_untrained=why_untrained() or "no training was asked for",
+            networks=networks,
+            clock=clock,
+            barred=journal.barred(series),
+            on_model=on_model,
         )
-    planned = plan(
-        frame, horizon=settings.horizon, sequence=settings.sequence, folds=settings.folds, seed=settings.seed
-    )
-    # One training of the specified LSTM per round: it takes longer than all others together.
-    chosen, missing = candidates(
-        settings.models,
-        planned.task,
-        trainer,
-        why_untrained() or "no training was asked for",
-        lstm_every=len(planned.folds),
-        hybrid_every=3,
-    )
-    evaluation = evaluate(
-        frame,
-        planned.task,
-        planned.folds,
-        chosen,
-        left_out=missing,
-        clock=clock,
-        on_fit=lambda model, fold, of: on_step(f"{series.name}: {model}"),
-    )
-    winner = next(candidate for candidate in chosen if candidate.name == evaluation.choice.model)
-    return evaluation, _final(series, frame, evaluation, winner)
-
-
-def _final(series: SeriesId, frame: Frame, evaluation: Evaluation, winner: Candidate) -> ServedModel:
-    """The winner trained on everything, and its band from all errors of the walk."""
-    backtest = evaluation.backtests[winner.name]
+    except (TooShortError, NoForecastError, ValueError) as error:
+        path.unlink(missing_ok=True)
+        spent = (clock.monotonic_ns() - began_ns) / 1e9
+        return SeriesResult(series, frame, reason=str(error), seconds=spent), None
+    except Exception as error:  # one series' trouble is not the others': said, and the last model stays
+        log.exception("%s: the round failed", series.name)
+        reason = None if path.exists() else f"nothing could be evaluated ({why_failed(error)})"
+        return SeriesResult(series, frame, reason=reason, seconds=(clock.monotonic_ns() - began_ns) / 1e9), None
     try:
-        fitted = winner.fit(frame, evaluation.task, backtest.fitted)
-    except TrainingError as error:
-        log.warning("%s: %s keeps its last fold's weights: %s", series.name, winner.name, error)
-        fitted = backtest.fitted
-    naive = evaluation.backtests.get("naive", backtest)
-    simple = [evaluation.backtests[name] for name in ("naive", "seasonal_naive") if name in evaluation.backtests]
-    best = min(simple, key=lambda t: t.score.mae).fitted if simple else Naive(evaluation.task)
-    return ServedModel(
-        series.host,
-        series.name,
-        winner.name,
-        fitted,
-        backtest.shifts,
-        naive.shifts,
-        best,
-        evaluation.task,
-        evaluation.floor,
-        frame.time_ns(frame.rows),
-    )
+        artifact.save(folder, state)
+    except OSError as error:  # the forecast is published all the same; the next round begins anew
+        log.error("%s: its models cannot be kept: %s", series.name, error)
+    log.info("%s: %s (%d steps of %d s)", series.name, evaluation.choice.reason, frame.rows, frame.step_ns // 10**9)
+    for model, why in evaluation.left_out.items():
+        log.debug("%s: %s took no part: %s", series.name, model, why)
+    spent = (clock.monotonic_ns() - began_ns) / 1e9
+    return SeriesResult(series, frame, evaluation, seconds=spent), state.served
+
+
+LONG_MODELS: Final = ("naive", "seasonal_naive", "window_quantiles", "ridge", "lightgbm", "combination")
+"""For the hours of the next two days: what knows the time of day and is cheap."""
+LONG_LEAST: Final = 240
+"""Hours of history: ten days."""
+
+
+def _long_enough(frame: Frame) -> bool:
+    return int((frame.target == frame.target).sum()) >= LONG_LEAST
+
+
+def _settings_for(series: SeriesId, settings: ForecastConfig) -> ForecastConfig:
+    if not series.is_long:
+        return settings
+    models = tuple(name for name in settings.models if name in LONG_MODELS)
+    return settings.model_copy(update={"horizon": LONG_HORIZON, "models": models, "min_history": LONG_LEAST})
 
 
 def _models(folder: Path, now_ns: int) -> Sequence[ServedModel]:
@@ -257,11 +326,12 @@ class _AnnouncedGaps:
     def is_news(self, series: SeriesId) -> bool:
         return f"{series.host}/{series.name}" not in self._known
 
-    def keep(self, refused: Mapping[SeriesId, str | None]) -> None:
-        names = sorted(f"{series.host}/{series.name}" for series in refused)
-        if set(names) == self._known:
+    def keep(self, series: SeriesId, reason: str | None) -> None:
+        key = f"{series.host}/{series.name}"
+        if (reason is not None) == (key in self._known):
             return
+        self._known ^= {key}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        draft.write_text(json.dumps(names), encoding="utf-8")
+        draft.write_text(json.dumps(sorted(self._known)), encoding="utf-8")
         draft.replace(self._path)

@@ -6,6 +6,7 @@ health check reads that). A round that fails is said and tried again; one that o
 last forecast stays.
 """
 
+import importlib.util
 import json
 import logging
 import os
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from forecaster.training.priority import SINGLE_THREAD
+from forecaster.training.quiet import DEFAULT_HOUR, HOUR_NS, next_training_ns
 from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.environment import SUPERVISED
@@ -33,6 +36,10 @@ RETRY_NS: Final = 300 * 10**9
 LEAST_NS: Final = 60 * 10**9
 """Between two refreshes."""
 LONGEST_NS: Final = 3600 * 10**9
+POSTPONE_NS: Final = 900 * 10**9
+"""After somebody would have been disturbed by training networks, and after that failed."""
+POSTPONED: Final = 75
+"""Exit status of a job that waits for a calmer moment (``EX_TEMPFAIL`` of sysexits.h)."""
 BEAT_S: Final = 30.0
 POLL_S: Final = 1.0
 """How often the settings file is looked at: ``forecast.every`` may be edited while this runs."""
@@ -46,26 +53,33 @@ class Job:
     """What to do next and when (monotonic, ns)."""
 
     kind: str
-    """``round`` or ``refresh``."""
+    """``round``, ``networks`` or ``refresh``."""
     due_ns: int
 
 
 def next_job(
-    *, now_ns: int, round_began_ns: int | None, done: dict[str, Any] | None, failed: bool, every_ns: int
+    *,
+    now_ns: int,
+    round_began_ns: int | None,
+    done: dict[str, Any] | None,
+    failed: bool,
+    every_ns: int,
+    networks_due_ns: int | None = None,
 ) -> Job:
-    """The next job after one has ended. Pure.
+    """The next job after one has ended. Pure; times are monotonic, ns.
 
     ``round_began_ns``: the last whole round. ``done``: what the last job found (``forecasts``, ``reach_ns``: how
     far ahead the shortest forecast reaches). Between rounds the forecast is refreshed whenever it has been lived
-    through.
+    through. ``networks_due_ns``: when networks are to be trained; None: never.
     """
     if failed or done is None or not done.get("forecasts"):
         return Job("round", now_ns + min(RETRY_NS, every_ns))
     round_due = (round_began_ns if round_began_ns is not None else now_ns) + every_ns
     refresh_due = now_ns + max(LEAST_NS, int(done.get("reach_ns") or every_ns))
-    if refresh_due < round_due:
-        return Job("refresh", refresh_due)
-    return Job("round", max(round_due, now_ns))
+    job = Job("refresh", refresh_due) if refresh_due < round_due else Job("round", max(round_due, now_ns))
+    if networks_due_ns is not None and networks_due_ns < job.due_ns:
+        return Job("networks", max(networks_due_ns, now_ns))
+    return job
 
 
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
@@ -74,20 +88,27 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
     watcher = ConfigWatcher(config_path)
     job = Job("round", clock.monotonic_ns() + START_NS)
     round_began_ns: int | None = None
-    ended_ns, failed = clock.monotonic_ns(), False
+    ended_ns, failed, postponed_ns = clock.monotonic_ns(), False, 0
+
+    def following() -> Job:
+        done = read_json(data / STATUS)
+        return next_job(
+            now_ns=ended_ns,
+            round_began_ns=round_began_ns,
+            done=done,
+            failed=failed,
+            every_ns=config.forecast.every,
+            networks_due_ns=_networks_due_ns(config, done, postponed_ns),
+        )
+
     while not stop.is_set():
         if (change := watcher.poll()) is not None:
             for line in change.errors:
                 log.warning("%s", line)
-            if change.config is not None and change.config.forecast.every != config.forecast.every and round_began_ns:
-                job = next_job(
-                    now_ns=ended_ns,
-                    round_began_ns=round_began_ns,
-                    done=_read(data / STATUS),
-                    failed=failed,
-                    every_ns=change.config.forecast.every,
-                )
+            changed = change.config is not None and change.config.forecast != config.forecast
             config = change.config or config
+            if changed and round_began_ns is not None:
+                job = following()
         wait_s = (job.due_ns - clock.monotonic_ns()) / 1e9
         if wait_s > 0:
             beat.say("waiting", f"next {job.kind} in {wait_s / 60:.0f} min")
@@ -97,27 +118,37 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
         status = _run_job(job.kind, config_path, data, stop, beat)
         if status is None:
             break
-        if status != 0:
+        if status not in (0, POSTPONED):
             log.warning("the %s ended with status %d: the last forecast stays", job.kind, status)
-        if job.kind == "round":
+        if job.kind != "refresh":
             round_began_ns = began_ns
-        ended_ns, failed = clock.monotonic_ns(), status != 0
-        job = next_job(
-            now_ns=ended_ns,
-            round_began_ns=round_began_ns,
-            done=_read(data / STATUS),
-            failed=failed,
-            every_ns=config.forecast.every,
-        )
+        ended_ns, failed = clock.monotonic_ns(), status not in (0, POSTPONED)
+        if job.kind == "networks":
+            wait_ns = {0: 0, POSTPONED: POSTPONE_NS}.get(status, HOUR_NS)
+            postponed_ns = ended_ns + wait_ns if wait_ns else 0
+        job = following()
     beat.say("stopped", "")
     return 0
+
+
+def _networks_due_ns(config: Config, done: dict[str, Any] | None, not_before_ns: int) -> int | None:
+    """When networks are to be trained (monotonic, ns); None where none is asked for or can be trained."""
+    if not {"lstm", "lstm_hybrid"} & set(config.forecast.models) or importlib.util.find_spec("tensorflow") is None:
+        return None
+    known = done or {}
+    wall_ns = clock.wall_ns()
+    hour = known.get("quiet_hour")
+    due_ns = next_training_ns(
+        now_ns=wall_ns, last_ns=known.get("networks_ns"), quiet_hour=hour if isinstance(hour, int) else DEFAULT_HOUR
+    )
+    return max(clock.monotonic_ns() + due_ns - wall_ns, not_before_ns)
 
 
 def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Event, beat: "_Reporter") -> int | None:
     """Its exit status; None when it was ended because of ``stop``."""
     settings = ["--config", str(config_path.absolute())] if config_path is not None else []
     arguments = (kind, "--data", str(data.absolute()), *settings)
-    child = child_command("forecaster.serving.job", *arguments, env={SUPERVISED: "1"})
+    child = child_command("forecaster.serving.job", *arguments, env={SUPERVISED: "1", **SINGLE_THREAD})
     # A pipe as standard input: the job ends when this process does, however that happens.
     process = subprocess.Popen(child.argv, cwd=child.cwd, env=child.env, stdin=subprocess.PIPE)
     assert process.stdin is not None
@@ -125,7 +156,9 @@ def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Ev
     try:
         while process.poll() is None:
             spent_ns = clock.monotonic_ns() - began_ns
-            beat.say("training" if kind == "round" else "refreshing", f"for {spent_ns / 60e9:.0f} min", pid=process.pid)
+            beat.say(
+                "refreshing" if kind == "refresh" else "training", f"for {spent_ns / 60e9:.0f} min", pid=process.pid
+            )
             if spent_ns > LONGEST_NS:
                 log.warning("the %s takes longer than %d min: ended", kind, LONGEST_NS // 60_000_000_000)
                 return 1
@@ -139,7 +172,8 @@ def _run_job(kind: str, config_path: Path | None, data: Path, stop: threading.Ev
         process.wait()
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None when there is none that can be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

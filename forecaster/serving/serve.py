@@ -10,8 +10,10 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame
-from forecaster.data.windows import SEASONS, ForecastTask, usable_origins
+from forecaster.data.windows import SEASONS, usable_origins
+from forecaster.evaluation.backtest import NOT_FINITE, why_failed
 from forecaster.models.baselines import Naive
+from forecaster.models.combination import Combination
 from forecaster.models.ets import Ets
 from forecaster.serving.artifact import ServedModel
 
@@ -33,22 +35,26 @@ class Prediction:
     lower: Floats
     upper: Floats
     baseline: Floats
+    note: str = ""
+    """Why the model that was chosen does not serve now; empty when it does."""
 
 
-def rows_needed(task: ForecastTask) -> int:
-    """How much history a model looks at."""
+def rows_needed(served: ServedModel) -> int:
+    """How much history its model looks at."""
+    task = served.task
     longest = max(task.seasons, default=0)
-    return max(SEASONS * longest + task.sequence + 2 * task.horizon, LEAST_ROWS)
+    own = max(getattr(model, "rows", 0) for model in (served.fitted, served.baseline))
+    return max(SEASONS * longest + task.sequence + 2 * task.horizon, own, LEAST_ROWS)
 
 
 def predict(served: ServedModel, frame: Frame) -> Prediction:
     """The forecast after the frame's end. Raises NoForecastError when nothing was measured within a horizon of it.
 
     ``frame`` ends with the last whole step; steps that follow the newest measured one but are over already are
-    predicted, and left out.
+    predicted, and left out. A model that fails now is replaced by naive for this forecast, with the reason in ``note``.
     """
     task = served.task
-    frame = frame.latest(rows_needed(task))
+    frame = frame.latest(rows_needed(served))
     measured = np.flatnonzero(~np.isnan(frame.target))
     if measured.size == 0:
         raise NoForecastError("nothing was measured")
@@ -60,17 +66,40 @@ def predict(served: ServedModel, frame: Frame) -> Prediction:
         seconds = stale * frame.step_ns / 1e9
         raise NoForecastError(f"nothing was measured for {seconds:.0f} s, longer than the horizon")
     origins = np.array([origin], dtype=np.int64)
-    usable = usable_origins(frame, task, origin, origin + 1, future=False).size == 1
-    model, fitted, shifts = served.model, served.fitted, served.shifts
-    # A step that was the last one in training and now lies beside a gap was taken back: smoothing has seen too much.
-    if isinstance(fitted, Ets) and fitted.after_ns > frame.time_ns(origin + 1):
-        usable = False
-    if not usable and model not in ("naive", "seasonal_naive"):
-        model, fitted, shifts = "naive", Naive(task), served.naive_shifts
-    banded = shifts.apply(fitted.predict(frame, origins), served.floor)[0]
+    model, note, quantiles = served.model, "", None
+    why = _unusable(served, frame, origin)
+    if why is None:
+        try:
+            quantiles = served.shifts.apply(served.fitted.predict(frame, origins), served.floor)[0]
+        except Exception as error:  # whatever the model does, the series keeps a forecast
+            why = why_failed(error)
+        else:
+            why = None if np.isfinite(quantiles).all() else NOT_FINITE
+    if why is not None or quantiles is None:
+        model, note = "naive", f"{served.model} cannot serve now: {why}"
+        quantiles = served.naive_shifts.apply(Naive(task).predict(frame, origins), served.floor)[0]
     baseline = served.baseline.predict(frame, origins)[0, :, 1]
     ahead = slice(stale, task.horizon)
     times = tuple(frame.time_ns(origin + h) for h in range(1, task.horizon + 1))
     return Prediction(
-        model, times[ahead], banded[ahead, 1], banded[ahead, 0], banded[ahead, 2], np.asarray(baseline)[ahead]
+        model,
+        times[ahead],
+        quantiles[ahead, 1],
+        quantiles[ahead, 0],
+        quantiles[ahead, 2],
+        np.asarray(baseline)[ahead],
+        note,
     )
+
+
+def _unusable(served: ServedModel, frame: Frame, origin: int) -> str | None:
+    """Why the model cannot look at this history, or None."""
+    if served.model in ("naive", "seasonal_naive"):
+        return None
+    if usable_origins(frame, served.task, origin, origin + 1, future=False).size == 0:
+        return "a gap longer than the horizon lies in what it looks back on"
+    # A step that was the last one in training and now lies beside a gap was taken back: smoothing has seen too much.
+    members = served.fitted.members if isinstance(served.fitted, Combination) else (served.fitted,)
+    if any(isinstance(one, Ets) and one.after_ns > frame.time_ns(origin + 1) for one in members):
+        return "the newest step was taken back"
+    return None

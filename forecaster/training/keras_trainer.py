@@ -8,6 +8,8 @@ TrainingError; the caller serves a baseline.
 import contextlib
 import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,11 +19,22 @@ from types import TracebackType
 from typing import IO, Any, Final
 
 import numpy as np
+import psutil
 
 from forecaster.models.model import Trained, TrainingError
+from forecaster.training.priority import lower_priority
 from qos.service import child_command
 
 JOBS_PER_PROCESS: Final = 80
+FOLDER_PREFIX: Final = "autoqos-train-"
+
+
+def remove_abandoned() -> None:
+    """Folders of job files whose process is gone: a killed round could not remove its own."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        pid = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if not pid.isdigit() or not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def unavailable() -> str | None:
@@ -40,7 +53,8 @@ class KerasTrainer:
         self._on_epoch = on_epoch
         self._process: subprocess.Popen[str] | None = None
         self._jobs = 0
-        self._folder = tempfile.TemporaryDirectory(prefix="autoqos-train-")
+        remove_abandoned()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{FOLDER_PREFIX}{os.getpid()}-")
 
     def __enter__(self) -> "KerasTrainer":
         return self
@@ -100,7 +114,7 @@ class KerasTrainer:
             env=child.env,
         )
         self._jobs = 0
-        _lower_priority(self._process.pid)
+        lower_priority(self._process.pid)
 
     def _answer(self) -> Path:
         assert self._process is not None
@@ -132,15 +146,3 @@ class KerasTrainer:
             process.kill()
             process.wait()
         process.stdout.close()
-
-
-def _lower_priority(pid: int) -> None:
-    import psutil
-
-    try:
-        if sys.platform == "win32":
-            psutil.Process(pid).nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            psutil.Process(pid).nice(10)
-    except psutil.Error:
-        return  # already gone (the answer will say so), or a container that forbids it: priority is a courtesy

