@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 import typer
 
@@ -13,11 +14,14 @@ from forecaster.evaluation import report
 from forecaster.evaluation.backtest import Evaluation, evaluate
 from forecaster.evaluation.folds import TooShortError, minimum_rows
 from forecaster.evaluation.task import SHORTEST_LOOKBACK, plan
-from forecaster.models.candidates import NAMES, candidates
+from forecaster.models.candidates import COMBINATION, NAMES, candidates
 from forecaster.training.keras_trainer import KerasTrainer, unavailable
 from qos.contract.errors import ConfigError
 from qos.contract.units import format_duration, parse_duration_ns
 from qos.system.clock import SYSTEM
+
+LONGEST: Final = 20_000
+"""Steps of a file that are used, the newest: more would take hours and change little."""
 
 
 def run_backtest(
@@ -45,6 +49,7 @@ def run_backtest(
     if step_ns is not None and step_ns <= 0:
         raise ConfigError("--every: must be more than zero")
     frame = read_csv(file, time, value, [f for f in features.split(",") if f], step_ns, counter=counter)
+    frame = newest_part(frame)
     evaluation = assess(frame, horizon=horizon, sequence=sequence, folds=folds, names=names, seed=seed)
     drawn: tuple[Path, ...] = ()
     if plots is not None:
@@ -57,6 +62,19 @@ def run_backtest(
         typer.echo(json.dumps(report.as_json(frame, evaluation), indent=2))
         return
     _write(value, frame, evaluation, drawn)
+
+
+def newest_part(frame: Frame) -> Frame:
+    """At most the newest ``LONGEST`` steps up to the last measured value, with a note where some were left out."""
+    kept = frame.trimmed().latest(LONGEST)
+    if kept.rows >= frame.rows:
+        return kept
+    notes = list(frame.notes)
+    if (empty := frame.rows - frame.trimmed().rows) > 0:
+        notes.append(f"{empty} steps after the last measured value left out")
+    if (older := frame.trimmed().rows - kept.rows) > 0:
+        notes.append(f"{older} older steps left out: the newest {LONGEST} are used")
+    return Frame(kept.start_ns, kept.step_ns, kept.names, kept.values, tuple(notes))
 
 
 def assess(frame: Frame, *, horizon: int, sequence: int, folds: int, names: tuple[str, ...], seed: int) -> Evaluation:
@@ -78,6 +96,7 @@ def assess(frame: Frame, *, horizon: int, sequence: int, folds: int, names: tupl
                     chosen,
                     left_out=missing,
                     clock=SYSTEM,
+                    combine=COMBINATION in names,
                     on_fit=lambda model, fold, of: bar.next(f"{model}, fold {fold + 1} of {of}"),
                 )
             except ValueError as error:

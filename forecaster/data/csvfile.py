@@ -73,11 +73,21 @@ def _stamps(path: Path, name: str, column: "pd.Series[Any]") -> Ints:
         return np.asarray(np.round(numbers * scale), dtype=np.int64)
     try:
         parsed = pd.to_datetime(column, utc=True, format="ISO8601")
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: column {name!r} is not a time: {error}") from None
+    except (ValueError, TypeError):
+        raise ConfigError(f"{path}: column {name!r} is not a time: {_first_bad(column)}") from None
     if bool(parsed.isna().any()):
         raise ConfigError(f"{path}: column {name!r} has an empty time")
     return np.asarray(parsed.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").astype(np.int64))
+
+
+def _first_bad(column: "pd.Series[Any]") -> str:
+    import pandas as pd
+
+    parsed = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
+    wrong = np.flatnonzero(parsed.isna().to_numpy())
+    row = int(wrong[0]) if wrong.size else 0
+    text = f"row {row + 1} holds {str(column.iloc[row])!r}"
+    return f"{text}; write ISO 8601 (2026-05-04T13:30:00Z) or numbers since 1970"
 
 
 def _numbers(path: Path, name: str, column: "pd.Series[Any]") -> Floats:

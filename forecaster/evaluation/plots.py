@@ -20,8 +20,11 @@ COLOURS: Final = {
     "seasonal_naive": "#E69F00",
     "ets": "#56B4E9",
     "ridge": "#009E73",
+    "window_quantiles": "#D55E00",
+    "lightgbm": "#8C6D1F",
     "lstm": "#CC79A7",
     "lstm_hybrid": "#0072B2",
+    "combination": "#5B3A8C",
 }
 SIZE: Final = (12.0, 6.75)
 DPI: Final = 100
@@ -98,15 +101,19 @@ def _prediction(figure: Any, name: str, frame: Frame, evaluation: Evaluation) ->
     axes.fill_between(
         times, banded[:, step, 0], banded[:, step, 2], color=COLOURS[served], alpha=0.22, linewidth=0, label="80 % band"
     )
-    if "naive" in evaluation.backtests:
+    if "naive" in evaluation.backtests and served != "naive":
         naive = evaluation.backtests["naive"].raw[newest, step, 1] / scale
         axes.plot(times, naive, color=COLOURS["naive"], linewidth=1.1, linestyle="--", label="naive")
     axes.plot(times, evaluation.actual[newest, step] / scale, color=COLOURS["actual"], linewidth=1.4, label="actual")
+    if "lstm" in evaluation.backtests and served != "lstm":
+        # Who asks for the original's network wants to see it, whichever serves.
+        path = evaluation.backtests["lstm"].banded[newest, step, 1] / scale
+        axes.plot(times, path, color=COLOURS["lstm"], linewidth=1.0, label="lstm")
     axes.plot(times, banded[:, step, 1], color=COLOURS[served], linewidth=1.6, label=f"{served} (serves)")
     _finish(axes, f"{name}: actual and predicted {step + 1} steps ahead, on data later than the training", unit)
     _dates(axes)
     # Above the axes: never over the data.
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=4, frameon=False, fontsize=10)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=5, frameon=False, fontsize=10)
     axes.set_title(axes.get_title(loc="left"), fontsize=13, loc="left", pad=26)
     return True
 

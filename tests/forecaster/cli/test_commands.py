@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forecaster.cli.backtest import LONGEST, newest_part
 from qos.store.sqlite.store import SqliteStore
 from qos.system.clock import wall_ns
-from tests.forecaster.samples import HOUR_NS, seasonal, traffic
+from tests.forecaster.samples import HOUR_NS, frame_of, seasonal, traffic
 
 ROOT = Path(__file__).parents[3]
 S = 10**9
@@ -124,3 +125,15 @@ def test_a_series_that_nobody_measures_is_said(tmp_path: Path) -> None:
 def test_without_any_data_it_says_what_to_start(arguments: tuple[str, ...], tmp_path: Path) -> None:
     done = autoqos("forecast", *arguments, "--data", tmp_path, status=2)
     assert "start `autoqos up`" in done.stderr
+
+
+def test_a_long_file_is_bounded_and_empty_rows_at_its_end_are_left_out_and_both_are_said() -> None:
+    values = np.concatenate([seasonal(LONGEST + 500), np.full(7, np.nan)])
+    kept = newest_part(frame_of(values))
+    assert kept.rows == LONGEST
+    assert not np.isnan(kept.target[-1])
+    assert kept.notes == (
+        "7 steps after the last measured value left out",
+        "500 older steps left out: the newest 20000 are used",
+    )
+    assert newest_part(frame_of(seasonal(50))).rows == 50

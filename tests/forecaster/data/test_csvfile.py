@@ -63,3 +63,14 @@ def test_empty_and_unreadable_values_are_gaps(tmp_path: Path) -> None:
 def test_what_is_no_series_is_said_with_file_and_column(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         read_csv(written(tmp_path, text), "t", "v")
+
+
+def test_a_date_that_cannot_be_read_is_shown_without_a_librarys_advice(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,v\n2026-01-01T00:00:00,1\n1st of May,2\n")
+    with pytest.raises(ConfigError) as error:
+        read_csv(path, "time", "v")
+    assert str(error.value) == (
+        f"{path}: column 'time' is not a time: row 2 holds '1st of May'; "
+        "write ISO 8601 (2026-05-04T13:30:00Z) or numbers since 1970"
+    )
