@@ -286,3 +286,32 @@ def test_host_traffic_is_all_that_is_needed(tmp_path: Path) -> None:
 
 def test_an_empty_store_is_a_round_of_nothing(tmp_path: Path) -> None:
     assert a_round(MemoryStore(), tmp_path).results == ()
+
+
+def test_the_next_two_days_are_forecast_in_hours_once_there_is_a_history_of_them(tmp_path: Path) -> None:
+    hour_ns = 3600 * S
+    store = MemoryStore()
+    store.write(traffic(seasonal(400) * 1e4, hour_ns, NOW_NS, targets=("1.1.1.1",)))
+    store.write(traffic(seasonal(200) * 1e4, STEP_NS, NOW_NS, targets=("1.1.1.1",)))
+    config = parse_config("forecast: {grid: 5m, horizon: 6, folds: 2, models: [naive, seasonal_naive, ridge]}")
+    done = a_round(store, tmp_path, config, only=["host_down", "host_down@1h", "latency:1.1.1.1@1h"])
+    assert [one.series.name for one in done.results] == ["host_down", "host_down@1h", "latency:1.1.1.1@1h"]
+    found = {one.series: one for one in show.newest(store, NOW_NS)}
+    long = found["host_down@1h"]
+    assert len(long.steps) == 48
+    assert long.steps[0].time_ns == NOW_NS
+    assert long.steps[-1].time_ns == NOW_NS + 47 * hour_ns
+    # The daily pattern is in it: the busiest hour of tomorrow carries several times the quietest.
+    values = [step.value for step in long.steps]
+    assert max(values) > 2 * min(values)
+    assert len(found["host_down"].steps) == 6
+    later = refresh(store, config, tmp_path, FakeClock(wall=NOW_NS + S))
+    assert {one.series.name for one in later.results if one.prediction} >= {"host_down", "host_down@1h"}
+
+
+def test_a_young_history_has_no_hours_and_nothing_is_said_of_them(tmp_path: Path) -> None:
+    store = MemoryStore()
+    store.write(history())
+    done = a_round(store, tmp_path)
+    assert [one.series.name for one in done.results] == ["host_down", "host_up"]
+    assert done.events == ()
