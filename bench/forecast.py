@@ -2,7 +2,7 @@
 
     uv run python bench/forecast.py [--data ../shared/data] [--public DIR] [--store DIR] [--part accuracy|cost|all]
 
-``accuracy``: the real series under ``--data`` (numenta/NAB; left out with a note when absent), further public ones under
+``accuracy``: the real series under ``--data`` (numenta/NAB; left out with a note when absent), further public ones in
 ``--public`` (docs/forecasting.md says where they come from), synthetic traffic, and with ``--store`` the bandwidth of a
 store of one's own. A model is chosen on the first 75 % of the rows alone, every model is scored on the rest:
 ``held_back`` is the headline. ``cost``: a day's schedule with real fits (``--hours 3`` for a quick look), and one
