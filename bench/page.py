@@ -183,18 +183,25 @@ def whole_agent(folder: Path) -> dict[str, Any] | str:
         return {"pss_mb": found, "sum_mb": round(sum(found.values()), 1)}
 
 
+class _Spoken(dict[str, Any]):
+    """Says each figure on standard error as soon as it is known."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        print(f"{key}: {json.dumps(value)}", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="shorter measurements")
     options = parser.parse_args()
     seconds = 8 if options.quick else 30
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = _Spoken()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         data, config = folder / "data", folder / "config.yaml"
         data.mkdir()
         config.write_text("collector: {capture: psutil, targets: []}\nforecast: {enabled: false}\n")
-        result["history_write_s"] = history(data)
         writer = subprocess.Popen([sys.executable, "-c", WRITER.format(root=str(ROOT), data=str(data))])
         stack.callback(writer.kill)
         server = PageProcess(config, data)
@@ -222,13 +229,14 @@ def main() -> None:
         for name in ("first_paint_ms", "first_data_ms"):
             found = [reload[name] for reload in reloads]
             result["reloads"][name] = {"median": statistics.median(found), "worst": max(found)}
-        result["timeline_ms"] = {name: [draw(page, name) for _ in range(3)] for name in ("1 week", "1 month", "1 year")}
         others = [browser.new_context().new_page() for _ in range(4)]
         for other in others:
             open_page(other, api, server)
         page.evaluate("location.hash = '#/'")
         result["five_pages"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
         result["agent"] = whole_agent(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        result["history_write_s"] = history(data, 2 if options.quick else 10)
+        result["timeline_ms"] = {name: [draw(page, name) for _ in range(3)] for name in ("1 week", "1 month", "1 year")}
     print(json.dumps(result, indent=1))
 
 

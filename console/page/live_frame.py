@@ -10,6 +10,7 @@ from console.page.history import LagRow, newest_incident, usual_rtt
 from console.page.service import PageService
 from console.steering.overrides import read_overrides
 from console.views.enforcement import AppPolicy, read_enforcement
+from qos.contract.documents.lag import RunningLag
 from qos.contract.documents.live import Live, LiveRow, LiveTraffic
 from qos.contract.documents.override import Override
 
@@ -67,7 +68,9 @@ class FrameReader:
                 "probes": self._probes(live),
             }
         incident = self._incident[1]
-        if incident is not None:
+        if live is not None and fresh and live.lag is not None:
+            frame["lag"] = running_lag(live.lag, now_ns)
+        elif incident is not None:
             frame["lag"] = incident.document()
         return frame
 
@@ -84,6 +87,25 @@ class FrameReader:
             )
             for probe in live.probes
         ]
+
+
+def running_lag(lag: RunningLag, now_ns: int) -> dict[str, Any]:
+    """The incident that goes on now, in the shape of the stored ones; its row may come later."""
+    row = LagRow(
+        start_ms=lag.onset_ns // 10**6,
+        duration_s=max(0, now_ns - lag.onset_ns) // 10**9,
+        extra_ms=lag.extra_ms,
+        loss_ratio=lag.loss_ratio,
+        cause=lag.cause,
+        app=lag.app or None,
+        direction=lag.direction or None,
+        share_ratio=None,
+        confidence=lag.confidence,
+        running=True,
+        suffered=None,
+        evidence=lag.evidence,
+    )
+    return row.document() | _present(advice=lag.advice or None)
 
 
 def _app(policy: AppPolicy, row: LiveRow | None, by_hand: Override | None) -> dict[str, Any]:

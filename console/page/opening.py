@@ -11,19 +11,45 @@ import sys
 import tempfile
 import threading
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
-from console.commands.context import Context
+from console.commands.context import Context, open_context
 from console.page import address
 from console.page.service import CODE_PREFIX, PageService, may_write
 from console.page.sessions import CODE_NS, digest, new_secret
 from console.views.output import say, warn
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.errors import ConfigError
-from qos.service import instance_lock, keep_files_private, make_data_dir, stop_on_signals, written_by_the_living
+from qos.service import (
+    instance_lock,
+    keep_files_private,
+    make_data_dir,
+    set_up_logging,
+    stop_on_signals,
+    written_by_the_living,
+)
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
 from qos.system.elevation import elevated
+
+
+def plain_page(argv: Sequence[str]) -> int | None:
+    """Open the page when ``argv`` is plain, without the command line's libraries (6 MB); None: let them read it."""
+    options: dict[str, str] = {}
+    rest = [argument for argument in argv if argument not in ("--no-browser", "--browser")]
+    while rest:
+        name, *rest = rest
+        if name not in ("--config", "--data", "--port") or name in options or not rest:
+            return None
+        options[name] = rest.pop(0)
+    port = options.get("--port")
+    if port is not None and not (port.isdecimal() and 1024 <= int(port) <= 65535):
+        return None
+    set_up_logging("page")
+    config, data = (Path(options[name]) if name in options else None for name in ("--config", "--data"))
+    context = open_context(config, data)
+    return open_page(context, int(port) if port is not None else None, browser="--no-browser" not in argv)
 
 
 def open_page(context: Context, port: int | None, *, browser: bool) -> int:

@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +57,8 @@ async def _serve(
     stop: threading.Event,
     ready: Callable[[PageService], None],
 ) -> None:
+    # One thread for the stream: each that reads the store holds a connection with its cache.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, thread_name_prefix="stream"))
     broadcast = Broadcast(service)
     application = PageApplication(service, broadcast)
     guard = Guard(application, address.hosts(service.port), address.origins(service.port))
@@ -75,30 +78,43 @@ async def _serve(
 
 
 async def _live(service: PageService, broadcast: Broadcast) -> None:
-    """The heartbeat, and what the page costs."""
-    usage = SelfUsage()
-    heartbeat: HeartbeatWriter | None = None
-    recorded_ns = 0
-    while service.writable:
-        with contextlib.suppress(StoreUnavailable, StoreRejected, ConfigError):
-            heartbeat = heartbeat or HeartbeatWriter(service.store, PART)
-            now_ns = clock.wall_ns()
-            where = address.url(service.port)
-            heartbeat.beat(now_ns, "running", where, port=service.port, streams=broadcast.followers)
-            if now_ns - recorded_ns >= _RECORD_NS:
-                recorded_ns = now_ns
-                spent = usage.sample(clock.monotonic_ns())
-                point = Agent(
-                    time_ns=now_ns,
-                    host=service.config.host,
-                    part=PART,
-                    cpu_percent=spent.cpu_percent,
-                    rss_bytes=spent.rss_bytes,
-                    points_written=1,
-                    points_dropped=0,
-                    capture_lost=0,
-                    outbox_rows=0,
-                    restarts=0,
-                )
-                service.store.write([point])
+    """The heartbeat and what the page costs, in the stream's thread: a busy store must not stop the server."""
+    if not service.writable:
+        return
+    account = _Account(service)
+    while True:
+        await asyncio.to_thread(account.write, broadcast.followers)
         await asyncio.sleep(_BEAT_S)
+
+
+class _Account:
+    """Writes ``part:page`` and every ten seconds an ``agent`` point."""
+
+    def __init__(self, service: PageService) -> None:
+        self._service = service
+        self._usage = SelfUsage()
+        self._heartbeat: HeartbeatWriter | None = None
+        self._recorded_ns = 0
+
+    def write(self, streams: int) -> None:
+        service, now_ns = self._service, clock.wall_ns()
+        with contextlib.suppress(StoreUnavailable, StoreRejected, ConfigError):
+            self._heartbeat = self._heartbeat or HeartbeatWriter(service.store, PART)
+            self._heartbeat.beat(now_ns, "running", address.url(service.port), port=service.port, streams=streams)
+            if now_ns - self._recorded_ns < _RECORD_NS:
+                return
+            self._recorded_ns = now_ns
+            spent = self._usage.sample(clock.monotonic_ns())
+            point = Agent(
+                time_ns=now_ns,
+                host=service.config.host,
+                part=PART,
+                cpu_percent=spent.cpu_percent,
+                rss_bytes=spent.rss_bytes,
+                points_written=1,
+                points_dropped=0,
+                capture_lost=0,
+                outbox_rows=0,
+                restarts=0,
+            )
+            service.store.write([point])

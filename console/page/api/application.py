@@ -30,7 +30,8 @@ from qos.system import clock
 
 log = logging.getLogger("page")
 
-_THREADS: Final = 3
+_THREADS: Final = 2
+"""Each has a connection to the store with its cache; a third would cost memory and win nothing."""
 
 
 class PageApplication:

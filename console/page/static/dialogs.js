@@ -126,6 +126,22 @@ export function previewTable(answer) {
   );
 }
 
+/**
+ * Only what would change, in short lines.
+ * @param {any} answer
+ */
+export function previewLines(answer) {
+  /** @type {HTMLElement[]} */
+  const lines = [];
+  for (const change of answer.apps) {
+    for (const [mark, side] of /** @type {[string, any][]} */ ([["▼", change.down], ["▲", change.up]])) {
+      const then = side.freed ? (side.limit_after_bps === null ? "all it asks for" : `up to ${bits(side.limit_after_bps)}`) : side.expected_bps < side.now_bps ? bits(side.expected_bps) : null;
+      if (then) lines.push(h("li", null, `${safeName(change.app, 30)} ${mark} ${bits(side.now_bps)} → ${then}`));
+    }
+  }
+  return lines.length ? h("ul", { class: "plain" }, lines.slice(0, 6)) : h("p", { class: "soft small" }, "No rate would change now.");
+}
+
 /** @param {string} mode */
 export function modeDialog(mode) {
   const modes = [

@@ -2,7 +2,7 @@
 
 import { act, get } from "../api.js";
 import { Chart, sparkline } from "../chart.js";
-import { limitDialog, previewTable, whatIfDialog, whyDialog } from "../dialogs.js";
+import { limitDialog, previewLines, whatIfDialog, whyDialog } from "../dialogs.js";
 import { fill, h, safeName, setText } from "../dom.js";
 import { bits, bytes, clock, LEVELS, millis, percent, rate, SOURCES } from "../format.js";
 import * as lag from "../lag.js";
@@ -103,7 +103,7 @@ export class Overview {
 
   /** @param {any} frame */
   drawLag(frame) {
-    const key = frame.lag ? `${frame.lag.id} ${frame.lag.running} ${frame.lag.duration_s} ${frame.lag.cause} ${frame.lag.app}` : "none";
+    const key = frame.lag ? `${frame.lag.id} ${frame.lag.running} ${frame.lag.running ? "" : frame.lag.duration_s} ${frame.lag.cause} ${frame.lag.app}` : "none";
     if (key === this.lagId) return;
     this.lagId = key;
     if (!frame.lag) {
@@ -119,7 +119,7 @@ export class Overview {
           h("button", { class: "primary", type: "button", onclick: () => attempt(() => act("PUT", `/apps/${encodeURIComponent(app)}/priority`, { level: 5 })) }, "Do it"),
           h("button", { type: "button", onclick: () => whyDialog(app) }, "Why?"))),
       h("a", { href: "#/timeline" }, "All lag on the timeline"));
-    if (app) act("POST", "/preview", { overrides: { [app]: { level: 5 } } }).then((answer) => fill(preview, previewTable(answer)), () => fill(preview));
+    if (app) act("POST", "/preview", { overrides: { [app]: { level: 5 } } }).then((answer) => fill(preview, previewLines(answer)), () => fill(preview));
   }
 
   /** @param {any} frame */
