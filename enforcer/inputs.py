@@ -13,6 +13,7 @@ from enforcer.documents import heartbeats_from, in_force, next_expiry_ns, usage_
 from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.documents.live import Live
+from qos.contract.documents.mode import EnforcerMode, ModeOverride
 from qos.contract.documents.override import Override, overrides_from
 from qos.contract.documents.pause import Pause
 from qos.contract.errors import StoreRejected, StoreUnavailable
@@ -64,6 +65,7 @@ class Inputs:
         """New settings came into force; whoever acted on them resets it."""
         self._store, self._processes, self._watcher = store, processes, watcher
         self._overrides: dict[str, Override] = {}
+        self._mode: ModeOverride | None = None
         self._heartbeats: tuple[Heartbeat, ...] = ()
         self._own_ns: int | None = None
         self._expiry_ns: int | None = None
@@ -71,6 +73,11 @@ class Inputs:
         self._looked_ns = 0
         self._identities: dict[str, AppIdentity] = {}
         self._decided: tuple[Any, ...] = ()
+
+    @property
+    def mode(self) -> EnforcerMode:
+        """What the enforcer does: set by hand where there is no file to write it into, else as configured."""
+        return self.config.mode if self._mode is None else self._mode.mode
 
     def look(self, now_ns: int, wall_ns: int) -> bool:
         """See what changed; whether anything did. ``now_ns`` is monotonic, ``wall_ns`` UTC."""
@@ -112,6 +119,7 @@ class Inputs:
             return False
         self._version = version
         by_hand, pause = overrides_from(documents), Pause.parse(documents.get(Pause.KEY))
+        self._mode = ModeOverride.parse(documents.get(ModeOverride.KEY))
         overrides = in_force(by_hand, wall_ns)
         if overrides != self._overrides:
             self._overrides = overrides

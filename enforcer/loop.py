@@ -117,7 +117,7 @@ class Loop:
     def _learns(self) -> bool:
         """Whether latency is acted upon."""
         config = self._inputs.config
-        return config.enforcer.auto and config.mode == "enforce" and not self._inputs.paused
+        return config.enforcer.auto and self._inputs.mode == "enforce" and not self._inputs.paused
 
     def _recall(self) -> None:
         try:
@@ -138,7 +138,7 @@ class Loop:
         now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         inputs = self._inputs
         changed = inputs.look(now_ns, wall_ns)
-        controls = inputs.config.mode != "observe" and (self._learns or bool(self._settings.links()))
+        controls = inputs.mode != "observe" and (self._learns or bool(self._settings.links()))
         busy = controls and self._control.busy(now_ns)
         quiet = self._at_rest and not busy and not inputs.news and now_ns >= self._hold_until_ns
         if quiet and not changed and now_ns - self._round_ns < NS_PER_S:
@@ -212,7 +212,7 @@ class Loop:
     # -- acting -----------------------------------------------------------------------------------------------------
 
     def _wanted_state(self, now_ns: int) -> tuple[str, str]:
-        mode = self._inputs.config.mode
+        mode = self._inputs.mode
         if mode == "observe":
             return "observing", "mode is observe: no packet is touched"
         if self._inputs.paused:
@@ -345,7 +345,7 @@ class Loop:
             engine["auto"] = self._control.describe(self._clock.monotonic_ns())
         state, reason = self._state
         visible = plans if state in ("enforcing", "dry_run") else {app: plan.unheld() for app, plan in plans.items()}
-        mode, wall_ns = self._inputs.config.mode, self._clock.wall_ns()
+        mode, wall_ns = self._inputs.mode, self._clock.wall_ns()
         return limits_document(wall_ns, mode, state, reason=reason, plans=visible, tallies=tallies, engine=engine)
 
     def _write(self, points: list[Point], documents: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from console.commands import enforce as cli_enforce
 from console.commands import lag as cli_lag
+from console.commands import line as cli_line
 from console.commands import measure as cli_measure
 from console.commands import page as cli_page
 from console.commands import run as cli_run
@@ -54,5 +55,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _commands in (cli_run, cli_measure, cli_lag, cli_page, cli_enforce, cli_stack):
+for _commands in (cli_run, cli_measure, cli_lag, cli_page, cli_enforce, cli_line, cli_stack):
     _commands.add_to(app)

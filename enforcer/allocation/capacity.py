@@ -16,6 +16,8 @@ _S: Final = 10**9
 KEPT_NS: Final = 2 * _S
 STANDING_NS: Final = 2_000_000
 """A shorter queue may have been empty in between."""
+LEAST_NS: Final = 120_000_000
+"""A shorter window says too little: packets come in bursts."""
 HALF_LIFE_S: Final = 7 * 86_400
 """After a week without new evidence half of the confidence is left."""
 
@@ -60,14 +62,30 @@ def rate_bps(looks: Sequence[Passed], span_ns: int) -> int:
 
 
 def carried_bps(looks: Sequence[Passed], span_ns: int, direction: Direction) -> int:
-    """What the queue let through in the last ``span_ns``, of which only the time counts in which it stood."""
+    """What the queue let through in the last ``span_ns``.
+
+    Where it stood for long enough, over that time. Else nothing says since when, and each window gives a lower bound:
+    the best of them counts. 0 while there was too little time to say.
+    """
     if len(looks) < 2:
         return 0
-    last, first = looks[-1], looks[-2]
-    for look in reversed(looks[:-1]):
-        if last.time_ns - look.time_ns > span_ns or look.queue_ns < STANDING_NS:
-            break
-        first = look
+    last = looks[-1]
+    lately = [look for look in looks if last.time_ns - look.time_ns <= span_ns]
+    stood = standing_ns(lately)
+    if stood >= LEAST_NS:
+        first = next(look for look in lately if last.time_ns - look.time_ns <= stood)
+        return _through(first, last, direction)
+    windows = (
+        (first, end)
+        for end in lately
+        for first in lately
+        if last.time_ns - end.time_ns <= LEAST_NS and end.time_ns - first.time_ns >= LEAST_NS
+    )
+    return max((_through(first, end, direction) for first, end in windows), default=0)
+
+
+def _through(first: Passed, last: Passed, direction: Direction) -> int:
+    """What left the queue of the bytes that passed between two looks, bits per second."""
     span = last.time_ns - first.time_ns
     if direction == "up":
         span = max(span // 2, span + last.queue_ns - first.queue_ns)

@@ -157,6 +157,8 @@ def step(
     found = guilty(delay, uses) if delay.rising and now_ns >= state.ignore_until_ns else frozenset()
     # The end of a probe is a beginning queue, so little is enough; anywhere else it must stand.
     cut = frozenset(way for way in found if delay.congested or lines[way].grown_ns > PROBE_NS)
+    # Just woken, or just begun: nothing is known yet of what the line carries.
+    cut = frozenset(way for way in cut if carried_bps(lines[way].looks, SPAN_NS, way) > 0)
     probing = frozenset(way for way in DIRECTIONS if lines[way].grown_ns > PROBE_NS or lines[way].phase == "drain")
     notes: list[str] = []
     for direction in DIRECTIONS:

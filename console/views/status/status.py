@@ -11,9 +11,13 @@ import psutil
 
 from console.commands.context import Context
 from console.steering.overrides import read_pause
+from console.views.learned_line import told
 from console.views.times import rfc3339
 from qos.contract.documents.heartbeat import Heartbeat
+from qos.contract.documents.limits import Limits
+from qos.contract.documents.link_estimates import LinkEstimates
 from qos.contract.documents.live import Live
+from qos.contract.documents.mode import ModeOverride
 from qos.contract.documents.shipping_report import ShippingReport
 from qos.service import writer_lives
 
@@ -52,6 +56,8 @@ class Status:
     live: Live | None
     outbox: dict[str, Any] | None
     paused: bool
+    line: tuple[str, ...] = ()
+    """What was learned of the line, in words; only where the enforcer acts upon it."""
 
     @property
     def running(self) -> tuple[PartStatus, ...]:
@@ -85,6 +91,7 @@ class Status:
             "outbox": self.outbox,
             "lag": None if live is None or live.lag is None else live.lag.dump(),
             "notes": [] if live is None else list(live.notes),
+            "line": list(self.line),
         }
 
 
@@ -104,6 +111,8 @@ def read_status(context: Context, now_ns: int) -> Status:
             live if collecting else None,
             _outbox(context, store, parts, beats, now_ns),
             paused=read_pause(store, now_ns) is not None,
+            by_hand=ModeOverride.parse(store.get_state(ModeOverride.KEY)),
+            line=_line(context, store, now_ns),
         )
 
 
@@ -115,18 +124,30 @@ def _status(
     outbox: dict[str, Any] | None,
     *,
     paused: bool,
+    by_hand: ModeOverride | None = None,
+    line: tuple[str, ...] = (),
 ) -> Status:
     return Status(
         data_dir=str(context.data),
         config=str(context.config_path) if context.config_path else None,
-        mode=context.config.mode,
+        mode=context.config.mode if by_hand is None else by_hand.mode,
         store_path=str(context.store_path),
         store_bytes=size,
         parts=parts,
         live=live,
         outbox=outbox,
         paused=paused,
+        line=line,
     )
+
+
+def _line(context: Context, store: "SqliteStore", now_ns: int) -> tuple[str, ...]:
+    limits = Limits.parse(store.get_state(Limits.KEY))
+    if limits is None or limits.mode != "enforce" or "auto" not in limits.engine:
+        return ()
+    known = LinkEstimates.parse(store.get_state(LinkEstimates.KEY))
+    link = context.config.link
+    return tuple(told(known, limits.engine["auto"], link.down, link.up, now_ns))
 
 
 def _part(store: "SqliteStore", name: str, beat: Heartbeat, now_ns: int) -> PartStatus:

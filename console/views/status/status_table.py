@@ -30,6 +30,7 @@ def lines(status: Status) -> Iterator[str]:
         yield f"coverage  {percent(live.coverage)} of the interfaces' bytes named, {live.lost} lost"
         yield from (f"not seen  {text}" for text in live.blind_to)
         yield from (f"note      {text}" for text in live.notes)
+    yield from (f"line      {text}" for text in status.line)
     size = "none yet" if status.store_bytes is None else format_bytes(status.store_bytes)
     yield f"store     {status.store_path} ({size})"
     yield f"settings  {status.config or 'built-in defaults (no config.yaml here)'}"

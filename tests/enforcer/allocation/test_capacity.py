@@ -71,3 +71,16 @@ def test_the_time_of_a_ratio_is_that_of_the_ratio(ratio: float) -> None:
 def test_a_longer_queue_is_drained_with_less(queue_ns: int) -> None:
     assert 0.1 <= drain_ratio(queue_ns) <= 0.85
     assert drain_ns(queue_ns) <= 1.2 * queue_ns * 10
+
+
+def test_a_queue_that_shows_all_at_once_does_not_make_the_line_look_slow() -> None:
+    # 20 Mbit/s arrive for 0.3 s; the echoes say so only at the end.
+    late = looks((0, 0.0, 0), (100, 0.25, 0), (200, 0.5, 0), (250, 0.625, 0), (300, 0.75, 200))
+    assert carried_bps(late, 300 * MS, "down") == 20 * M
+    # Upwards the queue's growth is spread over what is known of it.
+    assert carried_bps(late, 300 * MS, "up") >= 12 * M
+
+
+def test_a_lull_at_the_last_look_is_not_taken_for_the_line() -> None:
+    lull = looks((0, 0.0, 0), (100, 0.25, 0), (200, 0.5, 0), (250, 0.5, 30))
+    assert carried_bps(lull, 300 * MS, "down") == 20 * M

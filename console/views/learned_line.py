@@ -1,0 +1,34 @@
+"""What the line was learned to carry, in words: for `autoqos link` and `autoqos status`."""
+
+from typing import Any
+
+from qos.contract.documents.link_estimates import LinkEstimates
+from qos.contract.units import format_bps
+
+
+def told(known: LinkEstimates, now: dict[str, Any], down_bps: int | None, up_bps: int | None, now_ns: int) -> list[str]:
+    """The lines for people. ``now`` is the enforcer's ``engine.auto``; times are UTC nanoseconds."""
+    lines = []
+    sides = known.of(known.current)
+    for way, by_hand in (("down", down_bps), ("up", up_bps)):
+        learned = sides.get(way)
+        words = "not learned yet: it is when a download or upload fills the line" if learned is None else ""
+        if learned is not None:
+            minutes = max(0, now_ns - learned.learned_ns) // 60_000_000_000
+            age = "just now" if minutes < 1 else f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago"
+            sure = "sure" if learned.confidence >= 0.8 else "fairly sure" if learned.confidence >= 0.5 else "a guess"
+            words = f"{format_bps(learned.bps)} learned, {sure}, last seen {age}"
+        if by_hand is not None:
+            words = f"{format_bps(by_hand)} set in link.{way}; {words}"
+        line = (now.get("lines") or {}).get(way) or {}
+        if line.get("budget_bps"):
+            words += f"; at most {format_bps(line['budget_bps'])} of it is used now ({line.get('phase')})"
+        lines.append(f"{way:<5}{words}")
+    if now.get("failed"):
+        lines.append(f"latency is not measured: {now['failed']}")
+    elif now and not now.get("targets_answering"):
+        lines.append("no target answers now: nothing is cut and nothing learned; see collector.targets")
+    others = len(known.networks) - (1 if sides else 0)
+    if others > 0:
+        lines.append(f"{others} other network{'s' if others != 1 else ''} remembered")
+    return lines
