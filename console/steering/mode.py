@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from console.commands.context import Context
+from qos.contract.config import parse_config
 from qos.contract.documents.mode import EnforcerMode, ModeOverride
 from qos.contract.errors import ConfigError
-from qos.service.config_file import parse_config
 from qos.system import clock
 
 MODES: Final[dict[str, EnforcerMode]] = {"on": "enforce", "dry-run": "dry_run", "off": "observe"}
