@@ -166,6 +166,7 @@ class Agent:
             "host", sys.executable, "-P", "-m", "console", "up", "--page", "--config", str(self.config), "--data",
             str(self.data), stdout=self._log, stderr=self._log, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
+        self._log.close()  # the child has its own
 
     def command(self, *arguments: str) -> str:
         """One ``autoqos`` command in the lab's host; its output."""
