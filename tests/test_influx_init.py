@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from qos.shipping.downsampling import BUCKETS, TASKS
+from qos.contract.coarse import KEPT, bucket
 from tests.require import program
 from tests.servers import call
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "stack" / "influx-init.sh"
+BUCKETS = {bucket("autoqos", policy): kept for policy, kept in KEPT.items()}
+OLD_TASKS = ("autoqos-5m", "autoqos-1h", "autoqos-5m-late", "autoqos-1h-late")
 ACCOUNTS = {"AGENT_ACCOUNT": "agent:one", "READER_ACCOUNT": "grafana:two", "FORECASTER_ACCOUNT": "forecaster:three"}
 
 STUB = '''#!{python}
@@ -52,30 +54,26 @@ if command == "bucket create":
     end()
 if command == "task list":
     end(0, "".join(f"{{t['id']}}\\t{{n}}\\torgid\\tautoqos\\tactive\\t1h\\t\\t\\n" for n, t in state["tasks"].items()))
-if command in ("task create", "task update"):
-    text = pathlib.Path(flag("--file")).read_text()
-    name = re.search(r'name: "([^"]+)"', text)[1]
-    if command == "task create":
-        if name in state["tasks"]:
-            end(1, "a second task of that name\\n")
-        state["tasks"][name] = {{"id": new("t"), "flux": text}}
-    else:
-        task = next(t for t in state["tasks"].values() if t["id"] == flag("--id"))
-        task["flux"] = text
+if command == "task delete":
+    state["tasks"] = {{n: t for n, t in state["tasks"].items() if t["id"] != flag("--id")}}
     end()
 if command == "v1 auth list":
     found = state["accounts"].get(flag("--username"))
     if not found:
         end(1, "Error: could not find Authorizations\\n")
-    end(0, f"id\\t\\t{{flag('--username')}}\\tadmin\\tuid\\t[{{' '.join(found['may'])}}]\\n")
+    end(0, f"{{found['id']}}\\t\\t{{flag('--username')}}\\tadmin\\tuid\\t[{{' '.join(found['may'])}}]\\n")
 if command == "v1 auth create":
     if flag("--username") in state["accounts"]:
         end(1, "token already exists\\n")
     may = [f"{{a}}:orgs/0rg/buckets/{{b}}" for a in ("read", "write") for b in flags(f"--{{a}}-bucket")]
-    state["accounts"][flag("--username")] = {{"password": flag("--password"), "may": may}}
+    state["accounts"][flag("--username")] = {{"id": new("a"), "password": "", "may": may}}
+    assert "--no-password" in words
     end()
-if command == "v1 auth set-password":
-    state["accounts"][flag("--username")]["password"] = flag("--password")
+if words[0] == "-fsS" and words[-1].endswith("/password"):
+    sent = json.loads(sys.stdin.read())["password"]
+    header = pathlib.Path(next(w for w in words if w.startswith("@"))[1:])
+    assert header.read_text() == "Authorization: Token t0ps3cret\\n" and header.stat().st_mode & 0o77 == 0
+    next(a for a in state["accounts"].values() if a["id"] == words[-1].split("/")[-2])["password"] = sent
     end()
 if command == "v1 auth delete":
     del state["accounts"][flag("--username")]
@@ -92,10 +90,11 @@ class Stub:
         influx = self.path / "influx"
         influx.write_text(STUB.format(python=sys.executable, state=str(self.state)))
         influx.chmod(0o755)
+        (self.path / "curl").symlink_to(influx)
 
     def run(self, **changed: str) -> "subprocess.CompletedProcess[str]":
-        environment = {"PATH": f"{self.path}:/usr/bin:/bin", "INFLUX_ORG": "autoqos", "INFLUX_TOKEN": "t"}
-        environment |= ACCOUNTS | {"TASKS_DIR": str(ROOT / "stack" / "tasks")} | changed
+        environment = {"PATH": f"{self.path}:/usr/bin:/bin", "INFLUX_ORG": "autoqos"}
+        environment |= ACCOUNTS | {"INFLUX_TOKEN": "t0ps3cret", "INFLUX_HOST": "http://influx"} | changed
         return subprocess.run(
             [program("sh"), str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=120
         )
@@ -111,12 +110,11 @@ def stub(tmp_path: Path) -> Stub:
     return Stub(tmp_path)
 
 
-def test_it_makes_buckets_tasks_and_accounts_that_may_no_more_than_they_need(stub: Stub) -> None:
+def test_it_makes_buckets_and_accounts_that_may_no_more_than_they_need(stub: Stub) -> None:
     result = stub.run()
     assert result.returncode == 0, result.stderr
     known = stub.known
     assert {name: bucket["retention"] for name, bucket in known["buckets"].items()} == BUCKETS
-    assert set(known["tasks"]) == {task.name for task in TASKS}
     ids = {bucket["id"]: name for name, bucket in known["buckets"].items()}
     may = {
         name: {(grant.split(":")[0], ids[grant.rsplit("/", 1)[1]]) for grant in account["may"]}
@@ -124,7 +122,7 @@ def test_it_makes_buckets_tasks_and_accounts_that_may_no_more_than_they_need(stu
     }
     reads = {("read", name) for name in BUCKETS}
     assert may == {
-        "agent": {("write", "autoqos")},
+        "agent": {("write", name) for name in BUCKETS},
         "grafana": reads,
         "forecaster": reads | {("write", "autoqos")},
     }
@@ -137,7 +135,7 @@ def test_a_second_run_leaves_everything_as_it_is(stub: Stub) -> None:
     result = stub.run()
     assert result.returncode == 0, result.stderr
     second = stub.known
-    for what in ("buckets", "tasks", "accounts"):
+    for what in ("buckets", "accounts"):
         assert second[what] == first[what]
     again = second["calls"][len(first["calls"]) :]
     assert not [words for words in again if "create" in words or "delete" in words]
@@ -156,7 +154,39 @@ def test_an_account_with_other_rights_is_made_anew(stub: Stub) -> None:
     known["accounts"]["agent"]["may"].append("read:orgs/0rg/buckets/ffffffffffffffff")
     stub.state.write_text(json.dumps(known))
     assert "account agent: made" in stub.run().stdout
-    assert len(stub.known["accounts"]["agent"]["may"]) == 1
+    assert len(stub.known["accounts"]["agent"]["may"]) == 3
+
+
+def test_the_tasks_of_earlier_versions_are_removed_and_no_other(stub: Stub) -> None:
+    stub.run()
+    known = stub.known
+    known["tasks"] = {name: {"id": f"{at:016x}"} for at, name in enumerate((*OLD_TASKS, "somebody-elses"))}
+    stub.state.write_text(json.dumps(known))
+    assert stub.run().returncode == 0
+    assert set(stub.known["tasks"]) == {"somebody-elses"}
+
+
+def test_no_secret_is_ever_an_argument_of_a_program(stub: Stub) -> None:
+    given = {"AGENT_ACCOUNT": "agent:Secret1", "READER_ACCOUNT": "grafana:Secret2", "FORECASTER_ACCOUNT": "f:Secret3"}
+    assert stub.run(**given).returncode == 0
+    arguments = [word for words in stub.known["calls"] for word in words]
+    assert not [word for word in arguments if "Secret" in word or "t0ps3cret" in word]
+    assert {account["password"] for account in stub.known["accounts"].values()} == {"Secret1", "Secret2", "Secret3"}
+
+
+@pytest.mark.parametrize("password", ["with space", 'quote"inside', "back\\slash", "-hyphen", "a:b", "$HOME", "ü"])
+def test_a_password_of_any_kind_arrives_as_it_is(stub: Stub, password: str) -> None:
+    assert stub.run(AGENT_ACCOUNT=f"agent:{password}").returncode == 0
+    assert stub.known["accounts"]["agent"]["password"] == password
+
+
+def test_a_token_in_the_place_of_an_account_is_refused_and_not_shown(stub: Stub) -> None:
+    token = "Zm9yZXZlcg=="
+    result = stub.run(AGENT_ACCOUNT=token)
+    assert result.returncode == 1
+    assert "INFLUX_TOKEN in .env is not name:password" in result.stderr
+    assert token not in result.stdout + result.stderr
+    assert not stub.state.exists()
 
 
 def test_a_failing_command_ends_it_with_an_error(stub: Stub) -> None:
@@ -196,7 +226,7 @@ def test_on_a_real_server_two_runs_give_the_same_and_accounts_can_do_what_they_s
     org = os.environ.get("AUTOQOS_TEST_INFLUX_ORG", "autoqos")
     influx = program("influx")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "INFLUX_HOST": url, "INFLUX_TOKEN": token}
-    environment |= {"INFLUX_ORG": org, "TASKS_DIR": str(ROOT / "stack" / "tasks")}
+    environment |= {"INFLUX_ORG": org}
     environment |= {name: f"{value}-password" for name, value in ACCOUNTS.items()}
 
     def run() -> str:

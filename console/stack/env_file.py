@@ -8,6 +8,7 @@ two together.
 
 import os
 import secrets
+import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,24 @@ from dotenv import dotenv_values
 from qos.contract.errors import ConfigError
 
 ENV: Final = ".env"
-_BYTES: Final = 24
+_LENGTH: Final = 32
+
+
+def secret() -> str:
+    """A password of 32 letters and digits (190 bits), a letter first: it never looks like an option or needs quotes.
+
+    ``influx v1 auth create --password -x…`` and the image's own set-up refuse a value that begins with ``-``.
+    """
+    rest = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_LENGTH - 1))
+    return secrets.choice(string.ascii_letters) + rest
 
 
 def _secret(_: Mapping[str, str]) -> str:
-    return secrets.token_urlsafe(_BYTES)
+    return secret()
 
 
 def _account(name: str) -> Callable[[Mapping[str, str]], str]:
-    return lambda _: f"{name}:{secrets.token_urlsafe(_BYTES)}"
+    return lambda _: f"{name}:{secret()}"
 
 
 def _reader(known: Mapping[str, str]) -> str:
@@ -86,6 +96,11 @@ def init(directory: Path) -> list[str]:
         lines = [f"{path}: kept, added {', '.join(added)}."]
     else:
         lines = [f"{path}: complete, nothing changed."]
+    lines += [
+        f"{path}: {key.name} begins with a hyphen, which `influx` takes for an option: change it before the first start"
+        for key in KEYS
+        if key.make and known.get(key.name, "").rpartition(":")[2].startswith("-")
+    ]
     if not (directory / "docker-compose.yml").exists():
         return [*lines, f"{directory / 'docker-compose.yml'}: not here: run this in the project's folder."]
     return [

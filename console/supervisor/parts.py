@@ -14,6 +14,7 @@ from typing import Final
 
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError
+from qos.shipping.settings import forecaster_place
 
 Run = Callable[[Config, Path | None, Path, threading.Event], int]
 
@@ -47,12 +48,12 @@ def entry(part: str) -> Run:
 def wanted(config: Config, *, page: bool = False) -> tuple[str, ...]:
     """The parts that ``autoqos up`` runs under these settings, and with ``page`` (``--page``) that one too.
 
-    With InfluxDB the shipper runs here, and the forecaster beside the database that it reads (docker compose).
+    With InfluxDB the shipper runs, and the forecaster where ``forecaster_place`` says.
     """
     chosen = ["collector", "enforcer"]
     if config.influxdb is not None or os.environ.get("INFLUX_URL"):
         chosen.append("shipper")
-    elif config.forecast.enabled:
+    if forecaster_place(config).where == "here":
         chosen.append("forecaster")
     if page or config.page.enabled:
         chosen.append("page")

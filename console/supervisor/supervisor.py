@@ -35,6 +35,7 @@ from qos.service import (
     store_path,
 )
 from qos.service.config_file import find_config, load_config
+from qos.shipping.settings import forecaster_place
 from qos.system import clock
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Supervisor:
         try:
             self._choose()
             self._screen.say(f"AutoQoS runs {', '.join(self._children)}; data in {self._data}; Ctrl-C stops it")
+            if (place := forecaster_place(self._config)).where == "server":
+                self._screen.say(place.sentence)
             while not stop.is_set():
                 self._tick()
                 stop.wait(_TICK_S)

@@ -25,10 +25,11 @@ def parse_source(text: str) -> StoreSource:
 
 
 def uses_influx(config: Config, source: StoreSource) -> bool:
-    """Whether InfluxDB is meant; ``auto`` means it where the settings or the environment name one."""
+    """Whether InfluxDB is meant; ``auto`` means the place where forecasts are made (docs/decisions/0072)."""
     if source != "auto":
         return source == "influxdb"
-    return config.influxdb is not None or bool(os.environ.get("INFLUX_URL"))
+    configured = config.influxdb is not None or bool(os.environ.get("INFLUX_URL"))
+    return configured and config.forecast.where != "here"
 
 
 @contextmanager
@@ -37,14 +38,14 @@ def open_store(
 ) -> Iterator[Store]:
     """The store, closed afterwards. Raises ConfigError (no data yet, no access) and StoreUnavailable."""
     if uses_influx(config, source):
-        from qos.shipping.client import influx_settings
+        from qos.shipping.settings import influx_settings
         from qos.store.influx import InfluxStore
 
         settings = influx_settings(config)
         if settings is None:
             raise ConfigError("--from influxdb: no influxdb in the settings: add url, org and bucket to config.yaml")
         secrets = load_secrets(config_path)
-        token = secrets.influx_read_token if read_only else secrets.influx_token
+        token = secrets.influx_read_token if read_only else secrets.influx_forecaster_token
         with InfluxStore.open(settings, token) as remote:
             yield remote
         return

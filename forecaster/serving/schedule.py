@@ -24,6 +24,7 @@ from qos.contract.environment import SUPERVISED
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.service import child_command, store_path
 from qos.service.watcher import ConfigWatcher
+from qos.shipping.settings import forecaster_place
 from qos.system import clock
 from qos.system.process_start import process_start
 
@@ -85,6 +86,13 @@ def next_job(
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
     """Rounds until ``stop`` is set; the process's exit status. Raises nothing: a round that fails is logged."""
     beat = _Reporter(config, data)
+    if config.forecast.where == "here" and os.environ.get("INFLUX_URL"):
+        # The container beside InfluxDB, but each computer makes its own: two would write the same series.
+        log.info("forecast.where is `here`: each computer's `autoqos up` makes its forecasts, nothing to do here")
+        while not stop.is_set():
+            beat.say("resting", "forecast.where is here")
+            stop.wait(BEAT_S)
+        return 0
     watcher = ConfigWatcher(config_path)
     job = Job("round", clock.monotonic_ns() + START_NS)
     round_began_ns: int | None = None
@@ -186,7 +194,7 @@ class _Reporter:
 
     def __init__(self, config: Config, data: Path) -> None:
         self._file = data / HEARTBEAT
-        self._store = None if config.influxdb is not None else store_path(data)
+        self._store = store_path(data) if forecaster_place(config).where == "here" else None
         self._last: tuple[int, str, str] = (0, "", "")
 
     def say(self, state: str, detail: str, **extra: Any) -> None:

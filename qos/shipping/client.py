@@ -12,7 +12,6 @@ account's can: that is what lets ``autoqos stack init`` write a complete ``.env`
 import base64
 import gzip
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,33 +19,16 @@ from typing import Any, Final
 from influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from qos.contract.config import Config, InfluxConfig
+from qos.contract.config import InfluxConfig
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.shipping.outcomes import BadLines, Denied, Ok, Retry, TooLarge, WriteOutcome, outcome_of
+from qos.shipping.settings import NO_TOKEN
 from qos.system import clock
 
 _LEVEL: Final = 1
-
-
-def influx_settings(config: Config) -> InfluxConfig | None:
-    """The ``influxdb:`` section; the environment's INFLUX_URL, INFLUX_ORG and INFLUX_BUCKET come first (containers)."""
-    given = {key: os.environ.get(f"INFLUX_{key.upper()}") for key in ("url", "org", "bucket")}
-    over = {key: value for key, value in given.items() if value}
-    if config.influxdb is None and "url" not in over:
-        return None
-    base = {"org": "autoqos"} if config.influxdb is None else config.influxdb.model_dump(include=set(given))
-    try:
-        checked = InfluxConfig.model_validate(base | over)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = str(problem["loc"][0]) if problem["loc"] else "url"
-        raise ConfigError(f"INFLUX_{name.upper()} in the environment: {problem['msg']}") from None
-    if config.influxdb is None:
-        return checked
-    return config.influxdb.model_copy(update={key: getattr(checked, key) for key in over})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +46,15 @@ class InfluxClient:
 
     def __init__(self, settings: InfluxConfig, token: SecretStr | None) -> None:
         if token is None:
-            raise ConfigError("INFLUX_TOKEN is not set: run `autoqos stack init`, or put the server's token into .env")
+            raise ConfigError(NO_TOKEN)
         secret = token.get_secret_value()
         self._settings = settings
         self._account = ":" in secret
         database, _, policy = settings.bucket.partition("/")
         self._database = {"db": database} | ({"rp": policy} if policy else {})
-        self._client = InfluxDBClient(settings.url, secret, org=settings.org, timeout=settings.timeout // 10**6)
+        self._client = InfluxDBClient(
+            settings.url, secret, org=settings.org, timeout=settings.timeout // 10**6, ssl_ca_cert=settings.ca
+        )
         self._api = self._client.api_client
         self._writes = self._client.write_api(write_options=SYNCHRONOUS)
         if self._account:
@@ -148,7 +132,8 @@ class InfluxClient:
 def raised(address: str, outcome: WriteOutcome) -> Exception:
     """The exception that tells a caller of the store what an outcome means for it."""
     if isinstance(outcome, Denied):
-        return ConfigError(f"InfluxDB at {address} refuses: {outcome.reason}: check influxdb: and INFLUX_TOKEN in .env")
+        look = "influxdb.ca (INFLUX_CA)" if "certificate" in outcome.reason else "influxdb: and INFLUX_TOKEN in .env"
+        return ConfigError(f"InfluxDB at {address} refuses: {outcome.reason}: check {look}")
     assert isinstance(outcome, Retry)
     return StoreUnavailable(f"InfluxDB at {address}: {outcome.reason}", outcome.after_s or 1.0)
 

@@ -23,6 +23,11 @@ class Rejected:
     line: str
     reason: str
 
+    @property
+    def too_old(self) -> bool:
+        """Whether it lies beyond the bucket's retention: nobody will ever take it, and nothing is wrong with it."""
+        return "retention policy" in self.reason
+
 
 class Delivery:
     """The lines of one batch. ``largest`` is how many may go at once; it shrinks when the server says "too large"."""

@@ -36,3 +36,22 @@ class RejectedFile:
         except OSError:
             return False
         return True
+
+    def take(self) -> list[str]:
+        """Every line, to be sent again. The file stays until ``replace``."""
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+    def replace(self, rejected: Sequence[Rejected]) -> None:
+        """Begin anew with these only; without any there is no file. Raises OSError."""
+        self.path.unlink(missing_ok=True)
+        if rejected:
+            self.add(rejected)
+
+
+def count_lines(data: Path) -> int:
+    """How many points are set aside in this data directory."""
+    return len(RejectedFile(data).take())

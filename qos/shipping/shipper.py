@@ -45,6 +45,10 @@ class ShippingStatus:
     rejected: int = 0
     failures: int = 0
     last_error: str = ""
+    last_rejected: str = ""
+    """Why the last batch had lines set aside; empty when it had none."""
+    too_old: int = 0
+    """Lines beyond the bucket's retention: the server keeps them no more, so they are not set aside."""
     live_after: Positions | None = None
     backlog_after: Positions | None = None
     backlog_until: Positions | None = None
@@ -70,7 +74,6 @@ class Shipper:
         self._positions = SentPositions(settled, source.head())
         self._largest: dict[Lane, int] = {}
         self._accepted_ns: int | None = None
-        self._silenced = 0
         self.status = ShippingStatus()
         self._publish("catching up")
 
@@ -113,10 +116,10 @@ class Shipper:
             self._reject(delivery.rejected)
         self._positions.moved(lane, batch.reached, now_ns)
         self._schedule.sent(lane, len(batch.lines), began_ns, now_ns, more=more)
-        if self._silenced:
-            _log.info("shipping again after %d failed attempts", self._silenced)
-            self._silenced = 0
-        self.status = replace(self.status, sent=self.status.sent + delivery.accepted, last_error="")
+        last_rejected = next((item.reason for item in delivery.rejected if not item.too_old), "")
+        self.status = replace(
+            self.status, sent=self.status.sent + delivery.accepted, last_error="", last_rejected=last_rejected
+        )
         self._publish("catching up" if self._positions.catching_up else "shipping")
 
     def _failed(self, failure: Retry | Denied, now_ns: int) -> None:
@@ -124,18 +127,19 @@ class Shipper:
         wait_ns = self._schedule.failed(failure, now_ns)
         lost = isinstance(failure, Retry) and failure.lost_contact
         self._positions.fell_behind(self._source.head(), now_ns, lost_contact=lost)
-        if self._silenced == 0:
-            _log.log(logging.ERROR if denied else logging.WARNING, "not shipped, kept: %s", failure.reason)
-        else:
-            _log.debug("not shipped, kept: %s; next try in %.1f s", failure.reason, wait_ns / NS_PER_S)
-        self._silenced += 1
+        _log.debug("not shipped, kept: %s; next try in %.1f s", failure.reason, wait_ns / NS_PER_S)
         self.status = replace(self.status, failures=self.status.failures + 1, last_error=failure.reason)
         self._publish("refused" if denied else "waiting")
 
     def _reject(self, rejected: Sequence[Rejected]) -> None:
-        self._set_aside(rejected)
-        _log.error("%d points set aside, the server never takes them: %s", len(rejected), rejected[0].reason)
-        self.status = replace(self.status, rejected=self.status.rejected + len(rejected))
+        kept = [item for item in rejected if not item.too_old]
+        if kept:
+            self._set_aside(kept)
+        self.status = replace(
+            self.status,
+            rejected=self.status.rejected + len(kept),
+            too_old=self.status.too_old + len(rejected) - len(kept),
+        )
 
     def _publish(self, state: str) -> None:
         positions = self._positions

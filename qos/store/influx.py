@@ -21,7 +21,7 @@ from qos.store.read_request import ReadRequest, read_request
 
 _LARGEST_WRITE: Final = 5_000
 _GUARD: Final = "_n"
-"""Our column that counts or carries the field that is always there."""
+"""Our columns that count or carry the fields of ``_guards``."""
 
 _Row = tuple[Any, ...]
 
@@ -100,7 +100,9 @@ class InfluxStore:
         """(time, all tags, values) of the raw points."""
         spec = request.spec
         names = ", ".join(_name(n) for n in (*(f.name for f in fields), *spec.tags))
-        statement = f"SELECT {_name(_always(spec).name)} AS {_name(_GUARD)}, {names} FROM {_name(spec.name)}"
+        guards = _guards(spec)
+        guarding = ", ".join(f"{_name(f.name)} AS {_name(f'{_GUARD}{at}')}" for at, f in enumerate(guards))
+        statement = f"SELECT {guarding}, {names} FROM {_name(spec.name)}"
         bounds = _bounds(request.start_ns, request.stop_ns)
         tail = f" WHERE {bounds}{_conditions(request)}"
         if request.limit is None:
@@ -113,7 +115,7 @@ class InfluxStore:
                 answer = [_without(series, times[-1]) for series in answer]
                 only = _bounds(times[-1], times[-1] + 1)
                 answer += client.query(f"{statement} WHERE {only}{_conditions(request)}")
-        first = 2
+        first = 1 + len(guards)
         for series in answer:
             for row in series.values:
                 values = tuple(_typed(f, "last", v) for f, v in zip(fields, row[first:], strict=False))
@@ -125,7 +127,8 @@ class InfluxStore:
         merged = len(request.by) < len(spec.tags)
         here = [f for f in request.fields if merged and request.how(f) == "last"]
         there = [f for f in request.fields if f not in here]
-        columns = [f"count({_name(_always(spec).name)}) AS {_name(_GUARD)}"]
+        guards = _guards(spec)
+        columns = [f"count({_name(f.name)}) AS {_name(f'{_GUARD}{at}')}" for at, f in enumerate(guards)]
         columns += [f"{request.how(f)}({_name(f.name)}) AS {_name(f.name)}" for f in there]
         grouping = [] if request.every_ns is None else [f"time({request.every_ns}ns)"]
         grouping += [_name(tag) for tag in request.by]
@@ -139,10 +142,12 @@ class InfluxStore:
         for series in answer:
             tags = tuple(series.tags[name] for name in request.by)
             for row in series.values:
-                if not row[1]:
+                if not any(row[1 : 1 + len(guards)]):
                     continue
                 time_ns = request.stamp_ns if request.every_ns is None else row[0]
-                values = {f.name: _typed(f, request.how(f), v) for f, v in zip(there, row[2:], strict=True)}
+                values = {
+                    f.name: _typed(f, request.how(f), v) for f, v in zip(there, row[1 + len(guards) :], strict=True)
+                }
                 groups[time_ns, tags] = values
         if here:
             self._last(client, request, here, groups)
@@ -166,8 +171,9 @@ class InfluxStore:
                 group.update({f.name: v for f, v in zip(fields, values, strict=True) if v is not None})
 
 
-def _always(spec: Spec) -> FieldSpec:
-    return next(f for f in spec.fields if not f.optional)
+def _guards(spec: Spec) -> tuple[FieldSpec, ...]:
+    """A field that every point has, so that no row vanishes; where there is none (``link``), all of them."""
+    return next(((f,) for f in spec.fields if not f.optional), spec.fields)
 
 
 def _name(name: str) -> str:

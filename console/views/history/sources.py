@@ -16,7 +16,7 @@ def open_source(context: Context, source: str) -> Iterator[Reader]:
         with context.reading() as store:
             yield store
         return
-    from qos.shipping.client import influx_settings
+    from qos.shipping.settings import influx_settings
     from qos.store.influx import InfluxStore
 
     settings = influx_settings(context.config)

@@ -20,6 +20,9 @@ from qos.contract.documents.live import Live
 from qos.contract.documents.mode import ModeOverride
 from qos.contract.documents.shipping_report import ShippingReport
 from qos.service import writer_lives
+from qos.service.config_file import load_secrets
+from qos.shipping.set_aside import count_lines
+from qos.shipping.settings import NO_TOKEN, forecaster_place, influx_settings
 
 if TYPE_CHECKING:
     from qos.store.sqlite.store import SqliteStore
@@ -58,6 +61,8 @@ class Status:
     paused: bool
     line: tuple[str, ...] = ()
     """What was learned of the line, in words; only where the enforcer acts upon it."""
+    forecasts: str = ""
+    """Where forecasts are made, in a sentence."""
 
     @property
     def running(self) -> tuple[PartStatus, ...]:
@@ -90,6 +95,7 @@ class Status:
             "self": {"cpu_percent": round(sum(cpu), 3), "rss_bytes": sum(rss)},
             "outbox": self.outbox,
             "lag": None if live is None or live.lag is None else live.lag.dump(),
+            "forecasts": self.forecasts,
             "notes": [] if live is None else list(live.notes),
             "line": list(self.line),
         }
@@ -138,6 +144,7 @@ def _status(
         outbox=outbox,
         paused=paused,
         line=line,
+        forecasts=forecaster_place(context.config).sentence,
     )
 
 
@@ -210,20 +217,24 @@ def _outbox(
     """What waits for InfluxDB: the shipper's own words while it runs, else counted in the store."""
     running = any(part.part == "shipper" and part.running for part in parts)
     said = ShippingReport.parse(beats["shipper"].report) if running else ShippingReport()
-    if context.config.influxdb is None and not running:
+    settings = influx_settings(context.config)
+    if settings is None and not running:
         return None
     rows, oldest_ns, aged_out = said.rows, said.oldest_ns, said.aged_out
     if rows is None:
         backlog = store.backlog(_CURSOR)
         rows, oldest_ns, aged_out = backlog.rows, backlog.oldest_ns, backlog.aged_out
     return {
-        "url": said.url or (context.config.influxdb.url if context.config.influxdb else ""),
+        "url": said.url or (settings.url if settings else ""),
         "running": running,
         "rows": rows,
         "oldest": rfc3339(oldest_ns) if oldest_ns is not None else None,
         "oldest_age_s": round((now_ns - oldest_ns) / 1e9, 1) if oldest_ns is not None else None,
         "aged_out": aged_out,
         "rejected": said.rejected,
+        "set_aside": said.set_aside if said.set_aside is not None else count_lines(context.data),
+        "history_waiting": said.history_waiting,
+        "history_error": said.history_error,
         "rate": said.rate,
-        "last_error": said.last_error,
+        "last_error": said.last_error or ("" if load_secrets(context.config_path).influx_token else NO_TOKEN),
     }

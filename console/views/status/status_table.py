@@ -39,6 +39,7 @@ def lines(status: Status) -> Iterator[str]:
         yield f"itself    {own['cpu_percent']:.1f} % of one core, {format_bytes(own['rss_bytes'])} of memory"
     if status.outbox is not None:
         yield from _outbox(status.outbox)
+    yield status.forecasts
 
 
 def _part(part: PartStatus) -> str:
@@ -61,7 +62,16 @@ def _outbox(outbox: dict[str, object]) -> Iterator[str]:
     yield f"outbox    {outbox['url']}: {waiting}"
     if outbox.get("aged_out"):
         yield f"          {outbox['aged_out']} rows aged out before they were shipped"
+    if not outbox.get("running"):
+        yield "          the shipper does not run: nothing is sent, `autoqos up` starts it"
     if outbox.get("last_error"):
         yield f"          last error: {outbox['last_error']}"
+    if outbox.get("set_aside"):
+        yield f"          {outbox['set_aside']} points set aside: the server did not take them (outbox-rejected.lp in"
+        yield "          the data directory says why); `autoqos ship` sends them again"
+    if outbox.get("history_error"):
+        yield f"          coarse history not shipped: {outbox['history_error']}"
+    elif isinstance(windows := outbox.get("history_waiting"), int) and windows > 20:
+        yield f"          coarse history: {windows} windows waiting"
     if isinstance(rate := outbox.get("rate"), int | float):
         yield f"          {rate:.0f} rows/s"

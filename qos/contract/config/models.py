@@ -153,6 +153,8 @@ class ForecastConfig(_Model):
     """What is predicted, how far and how often."""
 
     enabled: bool = True
+    where: Literal["auto", "here", "server"] = "auto"
+    """``here``: by this computer's ``autoqos up``; ``server``: beside InfluxDB. See ``qos.shipping.settings``."""
     every: Duration = 3600 * _S
     grid: Duration | Literal["auto"] = "auto"
     sequence: Annotated[int, Field(ge=4, le=512)] = 48
@@ -199,6 +201,8 @@ class InfluxConfig(_Model):
     timeout: Duration = 10 * _S
     catch_up: Annotated[int, Field(ge=100)] = 50_000
     """At most so many rows a second while catching up after an outage."""
+    ca: str | None = None
+    """File of the certificate authority that signed the server's certificate; None: the system's."""
 
     @field_validator("url")
     @classmethod

@@ -12,7 +12,8 @@ class ShippingReport:
     """Counts since the shipper started, but ``rows``: waiting now, the oldest from ``oldest_ns`` (UTC).
 
     ``rate``: rows a second over the last ten seconds; ``aged_out``: lost because the store's bounds removed them;
-    ``rejected``: set aside because the server will never take them. None: not known.
+    ``rejected``: set aside because the server will never take them; ``set_aside``: how many of those wait beside the
+    store. ``history_waiting``: windows of the coarse history. None: not known.
     """
 
     url: str = ""
@@ -22,10 +23,13 @@ class ShippingReport:
     rate: float | None = None
     sent: int | None = None
     rejected: int | None = None
+    set_aside: int | None = None
     aged_out: int | None = None
     failures: int | None = None
     last_error: str = ""
     rss_bytes: int | None = None
+    history_waiting: int | None = None
+    history_error: str = ""
 
     @classmethod
     def parse(cls, fields: Fields) -> Self:
@@ -38,10 +42,13 @@ class ShippingReport:
             rate=number(fields, "rate"),
             sent=whole(fields, "sent"),
             rejected=whole(fields, "rejected"),
+            set_aside=whole(fields, "set_aside"),
             aged_out=whole(fields, "aged_out"),
             failures=whole(fields, "failures"),
             last_error=text(fields, "last_error"),
             rss_bytes=whole(fields, "rss_bytes"),
+            history_waiting=whole(fields, "history_waiting"),
+            history_error=text(fields, "history_error"),
         )
 
     def dump(self) -> Mapping[str, Any]:
@@ -54,8 +61,11 @@ class ShippingReport:
             "rate": self.rate,
             "sent": self.sent,
             "rejected": self.rejected,
+            "set_aside": self.set_aside,
             "aged_out": self.aged_out,
             "failures": self.failures,
             "last_error": self.last_error,
             "rss_bytes": self.rss_bytes,
+            "history_waiting": self.history_waiting,
+            "history_error": self.history_error,
         }

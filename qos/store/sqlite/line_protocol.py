@@ -6,16 +6,17 @@ reading only; the durable cursor is the store's (``SqliteStore.acknowledge``).
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from qos.contract.points import SPECS, FieldSpec, Spec, escape_tag, escape_text
-from qos.store.sqlite import schema
+from qos.store.sqlite import coarse, schema
 from qos.store.sqlite.opening.database import Database
 from qos.store.sqlite.series import Tags, all_series
 
+_AT_ONCE: Final = 5_000
 _SHIPPED: Final = tuple(spec for spec in SPECS.values() if not spec.local)
 
 
@@ -88,6 +89,38 @@ class JournalReader:
                 rows += last - first + 1
         return Waiting(rows, oldest[0][0] if oldest else None)
 
+    def coarse_due(self, now_ns: int, limit: int) -> list[coarse.Window]:
+        """At most ``limit`` windows of the coarse history that are over (``now_ns`` is UTC), the newest first."""
+        with self._database.reading() as db:
+            return coarse.due(db, now_ns, limit)
+
+    def coarse_waiting(self, now_ns: int) -> int:
+        """How many windows of the coarse history are over and not shipped."""
+        with self._database.reading() as db:
+            return coarse.waiting(db, now_ns)
+
+    def coarse_lines(self, width_ns: int, start_ns: int, stop_ns: int) -> list[str]:
+        """The coarse rows of the whole windows in [start, stop)."""
+        with self._database.reading() as db:
+            return list(coarse.lines(db, width_ns, start_ns, stop_ns))
+
+    def between(self, start_ns: int, stop_ns: int) -> Iterator[Lines]:
+        """Every raw row kept of [start, stop), oldest first within its measurement, some thousands at a time."""
+        for spec in _SHIPPED:
+            at_ns = start_ns
+            while at_ns < stop_ns:
+                with self._database.reading() as db:
+                    row = db.execute(
+                        f"SELECT time_ns FROM {spec.name} WHERE time_ns >= ? ORDER BY time_ns LIMIT 1 OFFSET ?",
+                        (at_ns, _AT_ONCE),
+                    ).fetchone()
+                    # Whole instants, so that the next look begins beyond the last one.
+                    until_ns = stop_ns if row is None else min(stop_ns, max(int(row[0]), at_ns + 1))
+                    rows = self._rows(db, spec, "time_ns >= ? AND time_ns < ? ORDER BY time_ns", (at_ns, until_ns))
+                    lines = self._rendered(db, spec, rows)
+                yield Lines(tuple(lines), {}, at_ns)
+                at_ns = until_ns
+
     def close(self) -> None:
         """Release the file."""
         self._database.close()
@@ -109,17 +142,22 @@ class JournalReader:
     def _lines(
         self, db: sqlite3.Connection, spec: Spec, after: int, until: Mapping[str, int] | None, limit: int
     ) -> tuple[list[str], int]:
+        bounds = (*_bounds(spec.name, {spec.name: after}, until), limit)
+        rows = self._rows(db, spec, "id > ? AND id <= ? ORDER BY id LIMIT ?", bounds)
+        return self._rendered(db, spec, rows), rows[-1][0] if rows else after
+
+    @staticmethod
+    def _rows(db: sqlite3.Connection, spec: Spec, which: str, parameters: Sequence[int]) -> list[tuple[Any, ...]]:
         names = ", ".join(f.name for f in spec.fields)
-        rows = db.execute(
-            f"SELECT id, series, time_ns, {names} FROM {spec.name} WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
-            (*_bounds(spec.name, {spec.name: after}, until), limit),
-        ).fetchall()
+        return db.execute(f"SELECT id, series, time_ns, {names} FROM {spec.name} WHERE {which}", parameters).fetchall()
+
+    def _rendered(self, db: sqlite3.Connection, spec: Spec, rows: Sequence[tuple[Any, ...]]) -> list[str]:
         prefixes = self._prefixes[spec.name]
         if any(row[1] not in prefixes for row in rows):
             prefixes.clear()
             prefixes.update({number: _prefix(spec, tags) for number, tags in all_series(db, spec).items()})
         line = self._formats[spec.name]
-        return [line(prefixes[row[1]], row) for row in rows], rows[-1][0] if rows else after
+        return [line(prefixes[row[1]], row) for row in rows]
 
 
 def _bounds(name: str, after: Mapping[str, int], until: Mapping[str, int] | None) -> tuple[int, int]:

@@ -9,6 +9,8 @@ Per measurement:
   ``_max``, ``_last``; an optional field also has its own ``_n`` and ``_last_ns``; text has only ``_last``.
 
 ``dirty`` names the windows whose rollup is out of date (level 1: minutes, 2: hours), marked by the write itself.
+``coarse`` names the windows of 5 minutes and of an hour whose coarse row changed and is not shipped yet, numbered like
+raw rows: a window that changes again gets a new number (docs/decisions/0070).
 ``floor`` says up to where a level (0: raw, 1: minutes) has been folded into the next one and removed.
 
 ``application_id`` says that the file is ours, ``user_version`` which schema it has. A measurement or field that is
@@ -19,12 +21,13 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from qos.contract.coarse import FIVE_MINUTES_NS, HOUR_NS
 from qos.contract.points import SPECS, FieldSpec, Spec
 from qos.store.sqlite.reading.read_plan import MINUTE_NS
 
 APPLICATION_ID: Final = 0x51_6F_53_31
 """The four letters QoS1 in the file's header."""
-VERSION: Final = 2
+VERSION: Final = 3
 
 LEVELS: Final = ("", "_minute", "_hour")
 """Table suffixes by level."""
@@ -61,6 +64,7 @@ def create(db: sqlite3.Connection) -> None:
         " aged_out INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (name, measurement)) STRICT, WITHOUT ROWID"
     )
     _create_bookkeeping(db)
+    _create_coarse(db)
     complete(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {VERSION}")
@@ -74,6 +78,13 @@ def _create_bookkeeping(db: sqlite3.Connection) -> None:
             f" PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
         )
     db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID")
+
+
+def _create_coarse(db: sqlite3.Connection) -> None:
+    db.execute(
+        "CREATE TABLE coarse (id INTEGER PRIMARY KEY AUTOINCREMENT, width_ns INTEGER NOT NULL,"
+        " time_ns INTEGER NOT NULL, UNIQUE (width_ns, time_ns)) STRICT"
+    )
 
 
 def complete(db: sqlite3.Connection) -> None:
@@ -128,7 +139,21 @@ def _from_1(db: sqlite3.Connection) -> None:
         )
 
 
-MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1}
+def _from_2(db: sqlite3.Connection) -> None:
+    """Schema 2 shipped raw rows only: every window that is folded already is to be shipped."""
+    _create_coarse(db)
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    for spec in SPECS.values():
+        for suffix, width_ns in (("_minute", FIVE_MINUTES_NS), ("_hour", HOUR_NS)):
+            if not spec.local and f"{spec.name}{suffix}" in tables:
+                db.execute(
+                    "INSERT OR IGNORE INTO coarse (width_ns, time_ns)"
+                    f" SELECT DISTINCT ?1, time_ns - time_ns % ?1 FROM {spec.name}{suffix}",
+                    (width_ns,),
+                )
+
+
+MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1, 2: _from_2}
 """From version N to N + 1, all inside one transaction; ``complete`` runs after the last."""
 
 

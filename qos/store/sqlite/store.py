@@ -9,7 +9,7 @@ import logging
 import socket
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import SPECS, TYPES, Event, Point
 from qos.store import Columns, ReadOptions
 from qos.store.read_request import TIME_MAX_NS, read_request
-from qos.store.sqlite import documents, journal
+from qos.store.sqlite import coarse, documents, journal
 from qos.store.sqlite.erase import erase
 from qos.store.sqlite.journal import Backlog, Batch
 from qos.store.sqlite.opening.database import Database
@@ -181,6 +181,11 @@ class SqliteStore:
         """The batch has arrived: it is not pending again unless its rows are written again."""
         with self._database.writing() as db:
             journal.acknowledge(db, name, batch)
+
+    def coarse_shipped(self, numbers: Iterable[int]) -> None:
+        """These windows of the coarse history have arrived (``JournalReader.coarse_due`` gave their numbers)."""
+        with self._database.writing() as db:
+            coarse.shipped(db, numbers)
 
     def backlog(self, name: str) -> Backlog:
         """How far ``name`` is behind."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from console.stack.env_file import KEYS, example, init
+from console.stack.env_file import KEYS, example, init, secret
 from qos.contract.errors import ConfigError
 from qos.service.config_file import load_secrets
 
@@ -29,9 +29,9 @@ def test_every_secret_is_long_random_and_safe_in_every_file(tmp_path: Path) -> N
     second = values(tmp_path)
     for name in SECRETS:
         assert first[name] != second[name], name
-        account, _, secret = first[name].rpartition(":")
-        # 24 random bytes. No dollar, quote or space: compose, Grafana and shells read these too.
-        assert re.fullmatch(r"[A-Za-z0-9_-]{32}", secret), name
+        account, _, password = first[name].rpartition(":")
+        # 190 bits. No dollar, quote, space or leading hyphen: compose, Grafana, shells and `influx` read these too.
+        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]{31}", password), name
         assert account in ("", "agent", "grafana", "forecaster"), name
     assert len({value.rpartition(":")[2] for name, value in first.items() if name in SECRETS}) == len(SECRETS) - 1
 
@@ -98,3 +98,17 @@ def test_it_says_what_to_run_next_and_where_it_belongs(tmp_path: Path) -> None:
 def test_the_example_is_the_table_without_secrets() -> None:
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == example()
     assert all(not value for name, value in dotenv_values(ROOT / ".env.example").items() if name in SECRETS)
+
+
+def test_ten_thousand_secrets_are_letters_and_digits_and_begin_with_a_letter() -> None:
+    found = {secret() for _ in range(10_000)}
+    assert len(found) == 10_000
+    bad = [text for text in found if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{31}", text)]
+    assert bad == []
+
+
+def test_an_older_env_with_a_secret_that_the_image_refuses_is_said(tmp_path: Path) -> None:
+    init(tmp_path)
+    old = (tmp_path / ".env").read_text()
+    (tmp_path / ".env").write_text(re.sub("GRAFANA_ADMIN_PASSWORD=.*", "GRAFANA_ADMIN_PASSWORD=-abc", old))
+    assert any("GRAFANA_ADMIN_PASSWORD begins with a hyphen" in line for line in init(tmp_path))

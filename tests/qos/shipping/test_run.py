@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from qos.contract.config import Config, parse_config
-from qos.contract.errors import ConfigError
+from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Point, Probe
+from qos.service import SUPERVISED
 from qos.shipping.run import run
+from qos.shipping.shipper import Shipper
 from qos.store.sqlite.store import SqliteStore
 from tests.scripted_http import Answer, ScriptedServer, scripted_server
 from tests.servers import Server, exported, victoria_server  # noqa: F401 - a fixture
@@ -196,3 +199,88 @@ def test_without_a_server_or_a_token_the_user_is_told(tmp_path: Path, monkeypatc
     path = tmp_path / "config.yaml"
     with pytest.raises(ConfigError, match="INFLUX_TOKEN is not set: run `autoqos stack init`"):
         run(parse_config(config_text("http://127.0.0.1:1")), path, tmp_path, threading.Event())
+
+
+def events(store: SqliteStore, kind: str) -> list[str]:
+    found: list[str] = store.read("event", ["subject"], where={"part": "shipper", "kind": kind})["subject"]
+    return found
+
+
+def test_a_part_without_a_token_says_so_and_takes_the_token_up(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFLUX_TOKEN", raising=False)
+    monkeypatch.setenv(SUPERVISED, "1")
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(server.url))
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        store.write([probe(0, "t")])
+
+        def said(key: str) -> object:
+            return (store.get_state("part:shipper") or {}).get(key)
+
+        with running(tmp_path, parse_config(path.read_text()), path):
+            wait_for(lambda: "INFLUX_TOKEN is not set" in str(said("last_error")))
+            assert said("state") == "refused"
+            assert events(store, "shipping_refused") == ["begin"]
+            (tmp_path / ".env").write_text("INFLUX_TOKEN=any\n")
+            wait_for(lambda: any("target=t" in row for row in server.rows))
+            assert events(store, "shipping_refused") == ["begin", "end"]
+
+
+def test_a_refusal_leaves_two_events_and_two_log_lines_however_long_it_lasts(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("INFLUX_TOKEN", "any")
+    monkeypatch.setattr("qos.shipping.schedule._DENIED_WAIT_NS", 10**8)
+    server.rule = lambda _lines: Answer(401, '{"message":"unauthorized access"}')
+    with SqliteStore(tmp_path / "autoqos.db") as store, caplog.at_level("INFO"):
+        store.write([probe(second, "t") for second in range(50)])
+        with running(tmp_path, parse_config(config_text(server.url))):
+            wait_for(lambda: len(server.requests) > 20)
+            assert events(store, "shipping_refused") == ["begin"]
+            server.rule = lambda _lines: Answer()
+            wait_for(lambda: events(store, "shipping_refused") == ["begin", "end"])
+    told = [r.message for r in caplog.records if r.name.startswith("qos.shipping") and "shipping to" not in r.message]
+    assert len(told) == 2
+    assert "refuses, points wait until somebody acts: 401 unauthorized access" in told[0]
+    assert "takes points again" in told[1]
+
+
+def test_a_damaged_store_is_tried_once_a_second_at_most_and_said_once(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("INFLUX_TOKEN", "any")
+    turns: list[float] = []
+
+    def damaged(_: Shipper) -> int:
+        turns.append(time.monotonic())
+        raise StoreUnavailable("autoqos.db: is damaged", 0.0)
+
+    monkeypatch.setattr(Shipper, "turn", damaged)
+    with SqliteStore(tmp_path / "autoqos.db") as store, caplog.at_level("INFO"):
+        with running(tmp_path, parse_config(config_text(server.url))):
+            wait_for(lambda: len(turns) >= 4)
+        assert events(store, "shipping_store_unreadable") == ["begin"]
+    assert min(after - before for before, after in pairwise(turns)) >= 0.9
+    assert sum("is damaged" in record.message for record in caplog.records) == 1
+
+
+def test_whole_windows_of_the_coarse_history_arrive_in_their_own_buckets(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFLUX_TOKEN", "any")
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        store.write([probe(second, "t") for second in range(0, 7200, 7)])
+        assert store.maintain(time.time_ns(), budget_s=60)
+        with running(tmp_path, parse_config(config_text(server.url, bucket="net"))):
+
+            def rows(bucket: str) -> int:
+                return sum(
+                    line.startswith("probe,") and " n=" in line
+                    for path, _, lines in list(server.requests)
+                    for line in lines
+                    if f"bucket={bucket}" in path.replace("%2F", "/")
+                )
+
+            wait_for(lambda: rows("net/5m") >= 24 and rows("net/1h") >= 2)

@@ -150,6 +150,36 @@ def latest_rows(
         yield [f.name for f in batch], rows
 
 
+def partial_windows(
+    db: sqlite3.Connection, source: PartialRows, width_ns: int
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """Per window (its start) and series every partial column of whatever the source gives."""
+    spec = source.spec
+    window = f"t - t % {width_ns}"
+    parts = ("sum", "min", "max")
+    needed = [(f, part) for f in spec.fields if f.kind != "str" for part in parts]
+    needed += [(f, "n") for f in spec.fields if f.optional]
+    table, parameters = source.sql(needed)
+
+    def query(add: str) -> list[Row]:
+        adds = {"sum": add, "min": "min", "max": "max", "n": "sum"}
+        columns = "".join(f", {adds[part]}({f.name}_{part})" for f, part in needed)
+        sql = f"SELECT {window} AS w, series, sum(n), max(last_ns){columns} FROM ({table}) GROUP BY w, series"
+        return db.execute(sql, parameters).fetchall()
+
+    names = ["n", "last_ns", *(f"{f.name}_{part}" for f, part in needed)]
+    rows: dict[tuple[int, int], dict[str, Any]] = {
+        (row[0], row[1]): dict(zip(names, row[2:], strict=True)) for row in widening(query)
+    }
+    for fields, latest in latest_rows(db, source, spec.fields, window):
+        for start, series, time_ns, *values in latest:
+            row = rows[start, series]
+            for name, value in zip(fields, values, strict=True):
+                row[f"{name}_last"] = value
+                row[f"{name}_last_ns"] = time_ns
+    return rows
+
+
 def _single(field: FieldSpec, part: str) -> list[str]:
     name = field.name
     if part == "n":

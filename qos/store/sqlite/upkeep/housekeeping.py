@@ -7,8 +7,10 @@ call; reads are exact at any point of it.
 from collections.abc import Callable
 from typing import Final
 
+from qos.contract.coarse import FIVE_MINUTES_NS
 from qos.contract.config import Retention
 from qos.contract.points import SPECS
+from qos.store.sqlite import coarse
 from qos.store.sqlite.opening.database import Database
 from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS
 from qos.store.sqlite.upkeep import retention, rollup
@@ -60,6 +62,9 @@ class Upkeep:
             if spec.local:
                 with self._database.writing() as db:
                     retention.forget_series(db, spec)
+        with self._database.writing() as db:
+            coarse.forget(db, FIVE_MINUTES_NS, now_ns - max(self.limits.raw, self.limits.minute))
+            coarse.forget(db, HOUR_NS, now_ns - max(self.limits.raw, self.limits.minute, self.limits.hour))
         self._swept_ns = now_ns
         return go_on()
 

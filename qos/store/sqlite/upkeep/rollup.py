@@ -7,11 +7,11 @@ that ``now`` lies in is left alone: it would be folded again anyway. Each step i
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from qos.contract.points import Spec
-from qos.store.sqlite import journal
-from qos.store.sqlite.reading.aggregate import PartialRows, Row, latest_rows, widening
+from qos.store.sqlite import coarse, journal
+from qos.store.sqlite.reading.aggregate import PartialRows, Row, partial_windows
 from qos.store.sqlite.reading.read_plan import HOUR_NS, MINUTE_NS, ReadPlan, RollupState, Span, Spans
 from qos.store.sqlite.schema import LEVELS, rollup_columns
 
@@ -61,6 +61,8 @@ def fold(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> None:
             (spec.name, low, high),
         ).fetchall()
         mark(db, spec.name, 2, (hour for (hour,) in hours))
+    if not spec.local:
+        coarse.mark(db, spec, level, span)
     db.execute(
         "DELETE FROM dirty WHERE measurement = ? AND level = ? AND time_ns >= ? AND time_ns < ?",
         (spec.name, level, low, high),
@@ -71,7 +73,7 @@ def _recompute(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> No
     if span[0] >= span[1]:
         return
     here = Spans.of([span])
-    rows = _folded(db, PartialRows(spec, ReadPlan(raw=here) if level == 1 else ReadPlan(minute=here)), level)
+    rows = _folded(db, PartialRows(spec, ReadPlan(raw=here) if level == 1 else ReadPlan(minute=here)), WIDTHS_NS[level])
     db.execute(f"DELETE FROM {spec.name}{LEVELS[level]} WHERE time_ns >= ? AND time_ns < ?", span)
     _insert(db, spec, level, rows)
 
@@ -81,7 +83,7 @@ def _merge(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> None:
         return
     here = Spans.of([span])
     plan = ReadPlan(raw=here, minute=here) if level == 1 else ReadPlan(minute=here, hour=here)
-    _insert(db, spec, level, _folded(db, PartialRows(spec, plan), level))
+    _insert(db, spec, level, _folded(db, PartialRows(spec, plan), WIDTHS_NS[level]))
     if level == 1:
         journal.count_aged_out(db, spec, *span)
     db.execute(f"DELETE FROM {spec.name}{LEVELS[level - 1]} WHERE time_ns >= ? AND time_ns < ?", span)
@@ -93,30 +95,7 @@ def _insert(db: sqlite3.Connection, spec: Spec, level: int, rows: list[Row]) -> 
     db.executemany(f"INSERT OR REPLACE INTO {spec.name}{LEVELS[level]} ({', '.join(names)}) VALUES ({marks})", rows)
 
 
-def _folded(db: sqlite3.Connection, source: PartialRows, level: int) -> list[Row]:
+def _folded(db: sqlite3.Connection, source: PartialRows, width_ns: int) -> list[Row]:
     """Rows of the rollup table from whatever the source gives, its columns in the table's order."""
-    spec = source.spec
-    window = f"t - t % {WIDTHS_NS[level]}"
-    parts = ("sum", "min", "max")
-    needed = [(f, part) for f in spec.fields if f.kind != "str" for part in parts]
-    needed += [(f, "n") for f in spec.fields if f.optional]
-    table, parameters = source.sql(needed)
-
-    def query(add: str) -> list[Row]:
-        adds = {"sum": add, "min": "min", "max": "max", "n": "sum"}
-        columns = "".join(f", {adds[part]}({f.name}_{part})" for f, part in needed)
-        sql = f"SELECT {window} AS w, series, sum(n), max(last_ns){columns} FROM ({table}) GROUP BY w, series"
-        return db.execute(sql, parameters).fetchall()
-
-    names = ["n", "last_ns", *(f"{f.name}_{part}" for f, part in needed)]
-    rows: dict[tuple[int, int], dict[str, Any]] = {
-        (row[0], row[1]): dict(zip(names, row[2:], strict=True)) for row in widening(query)
-    }
-    for fields, latest in latest_rows(db, source, spec.fields, window):
-        for start, series, time_ns, *values in latest:
-            row = rows[start, series]
-            for name, value in zip(fields, values, strict=True):
-                row[f"{name}_last"] = value
-                row[f"{name}_last_ns"] = time_ns
-    order = ["n", "last_ns", *(name for name, _ in rollup_columns(spec))]
-    return [(*key, *(row.get(name) for name in order)) for key, row in rows.items()]
+    order = ["n", "last_ns", *(name for name, _ in rollup_columns(source.spec))]
+    return [(*key, *(row.get(name) for name in order)) for key, row in partial_windows(db, source, width_ns).items()]

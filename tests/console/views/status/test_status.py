@@ -2,6 +2,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from console.commands.context import Context
 from console.views.status.status import Status, read_status
 from console.views.status.status_table import lines
@@ -104,3 +106,22 @@ def test_the_store_and_a_pause_are_shown(tmp_path: Path) -> None:
     assert (status.store_bytes or 0) > 10_000
     assert status.paused
     assert any("paused" in line for line in lines(status))
+
+
+def test_every_state_of_shipping_has_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env here
+    monkeypatch.delenv("INFLUX_TOKEN", raising=False)
+    fill(tmp_path, time.time_ns(), 2)
+    config = parse_config("influxdb: {url: 'http://127.0.0.1:9', org: o}")
+    (tmp_path / "outbox-rejected.lp").write_text("# 400 conflict\nprobe sent=1i 1\nprobe sent=1i 2\n")
+    text = "\n".join(lines(_status(tmp_path, config)))
+    assert "the shipper does not run" in text
+    assert "INFLUX_TOKEN is not set" in text
+    assert "2 points set aside" in text
+    assert "forecasts: made beside InfluxDB" in text
+    _beat(tmp_path, "shipper", rows=7, url="http://x", history_error="404 bucket not found", last_error="no token")
+    text = "\n".join(lines(_status(tmp_path, config)))
+    assert "coarse history not shipped: 404 bucket not found" in text
+    assert "2 points set aside" in text
+    assert "does not run" not in text
+    assert "forecasts: made here" in "\n".join(lines(_status(tmp_path)))
