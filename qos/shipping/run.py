@@ -14,9 +14,10 @@ from typing import Final
 
 from qos.contract.coarse import WIDTHS_NS, bucket
 from qos.contract.config import Config, InfluxConfig
+from qos.contract.environment import SUPERVISED
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.contract.points import Event
-from qos.service import STORE_NAME, SUPERVISED, ConfigWatcher, HeartbeatWriter
+from qos.service import STORE_NAME, ConfigWatcher, HeartbeatWriter
 from qos.service.config_file import Secrets, load_secrets
 from qos.shipping.episodes import Change, Episodes, Kind, sentence
 from qos.shipping.history import HistoryShipper

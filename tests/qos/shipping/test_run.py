@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from qos.contract.config import Config, parse_config
+from qos.contract.environment import SUPERVISED
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Point, Probe
-from qos.service import SUPERVISED
 from qos.shipping.run import run
 from qos.shipping.shipper import Shipper
 from qos.store.sqlite.store import SqliteStore
