@@ -16,6 +16,7 @@ from enforcer.allocation.planner import AppPlan, PlannerInput, Settings, plan
 from enforcer.congestion_control import CongestionControl, Surroundings
 from enforcer.datapath.interface import Datapath, DatapathFactory
 from enforcer.fast_usage import fast_usage
+from enforcer.game_mode.watch import GameWatch
 from enforcer.inputs import Documents, Inputs
 from enforcer.link_log import LinkLog
 from enforcer.qdisc.classifier import ClassStats, Rates
@@ -69,8 +70,16 @@ class Loop:
         clock: Clock,
         processes: Processes,
         surroundings: Surroundings | None = None,
+        open_early: bool = True,
+        games: GameWatch | None = None,
     ) -> None:
-        """Raises ConfigError. ``processes`` is used by this thread and, where they share it, the datapath's."""
+        """Raises ConfigError. ``processes`` is used by this thread and, where they share it, the datapath's.
+
+        ``open_early``: open the datapath before somebody is limited, so that nobody starts free; ``games`` says for
+        which program enforcement rests.
+        """
+        self._open_early, self._games = open_early, games
+        self._playing: str | None = None
         self._store, self._factory, self._clock = store, datapath, clock
         self._inputs = Inputs(config, store, processes, watcher)
         self._settings = Settings(config.link, config.levels)
@@ -117,7 +126,8 @@ class Loop:
     def _learns(self) -> bool:
         """Whether latency is acted upon."""
         config = self._inputs.config
-        return config.enforcer.auto and self._inputs.mode == "enforce" and not self._inputs.paused
+        rests = self._inputs.paused or self._playing is not None
+        return config.enforcer.auto and self._inputs.mode == "enforce" and not rests
 
     def _recall(self) -> None:
         try:
@@ -138,6 +148,7 @@ class Loop:
         now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         inputs = self._inputs
         changed = inputs.look(now_ns, wall_ns)
+        changed |= self._look_for_games(now_ns)
         controls = inputs.mode != "observe" and (self._learns or bool(self._settings.links()))
         busy = controls and self._control.busy(now_ns)
         quiet = self._at_rest and not busy and not inputs.news and now_ns >= self._hold_until_ns
@@ -211,12 +222,26 @@ class Loop:
 
     # -- acting -----------------------------------------------------------------------------------------------------
 
+    def _look_for_games(self, now_ns: int) -> bool:
+        """Whether a game began or ended since the last round."""
+        if self._games is None or self._inputs.mode != "enforce":
+            return False
+        before = self._playing
+        self._playing = self._games.playing(now_ns, self._inputs.config.enforcer.game_mode)
+        if self._playing is not None and before is None:
+            self._event(self._clock.wall_ns(), "game_mode", self._playing, "runs: nobody is limited until it ends")
+        elif self._playing is None and before is not None:
+            self._event(self._clock.wall_ns(), "game_mode", before, "ended: limits are in force again")
+        return self._playing != before
+
     def _wanted_state(self, now_ns: int) -> tuple[str, str]:
         mode = self._inputs.mode
         if mode == "observe":
             return "observing", "mode is observe: no packet is touched"
         if self._inputs.paused:
             return "paused", "switched off by hand: `autoqos resume` switches it on"
+        if self._playing is not None:
+            return "paused", f"game mode: {self._playing} runs; nobody is limited until it ends"
         if mode == "dry_run":
             return "dry_run", "decides and reports, holds no packet"
         if now_ns < self._hold_until_ns:
@@ -225,7 +250,8 @@ class Loop:
 
     def _enforce(self, now_ns: int, wall_ns: int, plans: Mapping[str, AppPlan]) -> tuple[str, str]:
         rates = {app: Rates(plan.down_bps, plan.up_bps) for app, plan in plans.items() if plan.limited}
-        if rates or self._inputs.policy.names_limits or self._control.armed(now_ns):
+        expected = self._inputs.policy.names_limits or self._control.armed(now_ns)
+        if rates or (expected and self._open_early):
             self._idle_since_ns = None
             return self._apply(now_ns, wall_ns, rates)
         if self._datapath is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from enforcer.datapath.port import DivertPort
 from enforcer.datapath.session import DivertDatapath, Tools
+from enforcer.game_mode.watch import GameWatch
 from enforcer.locked_processes import LockedProcesses
 from enforcer.loop import Loop
 from enforcer.qdisc.codel import LINUX, WINDOWS
@@ -24,7 +25,16 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
     with store:
         processes = LockedProcesses(config.collector.name_by_script)
         datapath = DivertDatapath(machine(processes))
-        Loop(config, store, datapath, ConfigWatcher(config_path), clock=clock.SYSTEM, processes=processes).run(stop)
+        Loop(
+            config,
+            store,
+            datapath,
+            ConfigWatcher(config_path),
+            clock=clock.SYSTEM,
+            processes=processes,
+            open_early=sys.platform != "win32",
+            games=GameWatch(config_path),
+        ).run(stop)
     return 0
 
 

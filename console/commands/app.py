@@ -14,6 +14,7 @@ from console.commands import line as cli_line
 from console.commands import measure as cli_measure
 from console.commands import page as cli_page
 from console.commands import run as cli_run
+from console.commands import service as cli_service
 from console.commands import ship as cli_ship
 from console.commands import stack as cli_stack
 
@@ -56,5 +57,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _commands in (cli_run, cli_measure, cli_lag, cli_page, cli_enforce, cli_line, cli_ship, cli_stack):
+for _commands in (cli_run, cli_measure, cli_lag, cli_page, cli_enforce, cli_line, cli_ship, cli_stack, cli_service):
     _commands.add_to(app)

@@ -35,6 +35,7 @@ from qos.service import (
     store_path,
 )
 from qos.service.config_file import find_config, load_config
+from qos.service.systemd import ServiceNotifier
 from qos.shipping.settings import forecaster_place
 from qos.system import clock
 
@@ -87,6 +88,7 @@ class Supervisor:
         self._lines: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._watcher = ConfigWatcher(config_path)
         self._heartbeat = HeartbeatWriter(store, "supervisor")
+        self._notifier = ServiceNotifier()
         self._usage = SelfUsage()
         self._recorded_ns = 0
         self._restarts_recorded = 0
@@ -100,10 +102,13 @@ class Supervisor:
             self._screen.say(f"AutoQoS runs {', '.join(self._children)}; data in {self._data}; Ctrl-C stops it")
             if (place := forecaster_place(self._config)).where == "server":
                 self._screen.say(place.sentence)
+            self._notifier.ready("runs")
             while not stop.is_set():
                 self._tick()
+                self._notifier.alive(clock.monotonic_ns())
                 stop.wait(_TICK_S)
         finally:
+            self._notifier.stopping()
             self._stop_all()
         return int(bool(self._killed))
 

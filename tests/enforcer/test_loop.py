@@ -323,3 +323,41 @@ def test_a_limit_that_comes_and_goes_does_not_flap_the_state(make: Any) -> None:
         bench.loop.round()
     assert len([said for said in bench.events("state") if said.startswith("enforcing")]) == 1
     assert not [said for said in bench.events("state")[1:] if said.startswith("idle")]
+
+
+class Games:
+    """The running game, for the loop."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+    def playing(self, now_ns: int, setting: str) -> str | None:
+        return self.name if setting != "off" else None
+
+
+def test_a_game_lets_every_handle_go_and_its_end_brings_them_back(make: Any) -> None:
+    bench = make()
+    bench.loop._games = games = Games()
+    bench.limit(down_bps=1_000_000)
+    bench.rounds_until("enforcing")
+    tidied, games.name = bench.tidied, "game.exe"
+    bench.rounds_until("paused")
+    assert "close sender" in bench.port.log
+    assert bench.tidied > tidied, "the driver is let go"
+    assert "game mode: game.exe runs" in bench.limits["reason"]
+    games.name = None
+    bench.rounds_until("enforcing")
+    assert bench.events("game_mode") == [
+        "runs: nobody is limited until it ends",
+        "ended: limits are in force again",
+    ]
+
+
+def test_where_a_driver_is_loaded_rules_without_their_application_open_nothing(make: Any) -> None:
+    rule = "mode: enforce\napps: [{match: notrunning, down: 1mbit}]\n"
+    early, late = make(rule), make(rule)
+    late.loop._open_early = False
+    early.rounds_until("enforcing")
+    late.rounds_until("idle")
+    assert "open sender" in early.port.log
+    assert late.port.log == []

@@ -109,7 +109,7 @@ def commands(life: Life, data: Sequence[str]) -> None:
         ["query", "host_traffic", "--format", "csv", *data], ["report", *data], ["check"], ["apps", *data],
         ["limit", "chrome", "--down", "5mbit", *data], ["set", "chrome", "4", *data], ["why", "chrome", *data],
         ["pause", *data], ["resume", *data], ["forecast", "--help"], ["backtest", "--help"],
-        ["service", "status", *data],
+        ["service", "status"],
     ]  # fmt: skip
     for arguments in every:
         done = life.command(*arguments)

@@ -147,6 +147,8 @@ class EnforcerConfig(_Model):
     hold_off: Duration = 10 * _S
     auto: bool = True
     """Learn from latency what the line carries, and hold elastic applications below it (the control loop)."""
+    game_mode: Literal["auto", "on", "off"] = "auto"
+    """Limit nobody while a program runs that does not get along with the driver; ``auto``: on Windows."""
 
 
 class ForecastConfig(_Model):

@@ -1,0 +1,57 @@
+"""What a service's installation consists of, and where it lies. Pure."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Final
+
+NAME: Final = "autoqos"
+TASK: Final = "AutoQoS"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Folders of one installation."""
+
+    program: PurePath
+    """The copy of the program; only administrators write here."""
+    config: PurePath
+    data: PurePath
+
+    @property
+    def python(self) -> PurePath:
+        """The interpreter that runs the service."""
+        windows = isinstance(self.program, PureWindowsPath)
+        return self.program / "env" / ("Scripts/python.exe" if windows else "bin/python")
+
+    @property
+    def log(self) -> PurePath:
+        """Where the Windows task's output goes."""
+        return self.data / "logs" / "autoqos.log"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What ``up`` is told."""
+        return ("--config", str(self.config), "--data", str(self.data))
+
+
+LINUX: Final = Layout(
+    PurePosixPath("/opt/autoqos"), PurePosixPath("/etc/autoqos/config.yaml"), PurePosixPath("/var/lib/autoqos")
+)
+
+
+def windows(program_files: str, program_data: str) -> Layout:
+    """The Windows layout below these two folders."""
+    data = PureWindowsPath(program_data) / "autoqos"
+    return Layout(PureWindowsPath(program_files) / "AutoQoS", data / "config.yaml", data)
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether ``path`` is the folder or lies in it, links followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except OSError:
+        return False
+
+
+ON_WINDOWS: Final = sys.platform == "win32"
