@@ -61,7 +61,7 @@ interpreter() {
   find javacpp \( -name ucrtbase.dll -o -name 'msvcp140*.dll' \) -exec cp {} python/ \;  # Wine's has no complex numbers
   { echo "LIBRARY python3.dll"; echo EXPORTS
     x86_64-w64-mingw32-objdump -p "python/python$tag.dll" |
-      awk '/Ordinal\/Name Pointer\] Table/{f=1;next} f&&NF==0{exit} f{print $NF}' | sort -u | sed "s/.*/  & = python$tag.&/"
+      awk '/Ordinal\/Name Pointer\] Table/{f=1;next} f==1&&NF==0{f=2} f==1{print $NF}' | sort -u | sed "s/.*/  & = python$tag.&/"
   } > python3.def
   library python3
   printf 'LIBRARY bcryptprimitives.dll\nEXPORTS\n  ProcessPrng = advapi32.SystemFunction036\n' > bcryptprimitives.def
