@@ -9,6 +9,7 @@ from typing import Final
 
 SOCKETS: Final = "Wine's socket table says PID 0 for every socket"
 PROCESSES: Final = "psutil cannot read the names, paths or times of processes under Wine"
+OWNERS: Final = "Wine has no access control lists: every folder belongs to a made-up user"
 RAW_IPV6: Final = "Wine has no raw IPv6 sockets"
 
 WINE_LACKS: Final = MappingProxyType(
@@ -17,6 +18,8 @@ WINE_LACKS: Final = MappingProxyType(
         "test_a_living_process_is_known_by_its_executable_and_start": PROCESSES,
         "tests/collector/probes/test_prober.py::test_real_loopback_answers_in_both_families": RAW_IPV6,
         "tests/collector/test_resources.py::test_a_real_busy_process_uses_about_one_core": PROCESSES,
+        "tests/qos/service/test_datadir.py::test_the_directory_is_made_with_its_parents": OWNERS,
+        "tests/qos/service/test_datadir.py::test_a_file_in_the_way_is_one_line_with_what_to_do": OWNERS,
         "tests/qos/system/test_echo.py::test_an_answer_has_a_round_trip_time_and_no_reason[::1]": RAW_IPV6,
         "tests/qos/system/processes/test_cache.py::test_a_real_script_is_told_apart_by_rule": PROCESSES,
         "tests/qos/system/processes/test_reader_psutil.py::test_this_process_is_read_and_a_dead_one_is_not": PROCESSES,

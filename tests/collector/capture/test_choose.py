@@ -26,8 +26,8 @@ def backends(**refusals: str) -> dict[str, Callable[[Sequence[str] | None], Fake
     return {name: build(name) for name in BACKENDS}
 
 
-AUTO = parse_config("")
-FIRST, SECOND = ("kernel", "divert") if sys.platform == "linux" else ("divert", "psutil")
+AUTO = parse_config("collector:\n  allow_driver: true\n")
+FIRST, SECOND = ("kernel", "divert") if sys.platform == "linux" else ("etw", "divert")
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "win32"), reason="there is one backend alone here")
@@ -61,7 +61,7 @@ def test_what_the_config_names_and_cannot_run_is_one_line_for_the_user() -> None
 
 def test_when_nothing_runs_every_reason_is_given() -> None:
     with pytest.raises(ConfigError, match=r"nothing can run here: .*psutil \(d\)"):
-        choose(AUTO, backends(kernel="a", divert="b", sockdiag="c", psutil="d"))
+        choose(AUTO, backends(**(dict.fromkeys(BACKENDS, "x") | {"psutil": "d"})))
 
 
 def test_interfaces_reach_the_backend_and_a_star_is_no_restriction() -> None:
@@ -101,3 +101,11 @@ def test_a_backend_of_another_system_says_so(missing: str, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "platform", missing)
     with pytest.raises(ConfigError, match="kernel cannot run here: runs on Linux alone"):
         choose(parse_config("collector:\n  capture: kernel\n"))
+
+
+def test_on_windows_no_driver_is_loaded_to_measure_unless_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    capture, reason = choose(parse_config(""), backends(etw="needs an administrator"))
+    assert capture.name == "counters"
+    assert "divert (collector.allow_driver is false: measuring loads no driver)" in reason
+    assert choose(AUTO, backends(etw="needs an administrator"))[0].name == "divert"
