@@ -49,17 +49,18 @@ class Fleet:
     async def agent(self, number: int, interval_s: float, end: float) -> None:
         """One agent until ``end`` (monotonic)."""
         await asyncio.sleep(random.Random(number).random() * interval_s)
-        tick, backlog = number, []
-        reader = writer = None
+        tick = number
+        backlog: list[str] = []
+        reader: asyncio.StreamReader | None = None
+        writer: asyncio.StreamWriter | None = None
         while time.monotonic() < end:
             began = time.monotonic()
             backlog = [*backlog, *lines(f"host{number:04}", tick, time.time_ns())][-5000:]
             tick += 1
             try:
-                if writer is None:
+                if reader is None or writer is None:
                     reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, self.port), 30)
                     self.connections += 1
-                assert reader is not None
                 body = gzip.compress("\n".join(backlog).encode(), 1)
                 writer.write(f"{self.head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 await writer.drain()

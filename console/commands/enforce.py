@@ -127,7 +127,7 @@ def why(app: AppArgument, config: ConfigOption = None, data: DataOption = None) 
 
 def shell(config: ConfigOption = None, data: DataOption = None) -> None:
     """The original's prompt: an application's name, then a priority or DEFAULT; report, clear_log, exit."""
-    from console.commands.shell import Shell
+    from console.tui.shell import Shell
 
     with open_steering(config, data) as steering:
         Shell(steering, input_line=_prompt, write=say).run()

@@ -1,9 +1,11 @@
+from typing import cast
+
 from qos.shipping.episodes import Change, Episodes, Kind, sentence
 from qos.system.clock import NS_PER_S as S
 
 
 def seen(episodes: Episodes, at_s: float, **kinds: str) -> list[Change]:
-    given: dict[Kind, str] = dict(kinds.items())  # type: ignore[arg-type]  # names of Kind
+    given = cast("dict[Kind, str]", kinds)
     return list(episodes.saw(int(at_s * S), given))
 
 

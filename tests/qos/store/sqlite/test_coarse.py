@@ -3,7 +3,7 @@
 import math
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +95,14 @@ def plain(kept: dict[tuple[str, tuple[str, ...], int], Point], width_ns: int) ->
             elif values and f.part == "percentile":
                 row[f.name] = sorted(values)[max(0, math.floor(len(values) * f.rank / 100 + 0.5) - 1)]
             elif values:
-                row[f.name] = {
+                combine: dict[str, Callable[[list[Any]], Any]] = {
                     "sum": sum,
                     "min": min,
                     "max": max,
                     "mean": lambda v: math.fsum(v) / len(v),
                     "last": lambda v: v[-1],
-                }[f.part](values)
+                }
+                row[f.name] = combine[f.part](values)
         expected[key] = row
     return expected
 
