@@ -58,9 +58,11 @@ class Fleet:
             backlog = [*backlog, *lines(f"host{number:04}", tick, time.time_ns())][-5000:]
             tick += 1
             try:
-                if reader is None or writer is None:
+                if writer is None:
                     reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, self.port), 30)
                     self.connections += 1
+                assert reader is not None
+                assert writer is not None
                 body = gzip.compress("\n".join(backlog).encode(), 1)
                 writer.write(f"{self.head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 await writer.drain()
