@@ -38,7 +38,7 @@ OVERFLOWS: Final = 5
 """Looks in a row at which the system's queue had overflowed: one burst is no overload."""
 SUSPENDED_NS: Final = 1_500 * NS_PER_MS
 STOP_NS: Final = 700 * NS_PER_MS
-"""Letting go takes at most so long, however stuck a pump is: less than the guard's patience (1.2 s)."""
+"""Letting go takes at most so long, however stuck a pump is: less than the guard's patience (1.05 s)."""
 _SWITCH_S: Final = 0.0005
 """The interpreter's switch interval while packets pass (measured: a third more throughput)."""
 

@@ -7,6 +7,7 @@ import { attempt } from "../toast.js";
 export class SettingsView {
   constructor() {
     this.etag = "";
+    this.edited = false; // what somebody typed is not replaced by an answer that comes late
     this.text = h("textarea", { spellcheck: false, "aria-label": "config.yaml", oninput: () => this.later() });
     this.problems = h("div", { role: "status", "aria-live": "polite" });
     this.save = h("button", { class: "primary", type: "button", onclick: () => this.store() }, "Save");
@@ -14,7 +15,7 @@ export class SettingsView {
     this.values = h("div", { class: "scroll data-table", tabIndex: 0, role: "region", "aria-label": "Settings in force" });
     this.element = h("div", null, h("h1", null, "Settings"),
       h("section", { class: "card" }, h("h2", null, "config.yaml ", this.path), this.text, this.problems,
-        h("div", { class: "row" }, this.save, h("button", { type: "button", onclick: () => this.check() }, "Check"), h("button", { type: "button", onclick: () => this.load() }, "Load again")),
+        h("div", { class: "row" }, this.save, h("button", { type: "button", onclick: () => this.check() }, "Check"), h("button", { type: "button", onclick: () => this.again() }, "Load again")),
         h("p", { class: "soft small" }, "A save checks first, keeps the former file beside it (config.yaml.before) and can be undone. In force within two seconds. Secrets stand in .env and are never shown.")),
       h("section", { class: "card" }, h("h2", null, "In force"), this.values));
     /** @type {number | undefined} */
@@ -27,8 +28,14 @@ export class SettingsView {
   }
 
   later() {
+    this.edited = true;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.check(), 600);
+  }
+
+  again() {
+    this.edited = false;
+    return this.load();
   }
 
   async load() {
@@ -40,11 +47,11 @@ export class SettingsView {
       return;
     }
     this.etag = answer.etag;
-    this.text.value = answer.text;
+    if (!this.edited) this.text.value = answer.text;
     this.text.readOnly = !answer.writable;
     this.save.disabled = !answer.writable;
     fill(this.path, answer.path ? safeName(answer.path, 200) : "none in use: built-in defaults. Start AutoQoS with --config FILE to edit here.");
-    this.tell(answer.problems, answer.path ? "good" : "");
+    if (!this.edited) this.tell(answer.problems, answer.path ? "good" : "");
     fill(this.values, h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "Key"), h("th", { scope: "col" }, "Value"), h("th", { scope: "col" }, "From"))),
       h("tbody", null, answer.values.map((/** @type {any} */ entry) => h("tr", null, h("td", { class: "mono" }, entry.key), h("td", { class: "mono" }, shown(entry.value)), h("td", { class: entry.source === "file" ? "" : "soft" }, entry.source))))));
   }
@@ -66,6 +73,7 @@ export class SettingsView {
   async store() {
     try {
       const answer = await act("PUT", "/config", { text: this.text.value }, { "If-Match": this.etag });
+      this.edited = false;
       await attempt(async () => answer);
       setTimeout(() => void this.load(), 2300);
     } catch (error) {
