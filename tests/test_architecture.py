@@ -164,7 +164,7 @@ STILL_SHARED = frozenset(
 )
 
 
-LARGE = {"console/page": 14, "grafana/generate": 15}
+LARGE = {"console/page": 14}
 """Folders that still want rooms."""
 
 

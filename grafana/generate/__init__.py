@@ -1,5 +1,5 @@
 """Dashboards and alert rules as code: ``uv run python -m grafana.generate`` writes the committed JSON and YAML.
 
-One module a dashboard; ``thresholds`` has the numbers that panels and alerts share; ``rules``
-holds the alerts. A test says that what is committed is what this generates.
+``boards`` has one module a dashboard, ``alerts`` the rules, ``parts`` what both are made of. A test says that what is
+committed is what this generates.
 """

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from grafana.generate.alerts.rules import ALERTS
 from grafana.generate.render import ROOT
-from grafana.generate.rules import ALERTS
 from qos.contract import points as p
 from tests.grafana.coarse import policies, write_coarse
 from tests.grafana.sse import firing

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from grafana.generate import runbooks
+from grafana.generate.alerts.rules import ALERTS
+from grafana.generate.boards import runbooks
 from grafana.generate.render import ROOT, dashboards
-from grafana.generate.rules import ALERTS
 from tests.grafana import schemas
 
 PROVISIONING = ROOT / "provisioning"

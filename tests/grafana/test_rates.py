@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grafana.generate.influxql import HOST, MAX_POINTS, SOURCES, outages, over_time, rate_bps, step_query
+from grafana.generate.parts.influxql import HOST, MAX_POINTS, SOURCES, outages, over_time, rate_bps, step_query
 from tests.grafana.coarse import POLICIES, policies, write_lines
 from tests.grafana.sse import interval_ms, substitute
 from tests.servers import InfluxQL, influxql

@@ -4,11 +4,11 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
 
-from grafana.generate import thresholds as t
-from grafana.generate.board import base
-from grafana.generate.influxql import HOST, Target, mean, over_time, rate_bps, recent, row_count
-from grafana.generate.overview import LATENCY, LOSS
-from grafana.generate.panels import colored, gauged, number, opening, rows, series
+from grafana.generate.boards.overview import LATENCY, LOSS
+from grafana.generate.parts import thresholds as t
+from grafana.generate.parts.board import base
+from grafana.generate.parts.influxql import HOST, Target, mean, over_time, rate_bps, recent, row_count
+from grafana.generate.parts.panels import colored, gauged, number, opening, rows, series
 
 UID: Final = "autoqos-fleet"
 BEATS: Final = ((None, "red"), (1, "green"))

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import common, dashboard, stat, table, time
 from grafana_foundation_sdk.models import common as commons
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.generate.influxql import MAX_POINTS, NOT_MEASURED, SOURCE, STEP, Target, lettered
+from grafana.generate.parts.influxql import MAX_POINTS, NOT_MEASURED, SOURCE, STEP, Target, lettered
 
 EMPTY: Final = "no data yet: start `autoqos up`"
 Levels = Sequence[tuple[float | None, str]]

@@ -6,9 +6,9 @@ from grafana_foundation_sdk.builders import common, dashboard, statetimeline
 from grafana_foundation_sdk.models import common as commons
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.generate import thresholds as t
-from grafana.generate.board import base
-from grafana.generate.influxql import (
+from grafana.generate.parts import thresholds as t
+from grafana.generate.parts.board import base
+from grafana.generate.parts.influxql import (
     HOST,
     MAX_POINTS,
     SOURCE,
@@ -23,7 +23,7 @@ from grafana.generate.influxql import (
     row_count,
     total,
 )
-from grafana.generate.panels import EMPTY, number, rows, series, steps
+from grafana.generate.parts.panels import EMPTY, number, rows, series, steps
 
 UID: Final = "autoqos-health"
 BY: Final = ("host", "part")

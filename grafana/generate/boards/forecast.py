@@ -4,11 +4,11 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard, table, timeseries
 
-from grafana.generate import thresholds as t
-from grafana.generate.annotations import round_marks
-from grafana.generate.board import base, variable
-from grafana.generate.influxql import HOST, Target, over_time, points, rate_bps
-from grafana.generate.panels import band, colored, rows, series, styled
+from grafana.generate.parts import thresholds as t
+from grafana.generate.parts.annotations import round_marks
+from grafana.generate.parts.board import base, variable
+from grafana.generate.parts.influxql import HOST, Target, over_time, points, rate_bps
+from grafana.generate.parts.panels import band, colored, rows, series, styled
 
 UID: Final = "autoqos-forecast"
 NONE_YET: Final = "no forecast yet: the first comes after a day of data, or run `autoqos forecast --once`"

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog import builder as cogbuilder
 from grafana_foundation_sdk.cog import variants
 
-from grafana.generate.influxql import HOST, SOURCE
+from grafana.generate.parts.influxql import HOST, SOURCE
 
 NARROW: Final = "($__to - $__from) < 180000000"
 """Up to 50 hours: beyond, marks stand so close that they are a solid block."""

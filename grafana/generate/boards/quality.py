@@ -6,10 +6,11 @@ from grafana_foundation_sdk.builders import common, dashboard, heatmap, table
 from grafana_foundation_sdk.models import common as commons
 from grafana_foundation_sdk.models import heatmap as heatmaps
 
-from grafana.generate import thresholds as t
-from grafana.generate.annotations import lag_marks, limit_marks, other_lag_marks
-from grafana.generate.board import base, top, variable
-from grafana.generate.influxql import (
+from grafana.generate.boards.overview import LATENCY, LOSS, incidents, stacked
+from grafana.generate.parts import thresholds as t
+from grafana.generate.parts.annotations import lag_marks, limit_marks, other_lag_marks
+from grafana.generate.parts.board import base, top, variable
+from grafana.generate.parts.influxql import (
     HOST,
     MAX_POINTS,
     SOURCE,
@@ -24,8 +25,7 @@ from grafana.generate.influxql import (
     points,
     rate_bps,
 )
-from grafana.generate.overview import LATENCY, LOSS, incidents, stacked
-from grafana.generate.panels import colored, rows, series, styled, with_outages
+from grafana.generate.parts.panels import colored, rows, series, styled, with_outages
 
 UID: Final = "autoqos-quality"
 BOTH: Final = (HOST, TARGET)

@@ -4,10 +4,10 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
 
-from grafana.generate import thresholds as t
-from grafana.generate.annotations import lag_marks, limit_marks
-from grafana.generate.board import base, top, variable
-from grafana.generate.influxql import (
+from grafana.generate.parts import thresholds as t
+from grafana.generate.parts.annotations import lag_marks, limit_marks
+from grafana.generate.parts.board import base, top, variable
+from grafana.generate.parts.influxql import (
     APP,
     HOST,
     LIMITED,
@@ -23,7 +23,7 @@ from grafana.generate.influxql import (
     rate_bps,
     total,
 )
-from grafana.generate.panels import gauged, number, option, rows, series, styled, with_outages
+from grafana.generate.parts.panels import gauged, number, option, rows, series, styled, with_outages
 
 UID: Final = "autoqos-app"
 BY: Final = ("host", "app")

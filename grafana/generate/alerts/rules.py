@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from grafana.generate import runbooks
-from grafana.generate import thresholds as t
-from grafana.generate.fleet import beats_query
-from grafana.generate.influxql import UID
+from grafana.generate.boards import runbooks
+from grafana.generate.boards.fleet import beats_query
+from grafana.generate.parts import thresholds as t
+from grafana.generate.parts.influxql import UID
 
 FOLDER: Final = "AutoQoS"
 DAY: Final = 86_400

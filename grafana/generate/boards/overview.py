@@ -5,10 +5,10 @@ from typing import Final
 from grafana_foundation_sdk.builders import barchart, common, dashboard, table, timeseries
 from grafana_foundation_sdk.models import common as commons
 
-from grafana.generate import thresholds as t
-from grafana.generate.annotations import lag_marks, limit_marks
-from grafana.generate.board import base, top
-from grafana.generate.influxql import (
+from grafana.generate.parts import thresholds as t
+from grafana.generate.parts.annotations import lag_marks, limit_marks
+from grafana.generate.parts.board import base, top
+from grafana.generate.parts.influxql import (
     HOST,
     NOT_TOP,
     SOURCE,
@@ -25,7 +25,7 @@ from grafana.generate.influxql import (
     recent,
     total,
 )
-from grafana.generate.panels import colored, gauged, number, opening, option, rows, series, steps, with_outages
+from grafana.generate.parts.panels import colored, gauged, number, opening, option, rows, series, steps, with_outages
 
 UID: Final = "autoqos-overview"
 LATENCY: Final = ((None, "green"), (t.LATENCY_WARN_MS, "yellow"), (t.LATENCY_MS, "red"))

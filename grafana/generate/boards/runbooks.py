@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import text as texts
 
 UID: Final = "autoqos-runbooks"
-SOURCE: Final = Path(__file__).parents[2] / "docs" / "runbooks.md"
+SOURCE: Final = Path(__file__).parents[3] / "docs" / "runbooks.md"
 _SECTION: Final = re.compile(r"^((?:<a id=\"[\w-]+\"></a>)+)\n## (.+)\n", re.M)
 
 

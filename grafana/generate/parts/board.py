@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.generate.influxql import HOST, SOURCE, step_query, tag_values, top_query
+from grafana.generate.parts.influxql import HOST, SOURCE, step_query, tag_values, top_query
 
 TAG: Final = "autoqos"
 TOP_COUNT: Final = 8
