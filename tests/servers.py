@@ -183,14 +183,12 @@ def _drop_real_bucket(url: str, token: str, org: str, name: str) -> None:
         call(f"{url}/api/v2/buckets/{bucket['id']}", token=token, method="DELETE")
 
 
-@contextlib.contextmanager
-def influxd_v1(data: Path) -> Iterator[Server]:
-    """Debian's influxdb 1.6.7 with its data in ``data``."""
-    http, rpc = free_port(), free_port()
-    settings = {
+def influxd_v1_settings(data: Path, port: int) -> dict[str, str]:
+    """The environment of an influxdb 1.x that listens on ``port`` and keeps its data in ``data``."""
+    return {
         "INFLUXDB_REPORTING_DISABLED": "true",
-        "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{rpc}",
-        "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{http}",
+        "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{free_port()}",
+        "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{port}",
         "INFLUXDB_HTTP_LOG_ENABLED": "false",
         "INFLUXDB_META_DIR": str(data / "meta"),
         "INFLUXDB_DATA_DIR": str(data / "data"),
@@ -198,8 +196,16 @@ def influxd_v1(data: Path) -> Iterator[Server]:
         "INFLUXDB_DATA_QUERY_LOG_ENABLED": "false",
         "INFLUXDB_MONITOR_STORE_ENABLED": "false",
     }
+
+
+@contextlib.contextmanager
+def influxd_v1(data: Path) -> Iterator[Server]:
+    """Debian's influxdb 1.6.7 with its data in ``data``."""
+    http = free_port()
     data.mkdir(parents=True, exist_ok=True)
-    server = Server([program("influxd"), "-config", ""], settings, f"http://127.0.0.1:{http}", data)
+    server = Server(
+        [program("influxd"), "-config", ""], influxd_v1_settings(data, http), f"http://127.0.0.1:{http}", data
+    )
     server.start()
     try:
         yield server

@@ -1,0 +1,60 @@
+"""Every forecasting model on real and synthetic traffic in one run, and what a day of forecasting costs. JSON.
+
+    uv run python -m bench.forecast [--data ../shared/data] [--public DIR] [--store DIR] [--part accuracy|cost|all]
+
+``accuracy``: the real series under ``--data`` (numenta/NAB; left out with a note when absent), further public ones in
+``--public`` (docs/forecasting.md says where they come from), synthetic traffic, and with ``--store`` the bandwidth of a
+store of one's own. A model is chosen on the first 75 % of the rows alone, every model is scored on the rest:
+``held_back`` is the headline. ``cost``: a day's schedule with real fits (``--hours 3`` for a quick look), and one
+forecast served from disk in a process without TensorFlow.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.forecast.accuracy import accuracy, summary
+from bench.forecast.cost import cost
+from bench.forecast.series import all_frames
+from forecaster.models.candidates import NAMES
+from forecaster.training.keras_trainer import KerasTrainer, unavailable
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--store", type=Path, help="a data directory of one's own")
+    parser.add_argument("--part", choices=("accuracy", "cost", "all"), default="all")
+    parser.add_argument("--public", type=Path, help="a folder of further series: NAME_5m.csv, _30m, _1h")
+    parser.add_argument("--models", help="names, comma-separated; default: all but lstm")
+    parser.add_argument("--hours", type=int, default=24, help="rounds of the simulated day")
+    parser.add_argument("--without-networks", action="store_true", help="leave the daily job of the networks out")
+    parser.add_argument("--only", help="names of series, comma-separated")
+    parser.add_argument("--quick", action="store_true", help="half the points")
+    given = parser.parse_args()
+    result: dict[str, Any] = {"cpus": os.cpu_count(), "python": sys.version.split()[0]}
+    if given.part in ("accuracy", "all"):
+        frames, notes = all_frames(given.data, given.public, given.store, given.quick)
+        why = unavailable()
+        series: dict[str, Any] = {}
+        names = given.models.split(",") if given.models else [name for name in NAMES if name != "lstm"]
+        with KerasTrainer() as trainer:
+            for name, frame in frames.items():
+                if given.only is None or name in given.only.split(","):
+                    series[name] = accuracy(frame, None if why else trainer, why or "", names)
+                    print(
+                        name, json.dumps(series[name]["held_back"]), series[name]["served"], file=sys.stderr, flush=True
+                    )
+        result |= {"notes": notes, "summary": summary(series), "series": series}
+    if given.part in ("cost", "all"):
+        result["cost"] = cost(1000 if given.quick else 4000, given.hours, not given.without_networks)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
