@@ -48,7 +48,7 @@ PURE_FILES = (
     "collector/capture/etw/layout.py",
     "collector/capture/etw/parser.py",
     "collector/capture/etw/process_start.py",
-    "collector/capture/kernel/assembler.py",
+    "qos/bpf/assembler.py",
     "collector/capture/kernel/layout.py",
     "collector/capture/kernel/programs.py",
     "collector/capture/sockets/owners.py",

@@ -9,8 +9,8 @@ import sys
 import threading
 
 from collector.capture.executables import Executables
-from collector.capture.kernel import bpf_system
 from collector.capture.kernel.layout import EVENT
+from qos.bpf import system_linux as bpf_system
 
 assert sys.platform == "linux"
 

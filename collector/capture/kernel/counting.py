@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from collector.capture import CaptureUnavailable
-from collector.capture.kernel import bpf_system, programs
+from collector.capture.kernel import programs
 from collector.capture.kernel.layout import COOKIE_BYTES, FLOW_BYTES, ORIGIN_BYTES, STAT_BYTES, STATS, Maps
+from qos.bpf import system_linux as bpf_system
 
 assert sys.platform == "linux"
 

@@ -1,6 +1,6 @@
 """What the counting programs store, byte by byte: one ``Flow`` a socket, one ``Origin`` a created socket, tallies.
 
-The programs (``bpf_programs``) write it, the ``kernel`` backend reads it. Little-endian machines only, as everything
+The programs write it, the ``kernel`` backend reads it. Little-endian machines only, as everything
 that runs this is.
 """
 

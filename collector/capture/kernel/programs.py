@@ -1,4 +1,4 @@
-"""The text of the counting programs and the layout of what they store. Pure: bytes out; ``bpf_system`` loads them.
+"""The text of the counting programs and the layout of what they store. Pure: bytes out; ``qos.bpf`` loads them.
 
 Four programs at the cgroup v2 root. Two see every IP packet of every socket (CGROUP_SKB, ingress and egress) and add
 its bytes and packets to the socket's ``Flow``, found by the socket's cookie. One runs when a process creates a socket
@@ -11,7 +11,6 @@ packet's own headers. Loopback (interface 1 in every namespace) and other networ
 Sources: kernel Documentation/bpf, docs.ebpf.io (CGROUP_SKB, CGROUP_SOCK), ``linux/bpf.h`` (offsets of the contexts).
 """
 
-from collector.capture.kernel.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
 from collector.capture.kernel.layout import (
     CLOSED,
     CLOSED_AT,
@@ -32,6 +31,7 @@ from collector.capture.kernel.layout import (
     Direction,
     Maps,
 )
+from qos.bpf.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
 
 # Helper numbers, linux/bpf.h.
 _LOOKUP, _UPDATE, _DELETE = 1, 2, 3

@@ -22,8 +22,8 @@ if sys.platform != "linux":
 import resource
 
 from collector.capture import Delta
-from collector.capture.kernel import bpf_system
 from collector.capture.kernel.backend import KernelCapture
+from qos.bpf import system_linux as bpf_system
 from tests.lab import HOST4, HOST6, PEER4, PEER6, Lab
 
 pytestmark = pytest.mark.packets

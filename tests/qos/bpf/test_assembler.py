@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.capture.kernel.assembler import R0, R1, R6, R10, Assembler, reg
+from qos.bpf.assembler import R0, R1, R6, R10, Assembler, reg
 
 
 def words(text: bytes) -> list[tuple[int, int, int, int, int]]:

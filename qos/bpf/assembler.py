@@ -1,8 +1,8 @@
 """A tiny assembler for eBPF: instructions with labels in, bytes out. Pure; knows nothing of the kernel's calls.
 
-Only what the counting programs need. The encoding is that of RFC 9669 (BPF Instruction Set Architecture): eight bytes
-an instruction - opcode, destination and source register, a 16-bit offset, a 32-bit immediate - and 16 for a 64-bit
-immediate. Jump targets are labels, resolved by ``assemble``.
+Only what the programs of this project need. The encoding is that of RFC 9669 (BPF Instruction Set Architecture):
+eight bytes an instruction - opcode, destination and source register, a 16-bit offset, a 32-bit immediate - and 16 for
+a 64-bit immediate. Jump targets are labels, resolved by ``assemble``.
 """
 
 import struct
