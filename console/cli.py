@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             status = run_up(plain[1], plain[2], page=len(plain_up) < len(arguments))
         if status is None and arguments[:1] == ["page"]:
-            from console.page.opening import plain_page
+            from console.page.access.opening import plain_page
 
             status = plain_page(arguments[1:])
         if status is None:

@@ -23,7 +23,7 @@ def page(
     data: DataOption = None,
 ) -> None:
     """Show everything in a browser, and steer there. Prints and opens a one-time address of this computer only."""
-    from console.page.opening import open_page
+    from console.page.access.opening import open_page
     from qos.service import set_up_logging
 
     set_up_logging("page")

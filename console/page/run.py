@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from console.commands.context import Context
-from console.page import address
+from console.page.access import address
+from console.page.access.guard import Guard
 from console.page.api.application import PageApplication
-from console.page.guard import Guard
+from console.page.live.stream import Broadcast
 from console.page.server import PageServer
 from console.page.service import PageService
-from console.page.stream import Broadcast
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.contract.points import Agent

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from console.commands.context import Context
-from console.page.sessions import Sessions
+from console.page.access.sessions import Sessions
 from qos.contract.config import Config
 from qos.contract.errors import StoreUnavailable
 from qos.service import ConfigWatcher

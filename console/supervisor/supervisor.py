@@ -152,8 +152,8 @@ class Supervisor:
             return
         self._page_said = beat.detail
         if isinstance(port := beat.report.get("port"), int) and sys.stdout.isatty():
-            from console.page.address import url
-            from console.page.opening import leave_code
+            from console.page.access.address import url
+            from console.page.access.opening import leave_code
 
             self._screen.say(f"page: {url(port, leave_code(self._store))} (once, within a minute)")
         else:

@@ -17,13 +17,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from console.page import assets
+from console.page.access.guard import MOST_BODY
+from console.page.access.sessions import Client
 from console.page.api.operation import Answer, Call, Operation
 from console.page.api.table import OPERATIONS
-from console.page.guard import MOST_BODY
+from console.page.live.stream import Broadcast, event_stream
 from console.page.problems import Fault, Problem
 from console.page.service import PageService
-from console.page.sessions import Client
-from console.page.stream import Broadcast, event_stream
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.service.config_file import load_secrets
 from qos.system import clock

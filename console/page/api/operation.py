@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from console.page.access.sessions import Client
 from console.page.service import PageService
-from console.page.sessions import Client
 
 Method = Literal["GET", "PUT", "POST", "DELETE", "PATCH"]
 Access = Literal["open", "token", "metrics"]

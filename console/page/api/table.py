@@ -11,7 +11,7 @@ _ACTION: Final = "state (as it is now), said (a sentence), inverse (the request 
 
 
 def _stream(_call: Call) -> Answer:
-    raise AssertionError("streams are answered by console.page.stream")
+    raise AssertionError("streams are answered by console.page.live.stream")
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -147,7 +147,7 @@ def test_markup_and_inline_script_cannot_run(victim: Page) -> None:
 
 
 def test_the_redirect_file_opens_the_page(browser: Browser, sample: SamplePage, tmp_path: Path) -> None:
-    from console.page.opening import redirect_file
+    from console.page.access.opening import redirect_file
 
     file = redirect_file(sample.login_url())
     try:

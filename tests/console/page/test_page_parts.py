@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console.page import address
+from console.page.access import address
 from console.page.api.handlers.metrics import lines
 from console.page.assets import load_assets
 from console.page.yaml_edit import YamlEditError, set_keys

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from console.commands.context import Context
-from console.page.live_frame import FrameReader
+from console.page.live.live_frame import FrameReader
 from console.page.service import PageService
 from console.steering import overrides
 from qos.contract.config import Config

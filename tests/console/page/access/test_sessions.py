@@ -1,6 +1,6 @@
 """One-time codes and tokens: literal times, no server."""
 
-from console.page.sessions import CODE_NS, IDLE_NS, MOST_FAILURES, MOST_TOKENS, Sessions, digest, new_secret
+from console.page.access.sessions import CODE_NS, IDLE_NS, MOST_FAILURES, MOST_TOKENS, Sessions, digest, new_secret
 
 S = 10**9
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from console.commands.context import Context, open_context
-from console.page import address
+from console.page.access import address
+from console.page.access.sessions import CODE_NS, digest, new_secret
 from console.page.service import CODE_PREFIX, PageService, may_write
-from console.page.sessions import CODE_NS, digest, new_secret
 from console.views.output import say, warn
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.errors import ConfigError

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from console.page import history
 from console.page.api.operation import Call
-from console.page.live_frame import FrameReader
+from console.page.live.live_frame import FrameReader
 from console.page.problems import Problem
 from console.page.service import PageService
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable

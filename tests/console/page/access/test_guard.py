@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from console.page import address
-from console.page.guard import CSP, MOST_BODY, check
+from console.page.access import address
+from console.page.access.guard import CSP, MOST_BODY, check
 
 PORT = 8737
 HERE = ("host", "127.0.0.1:8737")

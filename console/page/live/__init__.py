@@ -1,0 +1,1 @@
+"""The present, sent once a second: one frame for everybody, and the stream that carries it."""
