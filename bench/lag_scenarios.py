@@ -19,7 +19,7 @@ Background = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class Truth:
-    """One cause: the verdicts that are right, the applications of which one must be named, and how long it goes on."""
+    """One cause: the causes that are right, the applications of which one must be named, and how long it goes on."""
 
     causes: frozenset[str]
     apps: frozenset[str] = frozenset()

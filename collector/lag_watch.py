@@ -11,7 +11,7 @@ from typing import Final
 from collector.accounting.tick import TrafficAccounts
 from collector.lag.detector import Incident, LagDetector
 from collector.lag.evidence import row
-from collector.lag.samples import DIRECTIONS, Capacity, LagTick, Rates, RoundTrip
+from collector.lag.samples import DIRECTIONS, KnownCapacity, LagTick, Rates, RoundTrip
 from collector.probes.prober import Outstanding
 from collector.probes.result import ProbeResult
 from qos.contract.direction import Direction
@@ -44,7 +44,7 @@ class TickInput:
     accounts: TrafficAccounts
     results: Sequence[ProbeResult] = ()
     outstanding: Sequence[Outstanding] = ()
-    capacity: Mapping[Direction, Capacity] = field(default_factory=dict)
+    capacity: Mapping[Direction, KnownCapacity] = field(default_factory=dict)
     limited: Mapping[str, float] = field(default_factory=dict)
     enforcing: bool = False
     sufferers: Callable[[float], Sequence[str]] = lambda extra_ms: ()
@@ -151,11 +151,11 @@ class LagWatch:
             if flight.target != GATEWAY or self._answers:
                 yield RoundTrip(flight.target, flight.sent_ns, flight.age_ns, flight.target == GATEWAY, pending=True)
 
-    def _capacity(self, known: Mapping[Direction, Capacity]) -> dict[Direction, Capacity]:
+    def _capacity(self, known: Mapping[Direction, KnownCapacity]) -> dict[Direction, KnownCapacity]:
         found = dict(known)
         for direction in DIRECTIONS:
             if direction not in found and direction in self._most:
-                found[direction] = Capacity(self._most[direction], "seen")
+                found[direction] = KnownCapacity(self._most[direction], "seen")
         return found
 
     def _keep_most(self, host: Rates) -> None:
@@ -172,7 +172,7 @@ class LagWatch:
             gone = next(iter(self._onsets))
             del self._onsets[gone]
             self._suffered.pop(gone, None)
-        makers = {incident.verdict.app, OURSELVES}
+        makers = {incident.diagnosis.app, OURSELVES}
         suffered = [app for app in self._suffered.get(incident.onset_ns, ()) if app not in makers][:MOST_SUFFERERS]
         return row(incident, host, onset_ns, suffered=", ".join(suffered) or None)
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Final, cast
 
-from collector.lag.samples import DIRECTIONS, Capacity
+from collector.lag.samples import DIRECTIONS, KnownCapacity
 from qos.contract.config import Link
 from qos.contract.direction import Direction
 from qos.contract.errors import StoreRejected, StoreUnavailable
@@ -22,10 +22,10 @@ class LinkCapacity:
 
     def __init__(self, store: Reader) -> None:
         self._store = store
-        self._learned: dict[Direction, Capacity] = {}
+        self._learned: dict[Direction, KnownCapacity] = {}
         self._read_ns: int | None = None
 
-    def known(self, now_ns: int, wall_ns: int, link: Link) -> dict[Direction, Capacity]:
+    def known(self, now_ns: int, wall_ns: int, link: Link) -> dict[Direction, KnownCapacity]:
         """What is set, else what was learned; nothing for a direction that nobody knows."""
         if self._read_ns is None or now_ns - self._read_ns >= AGAIN_NS:
             self._read_ns = now_ns
@@ -35,10 +35,10 @@ class LinkCapacity:
         for direction in DIRECTIONS:
             bps = link.down if direction == "down" else link.up
             if bps:
-                found[direction] = Capacity(bps, "set")
+                found[direction] = KnownCapacity(bps, "set")
         return found
 
-    def _read(self, wall_ns: int) -> dict[Direction, Capacity]:
+    def _read(self, wall_ns: int) -> dict[Direction, KnownCapacity]:
         columns = self._store.read(
             "link_estimate",
             ["capacity_bps", "confidence"],
@@ -48,7 +48,7 @@ class LinkCapacity:
         )
         rows = zip(columns["direction"], columns["capacity_bps"], columns["confidence"], strict=True)
         return {
-            cast(Direction, direction): Capacity(int(bps), "learned")
+            cast(Direction, direction): KnownCapacity(int(bps), "learned")
             for direction, bps, confidence in rows
             if direction in DIRECTIONS and bps and (confidence or 0) >= SURE
         }

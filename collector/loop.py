@@ -35,7 +35,7 @@ from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override, overrides_from
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import AppResources, ConfiguredLink, LagIncident, Point
-from qos.policy.applications import AppNames, Identity
+from qos.policy.applications import AppNames, ProcessIdentity
 from qos.service import ConfigWatcher, HeartbeatWriter
 from qos.store import Reader
 from qos.store.write_buffer import BufferedWriter, Embedded
@@ -238,7 +238,7 @@ class CollectorLoop:
             self._notices.note(self._time.wall_ns(), now_ns, "interfaces", what)
             return ()
 
-    def _who(self, delta: Delta, now_ns: int) -> Identity | None:
+    def _who(self, delta: Delta, now_ns: int) -> ProcessIdentity | None:
         owner = delta.owner
         if owner is None:
             return None
@@ -304,7 +304,7 @@ class CollectorLoop:
         return [outcome.point(self.accounts.host) for outcome in outcomes if self._lag.asked(outcome)]
 
     def _resource_points(
-        self, wall_ns: int, now_ns: int, moved: Sequence[tuple[Delta, Identity | None]]
+        self, wall_ns: int, now_ns: int, moved: Sequence[tuple[Delta, ProcessIdentity | None]]
     ) -> list[Point]:
         busy = {who.pid: who.app for _, who in moved if who is not None}
         return [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from enforcer.allocation import congestion
-from enforcer.allocation.capacity import Capacity, rate_bps
+from enforcer.allocation.capacity import CapacityEstimate, rate_bps
 from enforcer.allocation.delay_detector import EchoSample
 from enforcer.allocation.elasticity import ElasticApps, Moving
 from enforcer.allocation.growth import PROBE_NS
@@ -19,11 +19,11 @@ from enforcer.fast_usage import FastUsage
 from enforcer.qdisc.classifier import ClassStats
 from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.documents.link_estimates import LearnedCapacity, LinkEstimates
-from qos.policy.applications import Identity
+from qos.policy.applications import ProcessIdentity
 from qos.policy.policy import Decision
 from qos.system import network as networks
 from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
-from qos.system.echo_stream import Answer, EchoStream
+from qos.system.echo_stream import EchoStream, StreamedReply
 from qos.system.network import LineBytes, Network
 
 SLOW_NS: Final = 1 * NS_PER_S
@@ -48,7 +48,7 @@ class Echoes(Protocol):
     def run(self, targets: Sequence[str], period_ns: int) -> None:
         """Ask these, each once in ``period_ns``."""
 
-    def take(self) -> list[Answer]:
+    def take(self) -> list[StreamedReply]:
         """What came since the last call."""
 
     def close(self) -> None:
@@ -224,7 +224,7 @@ class CongestionControl:
         return self._fast_usage.read(now_ns)
 
     @property
-    def identities(self) -> Mapping[str, Identity]:
+    def identities(self) -> Mapping[str, ProcessIdentity]:
         """Who was met there."""
         return self._fast_usage.identities
 
@@ -293,7 +293,7 @@ class CongestionControl:
             age = self._clock.wall_ns() - now_ns
             self._state = congestion.started_with(
                 {
-                    way: Capacity(known[way].bps, known[way].confidence, known[way].learned_ns - age)
+                    way: CapacityEstimate(known[way].bps, known[way].confidence, known[way].learned_ns - age)
                     for way in DIRECTIONS
                     if way in known
                 }
@@ -356,7 +356,7 @@ def _same_for_all_we_know(found: Network | None, before: Network | None) -> bool
     return (found.gateway, found.interface) == (before.gateway, before.interface)
 
 
-def _sample(answer: Answer) -> EchoSample:
+def _sample(answer: StreamedReply) -> EchoSample:
     one_way: dict[Direction, int] = {}
     if answer.there_ns is not None and answer.back_ns is not None:
         one_way = {"up": answer.there_ns, "down": answer.back_ns}

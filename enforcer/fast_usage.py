@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from enforcer.allocation.planner import Usage
-from qos.policy.applications import Identity
+from qos.policy.applications import ProcessIdentity
 from qos.system.processes import Processes
 
 
@@ -19,7 +19,7 @@ class FastUsage(Protocol):
     """Reads counters; keeps what it read last."""
 
     @property
-    def identities(self) -> Mapping[str, Identity]:
+    def identities(self) -> Mapping[str, ProcessIdentity]:
         """Who was met lately, by application."""
 
     def read(self, now_ns: int) -> Mapping[str, Usage]:
@@ -29,7 +29,7 @@ class FastUsage(Protocol):
 class NoFastUsage:
     """Where the system does not tell."""
 
-    identities: Mapping[str, Identity] = MappingProxyType({})
+    identities: Mapping[str, ProcessIdentity] = MappingProxyType({})
 
     def read(self, now_ns: int) -> Mapping[str, Usage]:
         """Nothing."""

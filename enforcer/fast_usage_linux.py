@@ -9,7 +9,7 @@ import sys
 from typing import Final
 
 from enforcer.allocation.planner import Usage
-from qos.policy.applications import OURSELVES, Identity
+from qos.policy.applications import OURSELVES, ProcessIdentity
 from qos.system.clock import NS_PER_MS, NS_PER_S
 from qos.system.processes import Processes
 from qos.system.sockets import inet_diag_linux as inet_diag
@@ -35,7 +35,7 @@ class TcpUsage:
         self._then_ns: int | None = None
         self._before: dict[int, tuple[int, int]] = {}
         self._holder: dict[int, int] = {}
-        self.identities: dict[str, Identity] = {}
+        self.identities: dict[str, ProcessIdentity] = {}
         self._looked_up_ns = 0
 
     def read(self, now_ns: int) -> dict[str, Usage]:

@@ -140,7 +140,7 @@ class Inputs:
         changed, self.own = own != self.own, own
         return changed
 
-    def decide(self, wall_ns: int, present: frozenset[str], identities: Mapping[str, apps.Identity]) -> None:
+    def decide(self, wall_ns: int, present: frozenset[str], identities: Mapping[str, apps.ProcessIdentity]) -> None:
         """Decide about every application that is set by hand, has traffic or flows now (``present``)."""
         names = {*self._overrides, *self.usage, *present} - {apps.OURSELVES}
         at = local_time(wall_ns)
@@ -154,7 +154,7 @@ class Inputs:
             for app in sorted(names)
         }
 
-    def _who(self, app: str, identities: Mapping[str, apps.Identity]) -> AppIdentity:
+    def _who(self, app: str, identities: Mapping[str, apps.ProcessIdentity]) -> AppIdentity:
         known = self._identities.get(app)
         if known is not None and known.paths:
             return known

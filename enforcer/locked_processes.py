@@ -6,14 +6,14 @@
 import threading
 from collections.abc import Iterable
 
-from qos.policy.applications import Identity
-from qos.system.processes import Processes, ProcessReader
+from qos.policy.applications import ProcessIdentity
+from qos.system.processes import Processes, ProcessSource
 
 
 class LockedProcesses(Processes):
     """``Processes`` behind a lock; the calls are the same."""
 
-    def __init__(self, scripts: Iterable[str] = (), reader: ProcessReader | None = None) -> None:
+    def __init__(self, scripts: Iterable[str] = (), reader: ProcessSource | None = None) -> None:
         self._lock = threading.RLock()
         super().__init__(scripts, reader)
 
@@ -22,7 +22,7 @@ class LockedProcesses(Processes):
         with self._lock:
             super().name_by(scripts)
 
-    def identify(self, pid: int, now_ns: int, *, started_ns: int = 0, name: str = "", exe: str = "") -> Identity:
+    def identify(self, pid: int, now_ns: int, *, started_ns: int = 0, name: str = "", exe: str = "") -> ProcessIdentity:
         """As in ``Processes``."""
         with self._lock:
             return super().identify(pid, now_ns, started_ns=started_ns, name=name, exe=exe)

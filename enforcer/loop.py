@@ -19,7 +19,7 @@ from enforcer.fast_usage import fast_usage
 from enforcer.game_mode.watch import GameWatch
 from enforcer.inputs import Documents, Inputs
 from enforcer.link_log import LinkLog
-from enforcer.qdisc.classifier import ClassStats, Rates
+from enforcer.qdisc.classifier import ClassStats, RateLimits
 from enforcer.reports import PART, Records, limits_document
 from qos.contract.config import Config
 from qos.contract.direction import Direction
@@ -159,7 +159,7 @@ class Loop:
         if inputs.reconfigured:
             self._reconfigure()
         datapath = self._healthy(now_ns, wall_ns)
-        tallies = datapath.stats() if datapath is not None else {}
+        stats = datapath.stats() if datapath is not None else {}
         present = datapath.present if datapath is not None else frozenset[str]()
         fast = self._control.fast_usage(now_ns) if busy else {}
         identities = {**self._control.identities, **(datapath.identities if datapath is not None else {})}
@@ -171,9 +171,9 @@ class Loop:
             learns=self._learns,
             settings=self._settings,
             decisions=inputs.decisions,
-            usage=self._control.merged(self._meter.usage(now_ns, tallies, inputs.usage), fast),
+            usage=self._control.merged(self._meter.usage(now_ns, stats, inputs.usage), fast),
             present=present,
-            stats=tallies,
+            stats=stats,
         )
         for note in control.notes:
             self._event(wall_ns, "auto", "line", note)
@@ -194,7 +194,7 @@ class Loop:
             state, reason = self._enforce(now_ns, wall_ns, plans)
         elif self._datapath is not None:
             self._close(state)
-        self._record(now_ns, wall_ns, (state, reason), plans, tallies)
+        self._record(now_ns, wall_ns, (state, reason), plans, stats)
 
     def _reconfigure(self) -> None:
         self._inputs.reconfigured = False
@@ -249,7 +249,7 @@ class Loop:
         return "ready", ""
 
     def _enforce(self, now_ns: int, wall_ns: int, plans: Mapping[str, AppPlan]) -> tuple[str, str]:
-        rates = {app: Rates(plan.down_bps, plan.up_bps) for app, plan in plans.items() if plan.limited}
+        rates = {app: RateLimits(plan.down_bps, plan.up_bps) for app, plan in plans.items() if plan.limited}
         expected = self._inputs.policy.names_limits or self._control.armed(now_ns)
         if rates or (expected and self._open_early):
             self._idle_since_ns = None
@@ -261,7 +261,7 @@ class Loop:
             self._close("nobody is limited")
         return "idle", "nobody is limited: no packet passes through"
 
-    def _apply(self, now_ns: int, wall_ns: int, rates: Mapping[str, Rates]) -> tuple[str, str]:
+    def _apply(self, now_ns: int, wall_ns: int, rates: Mapping[str, RateLimits]) -> tuple[str, str]:
         try:
             if self._datapath is None:
                 if why := self._factory.available():
@@ -318,7 +318,7 @@ class Loop:
         wall_ns: int,
         state: tuple[str, str],
         plans: Mapping[str, AppPlan],
-        tallies: Mapping[str, Mapping[Direction, ClassStats]],
+        stats: Mapping[str, Mapping[Direction, ClassStats]],
     ) -> None:
         for news in self._inputs.news:
             self._event(wall_ns, *news)
@@ -329,7 +329,7 @@ class Loop:
                 self._event(wall_ns, "state", "engine", f"{state[0]}: {state[1]}")
             self._state = state
         held = plans if state[0] == "enforcing" else {}
-        points = [*self._pending, *self._records.points(wall_ns, held, tallies)]
+        points = [*self._pending, *self._records.points(wall_ns, held, stats)]
         points += self._records.would(wall_ns, plans if state[0] == "dry_run" else {})
         self._pending.clear()
         interval = max(self._inputs.config.interval, NS_PER_S)
@@ -342,7 +342,7 @@ class Loop:
         due = since_ns >= (SHOW_NS if held else SHOW_IDLE_NS)
         if due or turned or (shown != self._shown and since_ns >= 90 * NS_PER_MS):
             self._shown, self._shown_ns = shown, now_ns
-            documents[Limits.KEY] = self._document(plans, tallies).dump()
+            documents[Limits.KEY] = self._document(plans, stats).dump()
         points += self._link_log.points(now_ns, wall_ns, self._control.state)
         if (learned := self._link_log.document(now_ns, self._control.estimates)) is not None:
             documents[LinkEstimates.KEY] = learned.dump()
@@ -365,14 +365,14 @@ class Loop:
             restarts=0,
         )
 
-    def _document(self, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, ClassStats]]) -> Limits:
+    def _document(self, plans: Mapping[str, AppPlan], stats: Mapping[str, Mapping[Direction, ClassStats]]) -> Limits:
         engine: dict[str, Any] = self._datapath.describe() if self._datapath is not None else {"handles": 0}
         if self._inputs.config.enforcer.auto:
             engine["auto"] = self._control.describe(self._clock.monotonic_ns())
         state, reason = self._state
         visible = plans if state in ("enforcing", "dry_run") else {app: plan.unheld() for app, plan in plans.items()}
         mode, wall_ns = self._inputs.mode, self._clock.wall_ns()
-        return limits_document(wall_ns, mode, state, reason=reason, plans=visible, tallies=tallies, engine=engine)
+        return limits_document(wall_ns, mode, state, reason=reason, plans=visible, stats=stats, engine=engine)
 
     def _write(self, points: list[Point], documents: Mapping[str, Any]) -> None:
         try:

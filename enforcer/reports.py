@@ -48,7 +48,7 @@ class Records:
         return Event(time_ns=now_ns, host=self._host, part=PART, kind=kind, subject=subject, message=message)
 
     def points(
-        self, now_ns: int, plans: Mapping[str, AppPlan], tallies: Mapping[str, Mapping[Direction, ClassStats]]
+        self, now_ns: int, plans: Mapping[str, AppPlan], stats: Mapping[str, Mapping[Direction, ClassStats]]
     ) -> list[Point]:
         """The rows due now (UTC). ``plans`` of the limited are those in force."""
         rows: list[Point] = []
@@ -57,7 +57,7 @@ class Records:
             rows.append(self.event(now_ns, "unlimit", app, "no limit any more"))
         for app, plan in plans.items():
             if plan.limited:
-                rows += self._row(now_ns, app, plan, tallies.get(app, {}))
+                rows += self._row(now_ns, app, plan, stats.get(app, {}))
         return rows
 
     def would(self, now_ns: int, plans: Mapping[str, AppPlan]) -> list[Point]:
@@ -78,9 +78,9 @@ class Records:
         why = "; ".join(map(sentence, _binding(plan))) or "limited"
         kind = _kind(plan)
         last = self._last.get(app)
-        delayed = sum(tally.counts.delayed for tally in sides.values())
-        dropped = sum(tally.counts.dropped for tally in sides.values())
-        worst = max((tally.worst_wait_ns for tally in sides.values()), default=0)
+        delayed = sum(side.counts.delayed for side in sides.values())
+        dropped = sum(side.counts.dropped for side in sides.values())
+        worst = max((side.worst_wait_ns for side in sides.values()), default=0)
         rows: list[Point] = []
         if last is None:
             rows.append(self.event(now_ns, "limit", app, why))
@@ -148,16 +148,16 @@ def limits_document(
     *,
     reason: str,
     plans: Mapping[str, AppPlan],
-    tallies: Mapping[str, Mapping[Direction, ClassStats]],
+    stats: Mapping[str, Mapping[Direction, ClassStats]],
     engine: Mapping[str, Any],
 ) -> Limits:
     """The ``limits`` document (UTC). Packet counts are totals since the application's class was made."""
-    apps = {app: _app(plan, tallies.get(app, {})) for app, plan in sorted(plans.items())}
+    apps = {app: _app(plan, stats.get(app, {})) for app, plan in sorted(plans.items())}
     return Limits(now_ns, mode, state, reason, apps, engine)
 
 
 def _app(plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> EnforcedApp:
-    counts = [tally.counts for tally in sides.values()] or [Counts()]
+    counts = [side.counts for side in sides.values()] or [Counts()]
     return EnforcedApp(
         priority=plan.decision.priority,
         category=plan.decision.category,
@@ -171,7 +171,7 @@ def _app(plan: AppPlan, sides: Mapping[Direction, ClassStats]) -> EnforcedApp:
         dropped_packets=sum(count.dropped for count in counts),
         dropped_down_bytes=sides["down"].counts.dropped_bytes if "down" in sides else 0,
         marked_packets=sum(count.marked for count in counts),
-        queue_ms=round(max((tally.worst_wait_ns for tally in sides.values()), default=0) / 1e6, 3),
+        queue_ms=round(max((side.worst_wait_ns for side in sides.values()), default=0) / 1e6, 3),
     )
 
 

@@ -152,16 +152,7 @@ def test_no_two_classes_share_a_name() -> None:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places.setdefault(node.name, set()).add(twin)
     shared = {name: sorted(where) for name, where in places.items() if len(where) > 1}
-    assert {name: where for name, where in shared.items() if name not in STILL_SHARED} == {}
-
-
-STILL_SHARED = frozenset(
-    {
-        "ProcessReader",  # a Protocol and what fulfils it, in files of two names
-        # Two parts still use these for two things. None may be added: rename one of them instead.
-        *("Answer", "Capacity", "Change", "Guard", "Rates", "Window"),
-    }
-)
+    assert shared == {}
 
 
 @pytest.mark.parametrize("package", [*PACKAGES, "grafana"])

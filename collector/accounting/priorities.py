@@ -9,7 +9,7 @@ from qos.contract.config import Config
 from qos.contract.documents.limits import Limits
 from qos.contract.documents.override import Override
 from qos.contract.schedule import LocalTime
-from qos.policy.applications import Identity
+from qos.policy.applications import ProcessIdentity
 from qos.policy.matching import AppIdentity
 from qos.policy.policy import Policy
 
@@ -38,7 +38,7 @@ class Priorities:
             self._decided.clear()
         self._overrides, self._at, self._now_ns = dict(overrides), at, now_ns
 
-    def of(self, app: str, who: Identity) -> int:
+    def of(self, app: str, who: ProcessIdentity) -> int:
         """The level of an application, 0 to 5, given one of its processes."""
         if (level := self._enforced.get(app)) is not None:
             return level

@@ -13,7 +13,7 @@ from collector.accounting.remainder import Remainder
 from collector.capture import Delta
 from collector.interfaces.meter import InterfaceDelta
 from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
-from qos.policy.applications import AppNames, Identity
+from qos.policy.applications import AppNames, ProcessIdentity
 
 MAX_PROCESSES: Final = 1_000
 NO_DROPS: Final[Mapping[str, int]] = MappingProxyType({})
@@ -21,7 +21,7 @@ IDLE_NS: Final = 60 * 10**9
 _SMOOTH: Final = 10
 """Coverage for people is over so many ticks: within one tick the two readings are not of the same instant."""
 
-PriorityOf = Callable[[str, Identity], int]
+PriorityOf = Callable[[str, ProcessIdentity], int]
 """The level of an application, given one of its processes."""
 
 
@@ -42,7 +42,7 @@ class ProcessTotal(Flowing):
     """One process's share."""
 
     app: str = ""
-    who: Identity | None = None
+    who: ProcessIdentity | None = None
     priority: int = 0
 
 
@@ -100,7 +100,7 @@ class TrafficAccounts:
         self,
         now_ns: int,
         elapsed_ns: int,
-        moved: Iterable[tuple[Delta, Identity | None]],
+        moved: Iterable[tuple[Delta, ProcessIdentity | None]],
         interfaces: Sequence[InterfaceDelta],
         priority_of: PriorityOf,
         *,
@@ -116,7 +116,7 @@ class TrafficAccounts:
         """
         by_process: dict[tuple[int, int], _Sum] = {}
         by_app: dict[str, _Sum] = {}
-        who_of: dict[tuple[int, int], tuple[str, Identity]] = {}
+        who_of: dict[tuple[int, int], tuple[str, ProcessIdentity]] = {}
         for delta, who in moved:
             if who is None:
                 continue
@@ -153,7 +153,7 @@ class TrafficAccounts:
         for app in self.apps.values():
             app.processes = 0
 
-    def _process(self, key: tuple[int, int], app: str, who: Identity, priority: int) -> ProcessTotal:
+    def _process(self, key: tuple[int, int], app: str, who: ProcessIdentity, priority: int) -> ProcessTotal:
         total = self.processes.setdefault(key, ProcessTotal())
         total.app, total.who, total.priority = app, who, priority
         of_app = self.apps.setdefault(app, AppTotal())
@@ -240,7 +240,7 @@ def _bytes(total: Flowing) -> int:
     return total.rx_bytes + total.tx_bytes
 
 
-def _process_point(now_ns: int, app: str, who: Identity, moved: _Sum) -> ProcessTraffic:
+def _process_point(now_ns: int, app: str, who: ProcessIdentity, moved: _Sum) -> ProcessTraffic:
     return ProcessTraffic(
         time_ns=now_ns,
         app=app,

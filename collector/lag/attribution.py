@@ -1,11 +1,11 @@
-"""Who made an incident: evidence about each application and the line, and a verdict with its confidence. Pure.
+"""Who made an incident: evidence about each application and the line, and a diagnosis with its confidence. Pure.
 
 An application is named when its direction stood full (against the set, learned or largest seen capacity), when it moved
 a good part of what passed there, and when it was active while the answers were late: it had begun before they were, and
 the late moments are those of its traffic. What happened after it stopped is the best evidence and comes last: lag that
 outlives its traffic was not its own. Otherwise the gateway tells the local network from what lies behind it.
 
-Confidence is the sum of what speaks for the verdict, calibrated on labelled runs (bench/lag.py, docs/decisions/0052).
+Confidence is the sum of what speaks for the diagnosis, calibrated on labelled runs (bench/lag.py, docs/decisions/0052).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from statistics import fmean, median
 from typing import Final, Literal
 
 from collector.lag.onset import Onset
-from collector.lag.samples import DIRECTIONS, Capacity, Direction, LagTick, RoundTrip
+from collector.lag.samples import DIRECTIONS, Direction, KnownCapacity, LagTick, RoundTrip
 from collector.lag.targets import TargetTrack
 
 Cause = Literal["application", "unnamed", "others", "provider", "local_network", "target", "own_limit", "unknown"]
@@ -52,7 +52,7 @@ class Suspect:
     direction: Direction
     share_ratio: float
     utilization: float
-    capacity: Capacity
+    capacity: KnownCapacity
     rate_bps: int
     excess_bps: int
     lead_s: float
@@ -64,7 +64,7 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Diagnosis:
     """Who made it. ``confidence`` 0 to 1; ``suspect`` and ``runner_up``: the evidence against applications."""
 
     cause: Cause
@@ -92,12 +92,12 @@ class _Window:
     now_ns: int
 
 
-def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns: int, now_ns: int) -> Verdict:
-    """The verdict by what is known at ``now_ns``. ``last_ns``: when the last late or lost probe was sent."""
+def diagnose(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns: int, now_ns: int) -> Diagnosis:
+    """The cause by what is known at ``now_ns``. ``last_ns``: when the last late or lost probe was sent."""
     gateway_ms = _gateway_ms(tracks, onset, last_ns)
     if onset.target is not None:
         punctual = sum(1 for t in tracks if not t.gateway and t.name != onset.target and t.baseline.warm)
-        return Verdict("target", 0.95 if punctual >= 2 else 0.8, gateway_ms=gateway_ms)
+        return Diagnosis("target", 0.95 if punctual >= 2 else 0.8, gateway_ms=gateway_ms)
     ticks = [t for t in history if t.now_ns > onset.at_ns - LEAD_NS and t.now_ns > last_ns - WINDOW_NS]
     window = _Window(history, ticks, _late_spans(tracks, onset), onset, last_ns, now_ns)
     suspects = sorted(
@@ -110,7 +110,7 @@ def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns
     guilty = [s for s in suspects if _is_guilty(s, onset, risen[s.direction])]
     if guilty:
         best = guilty[0]
-        return Verdict(
+        return Diagnosis(
             "application" if best.app is not None else "unnamed",
             _confidence(best, gateway_ms),
             best.app,
@@ -122,15 +122,15 @@ def judge(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns
             busiest,
         )
     if now_ns - onset.at_ns < SETTLE_NS and busiest >= 0.5 and any(s.stopped is not False for s in suspects):
-        return Verdict(UNKNOWN, 0.3, gateway_ms=gateway_ms, busiest=busiest)  # it may be one of ours: a tick will tell
+        return Diagnosis(UNKNOWN, 0.3, gateway_ms=gateway_ms, busiest=busiest)  # perhaps one of ours: a tick tells
     quiet = 0.25 if busiest < 0.4 else 0.1 if busiest < 0.7 else -0.1
     if suspects and suspects[0].utilization > 0.7 and suspects[0].stopped is not False:
         quiet -= 0.1
     if gateway_ms is not None and _local(tracks, onset, last_ns, gateway_ms):
-        return Verdict("local_network", 0.65 + quiet, gateway_ms=gateway_ms, busiest=busiest)
+        return Diagnosis("local_network", 0.65 + quiet, gateway_ms=gateway_ms, busiest=busiest)
     known = 0.05 if gateway_ms is not None else -0.2
     cause: Cause = "provider" if _outage(tracks, onset, last_ns) else "others"
-    return Verdict(cause, 0.6 + quiet + known, gateway_ms=gateway_ms, busiest=busiest)
+    return Diagnosis(cause, 0.6 + quiet + known, gateway_ms=gateway_ms, busiest=busiest)
 
 
 def _is_guilty(suspect: Suspect, onset: Onset, risen_share: float) -> bool:
@@ -234,15 +234,15 @@ def _stopped(ticks: Sequence[LagTick], active: Sequence[bool], last_ns: int, now
     return True if not any(after) else None
 
 
-def _use(ticks: Sequence[LagTick], direction: Direction) -> tuple[float, Capacity]:
+def _use(ticks: Sequence[LagTick], direction: Direction) -> tuple[float, KnownCapacity]:
     """How full the direction was at its fullest, over two ticks, and against what."""
     totals = [tick.host[direction] for tick in ticks] or [0]
     pairs = [(a + b) / 2 for a, b in pairwise(totals)] or totals
     capacity = ticks[-1].capacity.get(direction) if ticks else None
     if capacity is None:
-        capacity = Capacity(max(totals), "seen")
+        capacity = KnownCapacity(max(totals), "seen")
     if capacity.source == "seen":
-        capacity = Capacity(max(capacity.bps, *totals, FLOOR_BPS[direction]), "seen")
+        capacity = KnownCapacity(max(capacity.bps, *totals, FLOOR_BPS[direction]), "seen")
     return max(pairs) / capacity.bps, capacity
 
 

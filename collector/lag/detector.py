@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from collector.lag.attribution import UNKNOWN, Verdict, judge
+from collector.lag.attribution import UNKNOWN, Diagnosis, diagnose
 from collector.lag.onset import Onset, calm, find, pooled
 from collector.lag.samples import LagTick
 from collector.lag.targets import TargetTrack
@@ -38,7 +38,7 @@ class Incident:
     target: str | None
     extra_ns: int
     loss_ratio: float
-    verdict: Verdict
+    diagnosis: Diagnosis
     ended: str = ""
 
     @property
@@ -171,9 +171,9 @@ class LagDetector:
         # What came after the last bad one is not the incident: it only waits to be called over.
         done = [(trip, track) for trip, track in sights if not trip.pending and trip.sent_ns <= last_ns]
         lost = sum(track.lost(trip) for trip, track in done)
-        verdict = judge(self._history, self.tracks(), onset, last_ns, tick.now_ns)
-        if known is not None and known.verdict.confidence > verdict.confidence and verdict.cause == UNKNOWN:
-            verdict = known.verdict
+        diagnosis = diagnose(self._history, self.tracks(), onset, last_ns, tick.now_ns)
+        if known is not None and known.diagnosis.confidence > diagnosis.confidence and diagnosis.cause == UNKNOWN:
+            diagnosis = known.diagnosis
         return Incident(
             onset_ns=onset.at_ns,
             last_ns=last_ns,
@@ -181,10 +181,10 @@ class LagDetector:
             target=onset.target,
             extra_ns=slow[len(slow) // 2] if slow else (known.extra_ns if known is not None else 0),
             loss_ratio=lost / len(done) if done else 0.0,
-            verdict=verdict,
+            diagnosis=diagnosis,
         )
 
 
 def _same(before: Incident, now: Incident) -> bool:
-    same = (before.verdict.cause, before.verdict.app) == (now.verdict.cause, now.verdict.app)
+    same = (before.diagnosis.cause, before.diagnosis.app) == (now.diagnosis.cause, now.diagnosis.app)
     return same and before.target == now.target

@@ -1,6 +1,6 @@
 """An incident's evidence in one sentence with numbers, and its row. Pure."""
 
-from collector.lag.attribution import HIGH, MEDIUM, Suspect, Verdict
+from collector.lag.attribution import HIGH, MEDIUM, Diagnosis, Suspect
 from collector.lag.detector import Incident
 from collector.lag.samples import CapacitySource
 from qos.contract.points import LagIncident
@@ -20,32 +20,32 @@ def confidence_word(confidence: float) -> str:
 
 def sentence(incident: Incident) -> str:
     """Why it is thought so."""
-    verdict = incident.verdict
-    said = [_cause(incident, verdict)]
+    diagnosis = incident.diagnosis
+    said = [_cause(incident, diagnosis)]
     if incident.loss_ratio >= 0.02:
         said.append(f"{incident.loss_ratio:.0%} of the probes were lost")
     if incident.ended and incident.ended != "calm":
         said.append(f"it is told only up to here: {incident.ended}")
-    return "; ".join(said) + f". {confidence_word(verdict.confidence).capitalize()} confidence."
+    return "; ".join(said) + f". {confidence_word(diagnosis.confidence).capitalize()} confidence."
 
 
-def _cause(incident: Incident, verdict: Verdict) -> str:
-    suspect = verdict.suspect
-    if verdict.cause in ("application", "unnamed") and suspect is not None:
-        return _blame(suspect, verdict.runner_up)
-    if verdict.cause == "unknown":
+def _cause(incident: Incident, diagnosis: Diagnosis) -> str:
+    suspect = diagnosis.suspect
+    if diagnosis.cause in ("application", "unnamed") and suspect is not None:
+        return _blame(suspect, diagnosis.runner_up)
+    if diagnosis.cause == "unknown":
         return "it has just begun, and who made it is not known yet"
-    load = f"this computer used {verdict.busiest:.0%} of the line at most"
-    if verdict.cause == "target":
+    load = f"this computer used {diagnosis.busiest:.0%} of the line at most"
+    if diagnosis.cause == "target":
         return f"only {incident.target} was slow, the other targets answered as usual"
     gateway = "the gateway's time is not known"
-    if incident.kind == "loss" and verdict.gateway_ms is not None:
-        gateway = "the gateway loses answers too" if verdict.cause == "local_network" else "the gateway answers"
-    elif verdict.gateway_ms is not None:
-        gateway = f"the gateway answered {verdict.gateway_ms:.0f} ms above its usual"
-    if verdict.cause == "local_network":
+    if incident.kind == "loss" and diagnosis.gateway_ms is not None:
+        gateway = "the gateway loses answers too" if diagnosis.cause == "local_network" else "the gateway answers"
+    elif diagnosis.gateway_ms is not None:
+        gateway = f"the gateway answered {diagnosis.gateway_ms:.0f} ms above its usual"
+    if diagnosis.cause == "local_network":
         return f"{gateway}, so the lag is on this side of it (Wi-Fi, cable, router); {load}"
-    if verdict.cause == "provider":
+    if diagnosis.cause == "provider":
         return f"nothing came back from behind the gateway; {gateway}; {load}"
     return f"everything behind the gateway suffered: another device or the provider; {gateway}; {load}"
 
@@ -67,18 +67,18 @@ def _blame(suspect: Suspect, second: Suspect | None) -> str:
 
 def row(incident: Incident, host: str, onset_wall_ns: int, *, suffered: str | None = None) -> LagIncident:
     """The incident as a point. ``onset_wall_ns``: its onset in UTC."""
-    verdict = incident.verdict
+    diagnosis = incident.diagnosis
     return LagIncident(
         time_ns=onset_wall_ns,
         host=host,
         duration_s=max(0.0, (incident.last_ns - incident.onset_ns) / 1e9),
         extra_ms=max(0.0, incident.extra_ns / 1e6),
         loss_ratio=min(1.0, incident.loss_ratio),
-        cause=verdict.cause,
-        app=verdict.app,
-        direction=verdict.direction,
-        share_ratio=verdict.share_ratio,
-        confidence=max(0.0, min(1.0, verdict.confidence)),
+        cause=diagnosis.cause,
+        app=diagnosis.app,
+        direction=diagnosis.direction,
+        share_ratio=diagnosis.share_ratio,
+        confidence=max(0.0, min(1.0, diagnosis.confidence)),
         running=int(incident.running),
         suffered=suffered,
         evidence=sentence(incident),

@@ -25,7 +25,7 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class KnownCapacity:
     """What the line carries in one direction, as far as known."""
 
     bps: int
@@ -60,9 +60,9 @@ class LagTick:
     apps: Mapping[str, Rates] = field(default_factory=dict)
     host: Rates = NOTHING
     unattributed: Rates = NOTHING
-    capacity: Mapping[Direction, Capacity] = field(default_factory=dict)
+    capacity: Mapping[Direction, KnownCapacity] = field(default_factory=dict)
     limited: Mapping[str, float] = field(default_factory=dict)
     stalled: bool = False
 
 
-__all__ = ["DIRECTIONS", "NOTHING", "Capacity", "CapacitySource", "Direction", "LagTick", "Rates", "RoundTrip"]
+__all__ = ["DIRECTIONS", "NOTHING", "CapacitySource", "Direction", "KnownCapacity", "LagTick", "Rates", "RoundTrip"]

@@ -174,13 +174,13 @@ def report(
     data: DataOption = None,
 ) -> None:
     """CPU, memory and bandwidth of the chosen applications compared, in one picture."""
-    from console.views.report.comparison import window_of
+    from console.views.report.comparison import period_of
     from console.views.report.report import write_report
 
     context = open_context(config, data)
     start_ns, stop_ns = _period(since, None)
     with context.reading() as store:
-        window = window_of(start_ns, stop_ns, context.config.interval)
+        window = period_of(start_ns, stop_ns, context.config.interval)
         say(*write_report(store, context.config, output, window, tuple(apps or ())))
 
 

@@ -21,7 +21,7 @@ _TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpReply:
     """One HTTP answer; ``status`` 0 is no answer at all, then ``text`` says why."""
 
     status: int
@@ -30,10 +30,10 @@ class Answer:
 
 def ask(
     url: str, *, token: str = "", body: bytes | None = None, method: str | None = None, ca: Path | None = None
-) -> Answer:
+) -> HttpReply:
     """One request. ``token`` is a token or ``name:password``. Never raises for what a server may do."""
     if not url.startswith(("http://", "https://")):
-        return Answer(0, f"{url!r} is not an address such as http://127.0.0.1:8086")
+        return HttpReply(0, f"{url!r} is not an address such as http://127.0.0.1:8086")
     request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - checked above
     if ":" in token:
         request.add_header("Authorization", "Basic " + base64.b64encode(token.encode()).decode("ascii"))
@@ -44,11 +44,11 @@ def ask(
     try:
         context = ssl.create_default_context(cafile=ca) if url.startswith("https:") else None
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context) as answer:  # noqa: S310 - idem
-            return Answer(answer.status, answer.read().decode(errors="replace"))
+            return HttpReply(answer.status, answer.read().decode(errors="replace"))
     except urllib.error.HTTPError as error:
-        return Answer(error.code, error.read().decode(errors="replace"))
+        return HttpReply(error.code, error.read().decode(errors="replace"))
     except (OSError, ValueError) as error:
-        return Answer(0, str(getattr(error, "reason", error)))
+        return HttpReply(0, str(getattr(error, "reason", error)))
 
 
 class InfluxAdmin:

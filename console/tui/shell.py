@@ -70,14 +70,14 @@ class Shell:
             self._write(f"{answer!r} is no priority: 0 to 5, or DEFAULT")
 
     def _write_report(self) -> None:
-        from console.views.report.comparison import window_of
+        from console.views.report.comparison import period_of
         from console.views.report.report import write_report
         from qos.contract.errors import ConfigError
 
         now_ns = clock.wall_ns()
         config = self._steering.context.config
         try:
-            window = window_of(now_ns - _HOUR_NS, now_ns, config.interval)
+            window = period_of(now_ns - _HOUR_NS, now_ns, config.interval)
             self._write(*write_report(self._steering.store, config, self._report, window))
         except ConfigError as error:
             self._write(*error.lines)

@@ -232,14 +232,14 @@ class TopApp(App[None]):
     @work(thread=True, exclusive=True, group="report")
     def action_report(self) -> None:
         """r: the picture of the last hour, into the current folder."""
-        from console.views.report.comparison import window_of
+        from console.views.report.comparison import period_of
         from console.views.report.report import write_report
 
         now_ns = clock.wall_ns()
         try:
             with self._feed.context.reading() as store:
                 config = self._feed.context.config
-                window = window_of(now_ns - 3600 * 10**9, now_ns, config.interval)
+                window = period_of(now_ns - 3600 * 10**9, now_ns, config.interval)
                 said = write_report(store, config, Path("qos_report.png"), window)
         except ConfigError as error:
             self.call_from_thread(self.notify, "\n".join(error.lines), severity="error", markup=False)

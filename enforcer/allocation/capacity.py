@@ -31,7 +31,7 @@ class Passed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class CapacityEstimate:
     """What the line was learned to carry. ``confidence`` is 0 to 1; ``learned_ns``: when it was last seen."""
 
     bps: int
@@ -102,10 +102,12 @@ def standing_ns(looks: Sequence[Passed]) -> int:
     return 0 if first is None else looks[-1].time_ns - first.time_ns
 
 
-def learn(known: Capacity | None, now_ns: int, bps: int) -> Capacity:
+def learn(known: CapacityEstimate | None, now_ns: int, bps: int) -> CapacityEstimate:
     """The estimate after a queue stood while ``bps`` passed: near the old one they are blended, else it is replaced."""
     if known is None:
-        return Capacity(bps, 0.5, now_ns)
+        return CapacityEstimate(bps, 0.5, now_ns)
     if abs(bps - known.bps) * 100 <= known.bps * 15:
-        return Capacity((known.bps * 6 + bps * 4) // 10, known.confidence + (1 - known.confidence) * 0.3, now_ns)
-    return Capacity(bps, 0.5, now_ns)
+        return CapacityEstimate(
+            (known.bps * 6 + bps * 4) // 10, known.confidence + (1 - known.confidence) * 0.3, now_ns
+        )
+    return CapacityEstimate(bps, 0.5, now_ns)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from enforcer.allocation.attribution import MIN_ELASTIC_BPS, Use, guilty
-from enforcer.allocation.capacity import Capacity, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
+from enforcer.allocation.capacity import CapacityEstimate, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
 from enforcer.allocation.delay_detector import Delay, EchoSample, Reflector, judge
 from enforcer.allocation.growth import PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
 from qos.contract.direction import DIRECTIONS, Direction
@@ -71,8 +71,8 @@ class Line:
     """One direction's memory."""
 
     phase: Phase = "free"
-    capacity: Capacity | None = None
-    trusted: Capacity | None = None
+    capacity: CapacityEstimate | None = None
+    trusted: CapacityEstimate | None = None
     """The capacity before the cuts of this episode, in case they turn out to be vain."""
     budget_bps: int | None = None
     grown_ns: int = 0
@@ -114,7 +114,7 @@ class State:
         return self.lines[direction].phase == "drain"
 
 
-def started_with(capacities: Mapping[Direction, Capacity]) -> State:
+def started_with(capacities: Mapping[Direction, CapacityEstimate]) -> State:
     """A fresh state that remembers what this network's line was learned to carry before."""
     return State(lines={direction: Line(capacity=capacities.get(direction)) for direction in DIRECTIONS})
 
@@ -238,7 +238,7 @@ def _found_more(line: Line, now_ns: int) -> Line:
     if bps * 100 <= known.bps * 105:
         return line
     ratio = used_ratio(line.grown_ns) * known.bps / bps
-    return replace(line, capacity=Capacity(bps, 0.3, now_ns), grown_ns=grown_ns(ratio))
+    return replace(line, capacity=CapacityEstimate(bps, 0.3, now_ns), grown_ns=grown_ns(ratio))
 
 
 def _cut(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: int | None) -> Line:

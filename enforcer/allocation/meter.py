@@ -1,4 +1,4 @@
-"""How fast each application goes through its classes, over the last half second. Pure: tallies in, usage out.
+"""How fast each application goes through its classes, over the last half second. Pure: counters in, usage out.
 
 Where a direction has no class, the collector's figure stands in. A class that is younger than the window has not seen
 enough: the larger of both figures counts.
@@ -33,14 +33,14 @@ class Meter:
         self._marks: dict[tuple[str, Direction], deque[_Mark]] = {}
 
     def usage(
-        self, now_ns: int, tallies: Mapping[str, Mapping[Direction, ClassStats]], live: Mapping[str, Usage]
+        self, now_ns: int, stats: Mapping[str, Mapping[Direction, ClassStats]], live: Mapping[str, Usage]
     ) -> dict[str, Usage]:
         """What everybody moves now: those with classes as measured here, the others as the collector says."""
-        keys = {(app, direction) for app, sides in tallies.items() for direction in sides}
+        keys = {(app, direction) for app, sides in stats.items() for direction in sides}
         for gone in self._marks.keys() - keys:
             del self._marks[gone]
         result = dict(live)
-        for app, sides in tallies.items():
+        for app, sides in stats.items():
             known = live.get(app, Usage())
             moved: dict[Direction, int] = {"down": known.down_bps, "up": known.up_bps}
             waits: dict[Direction, bool] = {"down": False, "up": False}
@@ -52,8 +52,8 @@ class Meter:
             result[app] = Usage(moved["down"], moved["up"], waits["down"], waits["up"])
         return result
 
-    def _look(self, now_ns: int, key: tuple[str, Direction], tally: ClassStats, elsewhere: int) -> tuple[int, bool]:
-        counts = tally.counts
+    def _look(self, now_ns: int, key: tuple[str, Direction], stats: ClassStats, elsewhere: int) -> tuple[int, bool]:
+        counts = stats.counts
         marks = self._marks.setdefault(key, deque())
         marks.append(_Mark(now_ns, counts.released_bytes + counts.dropped_bytes, counts.delayed))
         while len(marks) > 1 and now_ns - marks[1].time_ns >= WINDOW_NS:
@@ -63,15 +63,15 @@ class Meter:
         if span_ns < WINDOW_NS // 2:
             return elsewhere, True
         bps = (marks[-1].bytes - first.bytes) * 8 * NS_PER_S // span_ns
-        return bps, _held_back(tally, bps, delayed=marks[-1].delayed > first.delayed)
+        return bps, _held_back(stats, bps, delayed=marks[-1].delayed > first.delayed)
 
 
-def _held_back(tally: ClassStats, bps: int, *, delayed: bool) -> bool:
+def _held_back(stats: ClassStats, bps: int, *, delayed: bool) -> bool:
     """Whether the class is what keeps the application from more: it uses most of the rate, or a queue stands.
 
     A packet or two that waited a moment say nothing: a call far below its rate must not look as if it wanted the
     whole link, or the others would be held for nobody.
     """
-    if tally.backlog_bytes * 8 * NS_PER_S > tally.rate_bps * STANDING_NS:
+    if stats.backlog_bytes * 8 * NS_PER_S > stats.rate_bps * STANDING_NS:
         return True
-    return (delayed or tally.backlog_bytes > 0) and bps * 8 >= tally.rate_bps * 7
+    return (delayed or stats.backlog_bytes > 0) and bps * 8 >= stats.rate_bps * 7

@@ -22,7 +22,7 @@ from typing import Final
 from enforcer.datapath.health import Health, LastSecond, PacketTotals
 from enforcer.datapath.port import PacketPort, Receiver, Sender
 from enforcer.datapath.timers import WakeableTimer
-from enforcer.qdisc.classifier import Classifier, ClassStats, Rates
+from enforcer.qdisc.classifier import Classifier, ClassStats, RateLimits
 from qos.contract.direction import Direction
 from qos.packets.divert import Drained, RawPacket
 from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
@@ -38,7 +38,7 @@ OVERFLOWS: Final = 5
 """Looks in a row at which the system's queue had overflowed: one burst is no overload."""
 SUSPENDED_NS: Final = 1_500 * NS_PER_MS
 STOP_NS: Final = 700 * NS_PER_MS
-"""Letting go takes at most so long, however stuck a pump is: less than the guard's patience (1.05 s)."""
+"""Letting go takes at most so long, however stuck a pump is: less than the watchdog's patience (1.05 s)."""
 _SWITCH_S: Final = 0.0005
 """The interpreter's switch interval while packets pass (measured: a third more throughput)."""
 
@@ -106,7 +106,7 @@ class Engine:
             self._threads.append(thread)
             thread.start()
 
-    def update(self, rates: Mapping[str, Rates], owners: Mapping[tuple[int, int], str] | None = None) -> None:
+    def update(self, rates: Mapping[str, RateLimits], owners: Mapping[tuple[int, int], str] | None = None) -> None:
         """The limits, and who is behind which port, from now on. ``owners`` None: as before."""
         with self._gate:
             if self._released:

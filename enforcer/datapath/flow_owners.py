@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from enforcer.allocation.filters import Transport
 from qos.packets.divert import Drained, FlowEvent, FlowEvents
 from qos.packets.flows import FlowTable, SocketRow
-from qos.policy.applications import OURSELVES, Identity
+from qos.policy.applications import OURSELVES, ProcessIdentity
 from qos.system.clock import NS_PER_S, Clock
 from qos.system.processes import Processes
 
@@ -62,7 +62,7 @@ class FlowOwners:
         self._thread: threading.Thread | None = None
         self._seeded_ns: int | None = None
         self._own: frozenset[int] = frozenset()
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[str, ProcessIdentity] = {}
         self.changed = threading.Event()
         """Set when a flow came that the loop has to know of at once."""
         self.failed: str | None = None
@@ -112,7 +112,7 @@ class FlowOwners:
                     result[protocol, port] = frozenset(self._app(pid, now_ns) for pid in pids)
         return result
 
-    def identities(self) -> dict[str, Identity]:
+    def identities(self) -> dict[str, ProcessIdentity]:
         """What is known of the applications met so far, by name."""
         with self._lock:
             return dict(self._identities)

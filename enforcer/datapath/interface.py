@@ -9,9 +9,9 @@ Times are monotonic nanoseconds, rates bits per second at the IP layer, per appl
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from enforcer.qdisc.classifier import ClassStats, Rates
+from enforcer.qdisc.classifier import ClassStats, RateLimits
 from qos.contract.direction import Direction
-from qos.policy.applications import Identity
+from qos.policy.applications import ProcessIdentity
 
 
 class Datapath(Protocol):
@@ -26,7 +26,7 @@ class Datapath(Protocol):
         """The applications that have sockets or flows now, as of the last ``refresh``."""
 
     @property
-    def identities(self) -> Mapping[str, Identity]:
+    def identities(self) -> Mapping[str, ProcessIdentity]:
         """What is known of the applications met so far, by name."""
 
     def wait(self, seconds: float) -> bool:
@@ -38,7 +38,7 @@ class Datapath(Protocol):
     def stats(self) -> dict[str, dict[Direction, ClassStats]]:
         """Counters of every class in force: totals since the class was made; asking resets the worst waits."""
 
-    def set_rates(self, rates: Mapping[str, Rates], *, ready: bool = False) -> None:
+    def set_rates(self, rates: Mapping[str, RateLimits], *, ready: bool = False) -> None:
         """Hold exactly these applications to these rates from now on; everybody else is let go.
 
         ``ready``: somebody else may have to be held at any moment, so be prepared to catch new connections of anybody

@@ -16,13 +16,13 @@ from enforcer.datapath.flow_owners import NUMBERS, Events, FlowOwners
 from enforcer.datapath.health import Health
 from enforcer.datapath.port import PacketPort
 from enforcer.failsafe import leftovers_linux
-from enforcer.failsafe.guard import Guard
-from enforcer.qdisc.classifier import Classifier, ClassStats, Rates
+from enforcer.failsafe.watchdog import Watchdog
+from enforcer.qdisc.classifier import Classifier, ClassStats, RateLimits
 from enforcer.qdisc.codel import Aim
 from qos.contract.direction import Direction
 from qos.packets.divert import FlowEvents, available, port_filter, unregister, wide_filter
 from qos.packets.flows import SocketRow
-from qos.policy.applications import OURSELVES, Identity
+from qos.policy.applications import OURSELVES, ProcessIdentity
 from qos.system.clock import NS_PER_S, Clock
 from qos.system.processes import Processes
 from qos.system.sockets import sockets
@@ -32,7 +32,7 @@ MAX_FOREIGN: Final = 4_096
 """A filter of ranges that lets through more ports of others than this is made wide instead."""
 
 
-class LivenessGuard(Protocol):
+class LivenessWatchdog(Protocol):
     """Who is told that we live."""
 
     def beat(self) -> None:
@@ -60,7 +60,7 @@ class Tools:
     max_ports: int
     events: Callable[[], Events] = FlowEvents
     sockets: Callable[[], Sequence[SocketRow]] = sockets
-    guard: Callable[[], LivenessGuard] = Guard
+    watchdog: Callable[[], LivenessWatchdog] = Watchdog
     available: Callable[[], str | None] = available
     """Why packets cannot be diverted here, or None."""
     tidy: Callable[[], None] = tidy
@@ -100,14 +100,14 @@ class DivertSession:
         self._looked_ns = 0
         self._passed = (tools.clock.monotonic_ns(), 0, 0)
         self._notes: list[str] = []
-        self._guard = tools.guard()
+        self._watchdog = tools.watchdog()
         self._engine = Engine(
             tools.port,
             Classifier(tools.platform),
             tools.clock,
             max_packet_rate=max_packet_rate,
             too_many=self._too_many,
-            beat=self._guard.beat,
+            beat=self._watchdog.beat,
         )
         self._flow_owners = FlowOwners(
             tools.processes, tools.clock, on_flow=self._flow, sockets=tools.sockets, events=tools.events
@@ -137,7 +137,7 @@ class DivertSession:
         return frozenset(app for apps in self._owners.values() for app in apps if app != OURSELVES)
 
     @property
-    def identities(self) -> Mapping[str, Identity]:
+    def identities(self) -> Mapping[str, ProcessIdentity]:
         """What is known of them."""
         return self._flow_owners.identities()
 
@@ -169,7 +169,7 @@ class DivertSession:
         """How every lane does."""
         return self._engine.stats()
 
-    def set_rates(self, rates: Mapping[str, Rates], *, ready: bool = False) -> None:
+    def set_rates(self, rates: Mapping[str, RateLimits], *, ready: bool = False) -> None:
         """Hold these applications to these rates, and divert what that needs; ``ready``: all of TCP while few packets
         pass (docs/decisions/0023), even with nobody held. Raises OSError, ValueError."""
         now_ns = self._tools.clock.monotonic_ns()
@@ -260,4 +260,4 @@ class DivertSession:
         """Send what waits and close everything. Safe to call twice."""
         self._engine.stop(reason)
         self._flow_owners.stop()
-        self._guard.close()
+        self._watchdog.close()

@@ -29,7 +29,7 @@ MAX_HELD_BYTES: Final = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class RateLimits:
     """What an application is held to, bits per second. None: not held in that direction."""
 
     down_bps: int | None = None
@@ -38,13 +38,13 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class ClassStats:
-    """What one class did in one direction since the last tally, and how it stands."""
+    """What one class did in one direction since the last look, and how it stands."""
 
     counts: Counts
     """Since the class was made."""
     backlog_bytes: int
     worst_wait_ns: int
-    """Longest wait of a packet released since the last tally, or of one that waits still."""
+    """Longest wait of a packet released since the last look, or of one that waits still."""
     rate_bps: int = 0
     """What the class lets through."""
 
@@ -84,7 +84,7 @@ class Classifier:
         """Of them, those of nobody who is limited: passed on at once."""
         return self._foreign
 
-    def set_rates(self, now_ns: int, rates: Mapping[str, Rates]) -> list[RawPacket]:
+    def set_rates(self, now_ns: int, rates: Mapping[str, RateLimits]) -> list[RawPacket]:
         """The limits from now on. Returns what waited in classes that ended: send it."""
         freed: list[RawPacket] = []
         for app in [app for app in self._classes if app not in rates]:

@@ -305,10 +305,10 @@ class LinkEstimate(Point):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LagIncident(Point):
-    """One episode of lag and who made it; ``time_ns`` is its onset, so a later verdict replaces the row (0052).
+    """One episode of lag and who made it; ``time_ns`` is its onset, so a later diagnosis replaces the row (0052).
 
     ``cause``: ``application``, ``unnamed``, ``others``, ``provider``, ``local_network``, ``target``, ``own_limit`` or
-    ``unknown``. Causes are fields, not tags: the verdict on a running incident may change, and its row with it.
+    ``unknown``. Causes are fields, not tags: the diagnosis of a running incident may change, and its row with it.
     """
 
     MEASUREMENT: ClassVar[str] = "lag_incident"

@@ -79,7 +79,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProcessIdentity:
     """Who a process is. ``app`` is its application's name, before ``AppNames`` bounds how many there are."""
 
     pid: int

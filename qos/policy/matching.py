@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Self
 
-from qos.policy.applications import Identity
+from qos.policy.applications import ProcessIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class AppIdentity:
     services: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, app: str, process: Identity | None) -> Self:
+    def of(cls, app: str, process: ProcessIdentity | None) -> Self:
         """The application ``app`` as one of its processes shows it; by its name alone when none is known."""
         if process is None:
             return cls(app)

@@ -15,7 +15,7 @@ Kind = Literal["outage", "refused", "set_aside", "history_refused", "store_unrea
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """A state that began or ended. ``lasted_ns`` is 0 at the begin."""
 
     kind: Kind
@@ -54,7 +54,7 @@ class Episodes:
         """The states that hold now, each with its reason."""
         return MappingProxyType(self._told)
 
-    def saw(self, now_ns: int, seen: Mapping[Kind, str]) -> Iterator[Change]:
+    def saw(self, now_ns: int, seen: Mapping[Kind, str]) -> Iterator[StateChange]:
         """What began and what ended. ``seen``: the states that hold at this moment, with their reasons."""
         for kind, bounds in _BOUNDS.items():
             if kind in seen:
@@ -62,14 +62,14 @@ class Episodes:
                 self._last[kind] = now_ns
                 if kind not in self._told and now_ns - first >= bounds.patience_ns:
                     self._told[kind] = seen[kind]
-                    yield Change(kind, True, seen[kind])
+                    yield StateChange(kind, True, seen[kind])
             elif kind in self._first and now_ns - self._last[kind] >= bounds.quiet_ns:
                 lasted_ns = self._last[kind] - self._first.pop(kind)
                 if kind in self._told:
-                    yield Change(kind, False, self._told.pop(kind), lasted_ns)
+                    yield StateChange(kind, False, self._told.pop(kind), lasted_ns)
 
 
-def sentence(change: Change, url: str) -> str:
+def sentence(change: StateChange, url: str) -> str:
     """The change in words, for the log and the event."""
     if change.begins:
         return {

@@ -14,7 +14,7 @@ from qos.shipping.delivery import Delivery, Rejected
 from qos.shipping.outcomes import Denied, Retry
 from qos.shipping.schedule import SETTLE_NS
 from qos.shipping.shipper import LineWriter
-from qos.store.sqlite.coarse import Window
+from qos.store.sqlite.coarse import CoarseWindow
 from qos.system.clock import NS_PER_S, SYSTEM, Clock
 
 _LOOK_EVERY_NS: Final = 10 * NS_PER_S
@@ -27,7 +27,7 @@ _LONGEST_WAIT_NS: Final = 300 * NS_PER_S
 class HistorySource(Protocol):
     """Where windows come from: ``qos.store.sqlite.line_protocol.JournalReader``."""
 
-    def coarse_due(self, now_ns: int, limit: int) -> list[Window]:
+    def coarse_due(self, now_ns: int, limit: int) -> list[CoarseWindow]:
         """At most ``limit`` windows that are over, the newest first."""
 
     def coarse_lines(self, width_ns: int, start_ns: int, stop_ns: int) -> list[str]:
@@ -85,9 +85,9 @@ class HistoryShipper:
             for number in ripe:
                 del self._settling[number]
 
-    def _send(self, width_ns: int, windows: Sequence[Window], began_ns: int) -> None:
+    def _send(self, width_ns: int, windows: Sequence[CoarseWindow], began_ns: int) -> None:
         lines: list[str] = []
-        taken: list[Window] = []
+        taken: list[CoarseWindow] = []
         for window in windows:
             if len(lines) >= _LINES_AT_ONCE:
                 break

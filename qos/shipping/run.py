@@ -19,7 +19,7 @@ from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.contract.points import Event
 from qos.service import STORE_NAME, ConfigWatcher, HeartbeatWriter
 from qos.service.config_file import Secrets, load_secrets
-from qos.shipping.episodes import Change, Episodes, Kind, sentence
+from qos.shipping.episodes import Episodes, Kind, StateChange, sentence
 from qos.shipping.history import HistoryShipper
 from qos.shipping.reporter import CURSOR, PART, Reporter
 from qos.shipping.schedule import SendSchedule
@@ -95,7 +95,7 @@ class _EpisodeLog:
                 self._unwritten = []
 
 
-def _level(change: Change) -> int:
+def _level(change: StateChange) -> int:
     if not change.begins:
         return logging.INFO
     return logging.ERROR if change.kind in ("refused", "set_aside") else logging.WARNING

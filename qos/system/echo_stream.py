@@ -35,7 +35,7 @@ STAMP_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StreamedReply:
     """One echo. ``rtt_ns`` None: lost; ``pending``: still under way, for ``rtt_ns`` by now.
 
     ``there_ns`` and ``back_ns``: both ways by the clocks of both ends, in steps of a millisecond: only changes count.
@@ -70,7 +70,7 @@ class EchoStream:
         self._lock = threading.Lock()
         self._targets: dict[str, _Target] = {}
         self._period_ns = NS_PER_S
-        self._answers: deque[Answer] = deque(maxlen=KEPT)
+        self._answers: deque[StreamedReply] = deque(maxlen=KEPT)
         self._flying: dict[int, tuple[_Target, int]] = {}
         self._wall_ns = clock.wall_ns() - clock.monotonic_ns()
         """Kept from the start: a wall clock that is set must not look like a queue."""
@@ -93,7 +93,7 @@ class EchoStream:
         elif not targets:
             self.close()
 
-    def take(self) -> list[Answer]:
+    def take(self) -> list[StreamedReply]:
         """Answers and losses since the last call, then one pending entry for each target's oldest echo under way."""
         now_ns = clock.monotonic_ns()
         found = [self._answers.popleft() for _ in range(len(self._answers))]
@@ -101,7 +101,7 @@ class EchoStream:
         with self._lock:
             for target, sent_ns in self._flying.values():
                 oldest[target.name] = min(sent_ns, oldest.get(target.name, sent_ns))
-        return found + [Answer(name, now_ns, now_ns - sent_ns, pending=True) for name, sent_ns in oldest.items()]
+        return found + [StreamedReply(name, now_ns, now_ns - sent_ns, pending=True) for name, sent_ns in oldest.items()]
 
     def close(self) -> None:
         """Stop asking. The thread ends by itself within a tenth of a second."""
@@ -141,7 +141,7 @@ class EchoStream:
             targets, period_ns = list(self._targets.values()), self._period_ns
             for number in [n for n, (_, sent_ns) in self._flying.items() if now_ns - sent_ns > LOST_NS]:
                 target, _ = self._flying.pop(number)
-                self._answers.append(Answer(target.name, now_ns, None))
+                self._answers.append(StreamedReply(target.name, now_ns, None))
         soonest = now_ns + period_ns
         for place, target in enumerate(targets):
             # Spread over the period, so that something is heard all the time.
@@ -183,7 +183,7 @@ class EchoStream:
         try:
             link.sendto(message, (target.address, 0))
         except OSError:
-            self._answers.append(Answer(target.name, now_ns, None))
+            self._answers.append(StreamedReply(target.name, now_ns, None))
             return
         with self._lock:
             self._flying[self._sequence] = (target, now_ns)
@@ -211,7 +211,7 @@ class EchoStream:
                 if received < _DAY_MS and transmitted < _DAY_MS:  # RFC 792: the high bit marks another unit
                     there = _since_midnight(received * NS_PER_MS - self._of_day(sent_ns))
                     back = _since_midnight(self._of_day(now_ns) - transmitted * NS_PER_MS)
-            self._answers.append(Answer(target.name, now_ns, now_ns - sent_ns, False, there, back))
+            self._answers.append(StreamedReply(target.name, now_ns, now_ns - sent_ns, False, there, back))
 
     def _of_day(self, monotonic_ns: int) -> int:
         return (monotonic_ns + self._wall_ns) % (_DAY_MS * NS_PER_MS)
@@ -233,7 +233,7 @@ def request(kind: int, identity: int, sequence: int, body: bytes) -> bytes:
 
 
 def reply(data: bytes, *, six: bool) -> tuple[int, int, tuple[int, int, int] | None] | None:
-    """Identity, sequence and timestamps (originate, receive, transmit) of an answer; None for anything else.
+    """Identifier, sequence and timestamps (originate, receive, transmit) of an answer; None for anything else.
 
     Over IPv4 a raw socket gives the IP header too, over IPv6 it does not.
     """

@@ -18,7 +18,7 @@ from qos.policy.applications import Process
 from qos.service import ConfigWatcher
 from qos.service.config_file import load_config
 from qos.system.clock import SYSTEM, monotonic_ns, wall_ns
-from qos.system.echo_stream import Answer
+from qos.system.echo_stream import StreamedReply
 from qos.system.processes import Processes
 from tests.enforcer.ports import FakePort, until
 from tests.fakes import MemoryStore
@@ -72,14 +72,14 @@ class NoEchoes:
     def run(self, targets: Sequence[str], period_ns: int) -> None:
         pass
 
-    def take(self) -> list[Answer]:
+    def take(self) -> list[StreamedReply]:
         return []
 
     def close(self) -> None:
         pass
 
 
-class NoGuard:
+class NoWatchdog:
     def beat(self) -> None:
         pass
 
@@ -103,7 +103,7 @@ class Bench:
             max_ports=32,
             events=NoEvents,
             sockets=lambda: [SocketRow(17, 4, b"\x0a\0\0\1", PORT, 77)],
-            guard=NoGuard,
+            watchdog=NoWatchdog,
             available=lambda: self.why,
             tidy=self.tidy,
             interfaces=lambda: [(1, "lo")],

@@ -255,7 +255,7 @@ class KernelCapture:
             del self._flows[cookie]
 
     def _lost(self, counting: counting_programs.Counting) -> int:
-        totals, before = counting.tallies(), self._totals
+        totals, before = counting.totals(), self._totals
         self._totals = totals
         if totals["elsewhere"][0]:
             self._note(_ELSEWHERE)

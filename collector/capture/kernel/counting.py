@@ -102,7 +102,7 @@ class Counting:
         self._held.callback(os.close, fd)
         return fd
 
-    def tallies(self) -> dict[str, tuple[int, int]]:
+    def totals(self) -> dict[str, tuple[int, int]]:
         """Packets and bytes so far that went to no flow, by reason (``programs.STATS``)."""
         found = {}
         for at, name in enumerate(STATS):

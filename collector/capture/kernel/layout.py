@@ -1,4 +1,4 @@
-"""What the counting programs store, byte by byte: one ``Flow`` a socket, one ``Origin`` a created socket, tallies.
+"""What the counting programs store, byte by byte: one ``Flow`` a socket, one ``Origin`` a created socket, totals.
 
 The programs write it, the ``kernel`` backend reads it. Little-endian machines only, as everything
 that runs this is.

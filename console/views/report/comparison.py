@@ -22,7 +22,7 @@ _S: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Period:
     """What is drawn: UTC nanoseconds, one point per ``every_ns``."""
 
     start_ns: int
@@ -35,32 +35,32 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What the picture shows: one row per window and application, and which applications, in which order."""
+    """What the picture shows: one row per period and application, and which applications, in which order."""
 
     host: str
-    window: Window
+    period: Period
     resources: "pd.DataFrame"
     traffic: "pd.DataFrame"
     apps: tuple[str, ...]
 
 
-def compare(store: Reader, config: Config, window: Window, apps: Sequence[str] = ()) -> Compared:
+def compare(store: Reader, config: Config, period: Period, apps: Sequence[str] = ()) -> Compared:
     """Read what the picture shows. Raises ConfigError when nothing was measured, StoreUnavailable."""
-    resources = _frame(store, "app_resources", ("cpu_percent", "rss_bytes"), window)
-    traffic = _frame(store, "app_traffic", ("rx_bytes", "tx_bytes"), window)
-    traffic["down_bps"] = traffic["rx_bytes"] * 8 * _S / window.every_ns
-    traffic["up_bps"] = traffic["tx_bytes"] * 8 * _S / window.every_ns
+    resources = _frame(store, "app_resources", ("cpu_percent", "rss_bytes"), period)
+    traffic = _frame(store, "app_traffic", ("rx_bytes", "tx_bytes"), period)
+    traffic["down_bps"] = traffic["rx_bytes"] * 8 * _S / period.every_ns
+    traffic["up_bps"] = traffic["tx_bytes"] * 8 * _S / period.every_ns
     chosen = choose(resources, traffic, apps or config.collector.resources_of)
     if not chosen and apps:
-        raise ConfigError(f"nothing measured of {', '.join(apps)} in the last {window}: see `autoqos usage`")
+        raise ConfigError(f"nothing measured of {', '.join(apps)} in the last {period}: see `autoqos usage`")
     if not chosen:
-        raise ConfigError(f"no application measured in the last {window}: run `autoqos up`, or widen --since")
-    return Compared(config.host, window, resources, traffic, tuple(chosen))
+        raise ConfigError(f"no application measured in the last {period}: run `autoqos up`, or widen --since")
+    return Compared(config.host, period, resources, traffic, tuple(chosen))
 
 
-def window_of(start_ns: int, stop_ns: int, interval_ns: int) -> Window:
-    """The window with about 400 points, never finer than it was measured."""
-    return Window(start_ns, stop_ns, step_ns(start_ns, stop_ns, interval_ns))
+def period_of(start_ns: int, stop_ns: int, interval_ns: int) -> Period:
+    """The period with about 400 points, never finer than it was measured."""
+    return Period(start_ns, stop_ns, step_ns(start_ns, stop_ns, interval_ns))
 
 
 def step_ns(start_ns: int, stop_ns: int, interval_ns: int) -> int:
@@ -81,15 +81,15 @@ def choose(resources: "pd.DataFrame", traffic: "pd.DataFrame", globs: Sequence[s
     return names[:MOST]
 
 
-def _frame(store: Reader, measurement: str, fields: Sequence[str], window: Window) -> "pd.DataFrame":
+def _frame(store: Reader, measurement: str, fields: Sequence[str], period: Period) -> "pd.DataFrame":
     import pandas as pd
 
     columns = store.read(
         measurement,
         fields,
-        start_ns=window.start_ns,
-        stop_ns=window.stop_ns,
-        every_ns=window.every_ns,
+        start_ns=period.start_ns,
+        stop_ns=period.stop_ns,
+        every_ns=period.every_ns,
         aggregate="auto",
         by=("app",),
     )

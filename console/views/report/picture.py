@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from console.views.output import plain
-from console.views.report.comparison import Compared, Window
+from console.views.report.comparison import Compared, Period
 from qos.contract.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def draw(compared: Compared, output: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
-    window = compared.window
+    period = compared.period
     figure = Figure(figsize=(12, 11), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     panels: list[tuple[Any, str, float, str]] = [
@@ -38,7 +38,7 @@ def draw(compared: Compared, output: Path) -> None:
     axes = figure.subplots(len(panels), 1, sharex=True)
     for ax, (frame, label, scale, field) in zip(axes, panels, strict=True):
         for app, colour in zip(compared.apps, _COLOURS, strict=False):
-            line = _series(frame, app, field, window) / scale
+            line = _series(frame, app, field, period) / scale
             # The dots keep a lone measurement between two gaps visible.
             ax.plot(line.index, line, color=colour, linewidth=1.5, marker=".", markersize=3)
         ax.set_ylabel(label, fontsize=13)
@@ -46,11 +46,11 @@ def draw(compared: Compared, output: Path) -> None:
         ax.grid(visible=True, alpha=0.3)
         ax.tick_params(labelsize=12)
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    zone = _local_zone(window)
+    zone = _local_zone(period)
     locator = mdates.AutoDateLocator(tz=zone)
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, tz=zone))
-    axes[-1].set_xlim(*_times(window))
+    axes[-1].set_xlim(*_times(period))
     handles = [_handle(colour) for _, colour in zip(compared.apps, _COLOURS, strict=False)]
     figure.legend(
         handles,
@@ -59,7 +59,7 @@ def draw(compared: Compared, output: Path) -> None:
         ncols=min(4, len(compared.apps)),
         fontsize=13,
     )
-    figure.suptitle(f"{plain(compared.host)}: applications compared, the last {window}", fontsize=15)
+    figure.suptitle(f"{plain(compared.host)}: applications compared, the last {period}", fontsize=15)
     partial = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         figure.savefig(partial, format="png")
@@ -76,21 +76,21 @@ def _handle(colour: str) -> Any:
     return Line2D([], [], color=colour, linewidth=3)
 
 
-def _times(window: Window) -> tuple[Any, Any]:
+def _times(period: Period) -> tuple[Any, Any]:
     import pandas as pd
 
-    return pd.Timestamp(window.start_ns, unit="ns", tz="UTC"), pd.Timestamp(window.stop_ns, unit="ns", tz="UTC")
+    return pd.Timestamp(period.start_ns, unit="ns", tz="UTC"), pd.Timestamp(period.stop_ns, unit="ns", tz="UTC")
 
 
-def _local_zone(window: Window) -> Any:
-    return datetime.datetime.fromtimestamp(window.stop_ns / 1e9, datetime.UTC).astimezone().tzinfo
+def _local_zone(period: Period) -> Any:
+    return datetime.datetime.fromtimestamp(period.stop_ns / 1e9, datetime.UTC).astimezone().tzinfo
 
 
-def _series(frame: "pd.DataFrame", app: str, field: str, window: Window) -> "pd.Series[float]":
+def _series(frame: "pd.DataFrame", app: str, field: str, period: Period) -> "pd.Series[float]":
     """One line on the whole grid, so that what was not measured is a gap."""
     import pandas as pd
 
-    first_ns = window.start_ns - window.start_ns % window.every_ns
-    grid = pd.to_datetime(range(first_ns, window.stop_ns + 1, window.every_ns), unit="ns", utc=True)
+    first_ns = period.start_ns - period.start_ns % period.every_ns
+    grid = pd.to_datetime(range(first_ns, period.stop_ns + 1, period.every_ns), unit="ns", utc=True)
     rows = frame.loc[frame["app"] == app].set_index("time")[field]
     return rows.astype(float).reindex(grid)

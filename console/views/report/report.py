@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from console.views.output import plain
-from console.views.report.comparison import Compared, Window, compare
+from console.views.report.comparison import Compared, Period, compare
 from console.views.report.picture import draw
 from qos.contract.config import Config
 from qos.contract.units import format_bps, format_bytes
 from qos.store import Reader
 
 
-def write_report(store: Reader, config: Config, output: Path, window: Window, apps: Sequence[str] = ()) -> list[str]:
+def write_report(store: Reader, config: Config, output: Path, period: Period, apps: Sequence[str] = ()) -> list[str]:
     """Draw the picture into ``output`` and say what is in it. Raises ConfigError when there is nothing to draw.
 
     ``apps`` are globs; empty means ``collector.resources_of``, and when that is empty too the busiest applications.
     """
-    compared = compare(store, config, window, apps)
+    compared = compare(store, config, period, apps)
     draw(compared, output)
-    return [f"{output}: {', '.join(map(plain, compared.apps))}; the last {window}", *_summary(compared)]
+    return [f"{output}: {', '.join(map(plain, compared.apps))}; the last {period}", *_summary(compared)]
 
 
 def _summary(compared: Compared) -> list[str]:

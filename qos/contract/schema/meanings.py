@@ -121,10 +121,10 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "app": "the application, where one made it",
             "direction": "the direction that was full",
             "share_ratio": "that application's share of the traffic",
-            "confidence": "how sure the verdict is",
+            "confidence": "how sure the diagnosis is",
             "running": "1 while it lasts",
             "suffered": "the applications that had to wait",
-            "evidence": "what the verdict rests on, in a sentence",
+            "evidence": "what the diagnosis rests on, in a sentence",
         },
         "process_traffic": {
             "rx_bytes": "received in the interval",

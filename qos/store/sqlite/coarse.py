@@ -23,7 +23,7 @@ _SHIPPED: Final = tuple(spec for spec in SPECS.values() if not spec.local)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CoarseWindow:
     """One window that changed. ``number`` grows with every change."""
 
     number: int
@@ -41,14 +41,14 @@ def mark(db: sqlite3.Connection, spec: Spec, level: int, span: Span) -> None:
     )
 
 
-def due(db: sqlite3.Connection, now_ns: int, limit: int) -> list[Window]:
+def due(db: sqlite3.Connection, now_ns: int, limit: int) -> list[CoarseWindow]:
     """At most ``limit`` windows that are over, the newest first."""
     rows = db.execute(
         "SELECT id, width_ns, time_ns FROM coarse WHERE time_ns + width_ns <= ?"
         " ORDER BY time_ns DESC, width_ns LIMIT ?",
         (now_ns - GRACE_NS, limit),
     ).fetchall()
-    return [Window(*row) for row in rows]
+    return [CoarseWindow(*row) for row in rows]
 
 
 def waiting(db: sqlite3.Connection, now_ns: int) -> int:

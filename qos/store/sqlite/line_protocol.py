@@ -89,7 +89,7 @@ class JournalReader:
                 rows += last - first + 1
         return Waiting(rows, oldest[0][0] if oldest else None)
 
-    def coarse_due(self, now_ns: int, limit: int) -> list[coarse.Window]:
+    def coarse_due(self, now_ns: int, limit: int) -> list[coarse.CoarseWindow]:
         """At most ``limit`` windows of the coarse history that are over (``now_ns`` is UTC), the newest first."""
         with self._database.reading() as db:
             return coarse.due(db, now_ns, limit)

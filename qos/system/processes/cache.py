@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from qos.contract.environment import SUPERVISED
-from qos.policy.applications import COMM_LENGTH, DELETED, OURSELVES, Family, Identity, Process, app_name, root_of
+from qos.policy.applications import COMM_LENGTH, DELETED, OURSELVES, Family, Process, ProcessIdentity, app_name, root_of
 
 if sys.platform == "linux":
     from qos.system.processes.reader_linux import ProcessReader as SystemReader
@@ -22,7 +22,7 @@ elif sys.platform == "win32":
 else:
     from qos.system.processes.reader_psutil import ProcessReader as SystemReader
 
-__all__ = ["KEEP_GONE_NS", "KEEP_NS", "MAX_ENTRIES", "ProcessReader", "Processes", "SystemReader"]
+__all__ = ["KEEP_GONE_NS", "KEEP_NS", "MAX_ENTRIES", "ProcessSource", "Processes", "SystemReader"]
 
 KEEP_GONE_NS: Final = 10 * 10**9
 """How long the identity of a process that is gone is kept: its last bytes arrive after it."""
@@ -37,7 +37,7 @@ _START_NS: Final = 2 * 10**9
 """A backend may know a start less exactly (another clock, the wall clock's step since boot)."""
 
 
-class ProcessReader(Protocol):
+class ProcessSource(Protocol):
     """One system's way to read processes."""
 
     family: Family
@@ -63,14 +63,14 @@ class _Entry:
     process: Process
     checked_ns: int
     gone_ns: int | None = None
-    identity: Identity | None = None
+    identity: ProcessIdentity | None = None
 
 
 class Processes:
     """The cache. One thread uses it; ``now_ns`` is monotonic."""
 
-    def __init__(self, scripts: Iterable[str] = (), reader: ProcessReader | None = None) -> None:
-        self._reader: ProcessReader = reader or SystemReader()
+    def __init__(self, scripts: Iterable[str] = (), reader: ProcessSource | None = None) -> None:
+        self._reader: ProcessSource = reader or SystemReader()
         self._scripts = tuple(scripts)
         self._entries: dict[int, _Entry] = {}
         self._exe_names: dict[str, None] = {}
@@ -84,7 +84,7 @@ class Processes:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def identify(self, pid: int, now_ns: int, *, started_ns: int = 0, name: str = "", exe: str = "") -> Identity:
+    def identify(self, pid: int, now_ns: int, *, started_ns: int = 0, name: str = "", exe: str = "") -> ProcessIdentity:
         """The identity of ``pid``. The rest is what the capture backend saw: it names a process that is gone already,
         and ``started_ns`` (0: unknown) keeps a reused PID's new owner from getting the old one's bytes.
         """
@@ -155,7 +155,7 @@ class Processes:
         fresh = self._entries[pid] = _Entry(process, now_ns)
         return fresh
 
-    def _identity(self, process: Process, now_ns: int) -> Identity:
+    def _identity(self, process: Process, now_ns: int) -> ProcessIdentity:
         family = self._reader.family
         root = root_of(process, lambda pid: self._parent(pid, now_ns), family)
         known = () if process.exe else tuple(self._exe_names)  # only a name cut short is completed
@@ -165,7 +165,7 @@ class Processes:
             own = app = OURSELVES
         if process.exe and own not in self._exe_names and len(self._exe_names) < MAX_NAMES:
             self._exe_names[own] = None
-        return Identity(
+        return ProcessIdentity(
             pid=process.pid,
             started_ns=process.started_ns,
             app=app,

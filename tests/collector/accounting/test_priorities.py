@@ -7,7 +7,7 @@ from qos.contract.config import parse_config
 from qos.contract.documents.limits import STALE_NS, EnforcedApp, Limits
 from qos.contract.documents.override import Override
 from qos.contract.schedule import LocalTime
-from qos.policy.applications import Identity
+from qos.policy.applications import ProcessIdentity
 from qos.policy.matching import AppIdentity
 from qos.policy.policy import Policy
 
@@ -27,8 +27,8 @@ apps:
 )
 
 
-def who(app: str, exe: str = "", *, service: bool = False) -> Identity:
-    return Identity(pid=1, started_ns=0, app=app, name=app, exe=exe, service=service, background=False)
+def who(app: str, exe: str = "", *, service: bool = False) -> ProcessIdentity:
+    return ProcessIdentity(pid=1, started_ns=0, app=app, name=app, exe=exe, service=service, background=False)
 
 
 CASES = [

@@ -10,22 +10,22 @@ from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.meter import InterfaceDelta
 from qos.contract.documents.live import LiveProbe, LiveRow, LiveTraffic
 from qos.contract.points import AppTraffic, HostTraffic, Point, ProcessTraffic
-from qos.policy.applications import OTHER, Identity
+from qos.policy.applications import OTHER, ProcessIdentity
 from tests.collector.capture.fake_capture import delta
 
 S = 10**9
 NOW = 1_700_000_000 * S
 
 
-def who(pid: int, app: str, *, background: bool = False) -> Identity:
-    return Identity(pid=pid, started_ns=NOW, app=app, name=app, exe="", service=False, background=background)
+def who(pid: int, app: str, *, background: bool = False) -> ProcessIdentity:
+    return ProcessIdentity(pid=pid, started_ns=NOW, app=app, name=app, exe="", service=False, background=background)
 
 
 def eth(rx: int, tx: int, name: str = "eth0") -> InterfaceDelta:
     return InterfaceDelta(name, InterfaceCounters(rx, tx, rx // 1000, tx // 1000, 1, 2, 3, 4))
 
 
-def level_of(app: str, _: Identity) -> int:
+def level_of(app: str, _: ProcessIdentity) -> int:
     return 0 if app == "zoom" else 3
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from collector.lag.detector import Incident, LagDetector
-from collector.lag.samples import Capacity, LagTick, Rates, RoundTrip
+from collector.lag.samples import KnownCapacity, LagTick, Rates, RoundTrip
 
 S = 10**9
 MS = 10**6
@@ -66,7 +66,9 @@ class Line:
             trips.append(RoundTrip(target, sent_ns, None if lost else int(ms * MS), target == "gateway"))
         self.now_ns += S
         host = Rates(sum(r.down_bps for r in apps.values()), sum(r.up_bps for r in apps.values()))
-        known = {"down": Capacity(self.down_bps, "set"), "up": Capacity(self.up_bps, "set")} if self.knows else {}
+        known = (
+            {"down": KnownCapacity(self.down_bps, "set"), "up": KnownCapacity(self.up_bps, "set")} if self.knows else {}
+        )
         tick = LagTick(self.now_ns, S, tuple(trips), apps, host, capacity=known, stalled=moment.stalled)  # type: ignore[arg-type]  # directions
         found = self.detector.feed(tick)
         for incident in found:

@@ -30,8 +30,12 @@ def test_an_application_that_fills_a_direction_is_named_with_it(rates: tuple[int
     line.run(15, Moment({**CALL, "steam": rates}))
     line.run(15, Moment(CALL))
     incident = only(line)
-    assert (incident.verdict.cause, incident.verdict.app, incident.verdict.direction) == ("application", "steam", way)
-    assert incident.verdict.confidence >= HIGH
+    assert (incident.diagnosis.cause, incident.diagnosis.app, incident.diagnosis.direction) == (
+        "application",
+        "steam",
+        way,
+    )
+    assert incident.diagnosis.confidence >= HIGH
     assert abs(incident.onset_ns - began_ns) <= 2 * S
     assert line.told[0][0] - incident.onset_ns <= 3 * S
     assert incident.ended == "calm"
@@ -46,8 +50,8 @@ def test_somebody_else_s_load_names_no_application_of_this_computer(knows: bool)
     line.run(40, Moment(busy))
     line.run(15, Moment(busy, others_bps=25_000_000))
     line.run(15, Moment(busy))
-    assert only(line).verdict.cause == "others"
-    assert {incident.verdict.app for _, incident in line.told} == {None}
+    assert only(line).diagnosis.cause == "others"
+    assert {incident.diagnosis.app for _, incident in line.told} == {None}
 
 
 def test_a_slow_gateway_is_the_local_network() -> None:
@@ -55,7 +59,7 @@ def test_a_slow_gateway_is_the_local_network() -> None:
     line.run(40, Moment(CALL))
     line.run(12, Moment(CALL, wifi_ms=120))
     line.run(15, Moment(CALL))
-    assert only(line).verdict.cause == "local_network"
+    assert only(line).diagnosis.cause == "local_network"
     assert "gateway answered 1" in sentence(only(line))
 
 
@@ -64,7 +68,7 @@ def test_one_slow_target_is_that_target() -> None:
     line.run(40, Moment(CALL))
     line.run(12, Moment(CALL, late_ms={"b": 150}))
     line.run(15, Moment(CALL))
-    assert (only(line).verdict.cause, only(line).target) == ("target", "b")
+    assert (only(line).diagnosis.cause, only(line).target) == ("target", "b")
 
 
 def test_loss_without_delay_is_an_incident_with_its_ratio() -> None:
@@ -73,7 +77,7 @@ def test_loss_without_delay_is_an_incident_with_its_ratio() -> None:
     line.run(20, Moment(CALL, lost=0.3))
     line.run(20, Moment(CALL))
     incident = only(line)
-    assert incident.verdict.cause == "others"
+    assert incident.diagnosis.cause == "others"
     assert 0.15 < incident.loss_ratio < 0.5
 
 
@@ -81,9 +85,9 @@ def test_nothing_comes_back_is_the_provider() -> None:
     line = Line()
     line.run(40, Moment(CALL))
     line.run(12, Moment(CALL, lost=1.0))
-    assert only(line).verdict.cause == "provider"
+    assert only(line).diagnosis.cause == "provider"
     line.run(20, Moment(CALL))
-    assert (only(line).verdict.cause, only(line).loss_ratio) == ("provider", 1.0)  # also when it is over
+    assert (only(line).diagnosis.cause, only(line).loss_ratio) == ("provider", 1.0)  # also when it is over
 
 
 def test_short_bursts_of_one_application_are_one_incident() -> None:
@@ -91,7 +95,7 @@ def test_short_bursts_of_one_application_are_one_incident() -> None:
     line.run(40, Moment(CALL))
     line.run(24, lambda at: Moment({**CALL, "backup": (0, 9_000_000)} if at % 4 < 2 else CALL))
     line.run(15, Moment(CALL))
-    assert (only(line).verdict.cause, only(line).verdict.app) == ("application", "backup")
+    assert (only(line).diagnosis.cause, only(line).diagnosis.app) == ("application", "backup")
 
 
 def test_lag_that_outlives_an_application_was_not_its_own() -> None:
@@ -100,7 +104,7 @@ def test_lag_that_outlives_an_application_was_not_its_own() -> None:
     line.run(3, Moment({**CALL, "browser": (15_000_000, 0)}, others_bps=25_000_000))
     line.run(12, Moment(CALL, others_bps=25_000_000))
     line.run(15, Moment(CALL))
-    assert only(line).verdict.cause == "others"
+    assert only(line).diagnosis.cause == "others"
 
 
 def test_two_causes_in_a_row_are_two_incidents() -> None:
@@ -110,7 +114,7 @@ def test_two_causes_in_a_row_are_two_incidents() -> None:
     line.run(8, Moment(CALL))
     line.run(10, Moment(CALL, others_bps=26_000_000))
     line.run(15, Moment(CALL))
-    assert [incident.verdict.cause for incident in line.incidents] == ["application", "others"]
+    assert [incident.diagnosis.cause for incident in line.incidents] == ["application", "others"]
 
 
 def test_sleep_and_another_network_end_an_incident_where_it_was_last_seen() -> None:

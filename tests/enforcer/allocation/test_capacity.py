@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enforcer.allocation.capacity import Capacity, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
+from enforcer.allocation.capacity import CapacityEstimate, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
 from enforcer.allocation.growth import MOST, PLATEAU, PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
 
 MS = 10**6
@@ -42,11 +42,11 @@ def test_near_estimates_are_blended_and_far_ones_replace() -> None:
     near = learn(first, S, 21 * M)
     assert 20 * M < near.bps < 21 * M
     assert near.confidence > first.confidence
-    assert learn(near, 2 * S, 8 * M) == Capacity(8 * M, 0.5, 2 * S)
+    assert learn(near, 2 * S, 8 * M) == CapacityEstimate(8 * M, 0.5, 2 * S)
 
 
 def test_confidence_fades_with_age() -> None:
-    known = Capacity(20 * M, 0.8, 0)
+    known = CapacityEstimate(20 * M, 0.8, 0)
     assert known.confidence_now(0) == 0.8
     assert known.confidence_now(7 * 86_400 * S) == 0.4
 

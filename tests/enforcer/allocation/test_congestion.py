@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.allocation.capacity import Capacity
+from enforcer.allocation.capacity import CapacityEstimate
 from enforcer.allocation.congestion import MIN_BUDGET_BPS, State, started_with
 from qos.contract.direction import Direction
 from tests.enforcer.allocation.line import Line, M, S, idle, line
@@ -94,7 +94,7 @@ def test_a_full_uplink_does_not_cut_the_downlink() -> None:
 def test_without_timestamps_a_downlink_that_is_known_to_carry_more_is_not_cut() -> None:
     made = line(want_bps={"down": 5 * M, "up": 30 * M}, stamps=False)
     idle(made)
-    state = started_with({"down": Capacity(20 * M, 0.8, 0)})
+    state = started_with({"down": CapacityEstimate(20 * M, 0.8, 0)})
     want, made.want_bps = made.want_bps, {}
     state = made.run(state, 12)
     made.want_bps = want

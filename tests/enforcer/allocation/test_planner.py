@@ -213,7 +213,7 @@ def test_a_dry_run_says_what_it_would_do_once() -> None:
 def test_the_document_has_what_every_view_reads() -> None:
     plans = {"a": held("a", 2 * M, share(2 * M))}
     document = limits_document(
-        7, "enforce", "enforcing", reason="r", plans=plans, tallies=sides(a=counts(1, 2, 3)), engine={"handles": 1}
+        7, "enforce", "enforcing", reason="r", plans=plans, stats=sides(a=counts(1, 2, 3)), engine={"handles": 1}
     )
     assert Limits.parse(document.dump()) == document
     assert (document.time_ns, document.mode, document.state, document.reason) == (7, "enforce", "enforcing", "r")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from enforcer.datapath.engine import Engine
-from enforcer.qdisc.classifier import Classifier, Rates
+from enforcer.qdisc.classifier import Classifier, RateLimits
 from qos.packets.divert import RawPacket
 from qos.packets.packet import TCP
 from qos.system.clock import SYSTEM, monotonic_ns
@@ -19,7 +19,7 @@ S = 10**9
 def engine(port: FakePort, **options: int) -> Engine:
     made = Engine(port, Classifier(), SYSTEM, max_packet_rate=options.get("max_packet_rate", 100_000))
     made.start()
-    made.update({"bulk": Rates(1_000_000, None)}, {(TCP, 1000): "bulk"})
+    made.update({"bulk": RateLimits(1_000_000, None)}, {(TCP, 1000): "bulk"})
     return made
 
 
@@ -43,7 +43,7 @@ def test_others_packets_pass_at_once_and_limited_ones_at_their_rate() -> None:
 def test_stopping_sends_everything_that_waits_in_order_before_the_handles_are_closed() -> None:
     port = FakePort()
     made = engine(port)
-    made.update({"bulk": Rates(64_000, None)})
+    made.update({"bulk": RateLimits(64_000, None)})
     made.divert("tcp", "f")
     packets = [now(tcp(1000, 100 + i)) for i in range(60)]
     port.receivers["f"].give(*packets)
@@ -82,7 +82,7 @@ def test_a_filter_that_cannot_be_opened_leaves_the_old_one_in_force() -> None:
 def test_an_exception_in_a_pump_lets_everything_go() -> None:
     port = FakePort()
     made = engine(port)
-    made.update({"bulk": Rates(64_000, None)})
+    made.update({"bulk": RateLimits(64_000, None)})
     made.divert("tcp", "f")
     packets = [now(tcp(1000, 100 + i)) for i in range(30)]
     port.receivers["f"].give(*packets)
@@ -150,7 +150,7 @@ def test_letting_go_of_stuck_pumps_takes_less_than_the_guards_patience() -> None
     took = monotonic_ns() - begun
     port.stuck.set()
     assert beats[-1] >= begun, "a sign of life first"
-    assert took < 1.2 * S, f"{took / S:.2f} s: the guard would have killed us"
+    assert took < 1.2 * S, f"{took / S:.2f} s: the watchdog would have killed us"
 
 
 def test_packets_that_grow_old_in_the_systems_queue_end_it() -> None:
@@ -213,7 +213,7 @@ def test_after_letting_go_nothing_is_opened_again() -> None:
     made = engine(port)
     made.stop()
     made.divert("tcp", "f")
-    made.update({"bulk": Rates(1, None)})
+    made.update({"bulk": RateLimits(1, None)})
     made.stop()
     assert port.log == ["open sender", "close sender"]
 

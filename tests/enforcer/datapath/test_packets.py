@@ -149,7 +149,7 @@ def test_packets_flow_again_when_the_enforcer_is_killed_or_stopped(how: str) -> 
         worst = float(client.communicate(timeout=60)[0])
         assert worst < 3.0
         assert rig.process is not None
-        rig.process.wait(10)  # the guard ends a stopped one, too
+        rig.process.wait(10)  # the watchdog ends a stopped one, too
         rig.until_gone(lambda: classifiers(rig))
         rig.process = None
         rig.unlimit(app)

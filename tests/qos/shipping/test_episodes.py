@@ -1,10 +1,10 @@
 from typing import cast
 
-from qos.shipping.episodes import Change, Episodes, Kind, sentence
+from qos.shipping.episodes import Episodes, Kind, StateChange, sentence
 from qos.system.clock import NS_PER_S as S
 
 
-def seen(episodes: Episodes, at_s: float, **kinds: str) -> list[Change]:
+def seen(episodes: Episodes, at_s: float, **kinds: str) -> list[StateChange]:
     given = cast("dict[Kind, str]", kinds)
     return list(episodes.saw(int(at_s * S), given))
 
@@ -13,10 +13,10 @@ def test_an_outage_begins_after_ten_seconds_and_ends_with_the_first_answer() -> 
     episodes = Episodes()
     assert seen(episodes, 0, outage="refused") == []
     assert seen(episodes, 9.9, outage="refused") == []
-    assert seen(episodes, 10, outage="reset") == [Change("outage", True, "reset")]
+    assert seen(episodes, 10, outage="reset") == [StateChange("outage", True, "reset")]
     assert seen(episodes, 500, outage="reset") == []
     assert dict(episodes.running) == {"outage": "reset"}
-    assert seen(episodes, 600) == [Change("outage", False, "reset", 500 * S)]
+    assert seen(episodes, 600) == [StateChange("outage", False, "reset", 500 * S)]
     assert seen(episodes, 601) == []
     assert not episodes.running
 
@@ -32,7 +32,7 @@ def test_a_lost_packet_is_no_outage() -> None:
 def test_a_refusal_is_said_at_once_and_whatever_often_it_is_seen_once() -> None:
     episodes = Episodes()
     told = [change for at in range(1000) for change in seen(episodes, at / 100, refused="401")]
-    assert told == [Change("refused", True, "401")]
+    assert told == [StateChange("refused", True, "401")]
 
 
 def test_points_set_aside_now_and_then_are_one_episode() -> None:
@@ -40,7 +40,7 @@ def test_points_set_aside_now_and_then_are_one_episode() -> None:
     told = []
     for at in range(2000):
         told += seen(episodes, at, set_aside="conflict") if at < 1000 and at % 100 == 0 else seen(episodes, at)
-    assert told == [Change("set_aside", True, "conflict"), Change("set_aside", False, "conflict", 900 * S)]
+    assert told == [StateChange("set_aside", True, "conflict"), StateChange("set_aside", False, "conflict", 900 * S)]
 
 
 def test_states_are_independent_and_each_has_its_sentence() -> None:

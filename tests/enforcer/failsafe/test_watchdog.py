@@ -1,4 +1,4 @@
-"""The guard's judgement over a real pipe, and what ``tc`` says about leftovers."""
+"""The watchdog's judgement over a real pipe, and what ``tc`` says about leftovers."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("Windows releases packets by itself when a process dies", allow_module_level=True)
 
-from enforcer.failsafe.guard import BEAT, BYE
-from enforcer.failsafe.guard_linux import watch
 from enforcer.failsafe.leftovers_linux import TcFilter, parse, programs_held
+from enforcer.failsafe.watchdog import BEAT, BYE
+from enforcer.failsafe.watchdog_linux import watch
 
 LISTING = """[{"protocol":"all","pref":29501,"kind":"bpf","chain":0},
 {"protocol":"all","pref":29501,"kind":"bpf","chain":0,"options":{"handle":"0x1","bpf_name":"tc_divert_ingre:[1029]",
@@ -37,7 +37,7 @@ def test_a_silent_owner_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); r, w = os.pipe(); pid = os.fork()\n"
         "if pid: os.close(r); os.write(w, b'.'); os.wait()\n"
-        "from enforcer.failsafe.guard_linux import watch\n"
+        "from enforcer.failsafe.watchdog_linux import watch\n"
         "os.close(w); open(sys.argv[2], 'w').write(watch(os.fdopen(r, 'rb'), os.getppid()))"
     )
     said = tmp_path / "said"

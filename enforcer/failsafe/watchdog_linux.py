@@ -1,4 +1,4 @@
-"""The guard's own process. The kernel's classifiers wait three seconds for a dead owner's sign of life, and take
+"""The watchdog's own process. The kernel's classifiers wait three seconds for a dead owner's sign of life, and take
 packets all the while; so it reads a pipe from the enforcer, where each byte is a sign of life. The pipe's end means
 that the enforcer is dead: its classifiers are detached at once. More than ``SILENT_S`` without a byte means that it
 is stopped (a debugger, SIGSTOP, Ctrl-Z) or starved while it holds packets: it is killed, then the same; its
@@ -11,8 +11,8 @@ import signal
 import sys
 from typing import IO, Final
 
-from enforcer.failsafe.guard import BYE
 from enforcer.failsafe.leftovers_linux import remove
+from enforcer.failsafe.watchdog import BYE
 from qos.packets.divert import available, unregister
 from qos.system.clock import NS_PER_S, monotonic_ns
 
@@ -42,7 +42,7 @@ def watch(pipe: IO[bytes], owner: int) -> str:
 
 
 def main() -> int:
-    """The guard's own process: ``python -m enforcer.failsafe.guard_linux PID``."""
+    """The watchdog's own process: ``python -m enforcer.failsafe.watchdog_linux PID``."""
     if available() is not None:
         return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

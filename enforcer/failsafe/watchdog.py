@@ -1,7 +1,7 @@
-"""The guard: a tiny process that lets packets flow when the enforcer dies or is stopped. The enforcer's end of it.
+"""The watchdog: a tiny process that lets packets flow when the enforcer dies or is stopped. The enforcer's end of it.
 
-On Windows the driver releases every packet when its process ends, so nothing is needed. On Linux ``guard_linux`` runs
-as a child, only while packets are diverted, in a session of its own, so that Ctrl-Z does not stop it as well.
+On Windows the driver releases every packet when its process ends, so nothing is needed. On Linux ``watchdog_linux``
+runs as a child, only while packets are diverted, in a session of its own, so that Ctrl-Z does not stop it as well.
 """
 
 import logging
@@ -17,16 +17,16 @@ BEAT: Final = b"."
 BYE: Final = b"!"
 
 
-class Guard:
-    """The enforcer's end of the pipe. Where no guard is needed it does nothing."""
+class Watchdog:
+    """The enforcer's end of the pipe. Where no watchdog is needed it does nothing."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         if sys.platform != "linux":
             return
-        from qos.service import child_command  # here: the guard's own process imports this module and stays small
+        from qos.service import child_command  # here: the watchdog's own process imports this module and stays small
 
-        child = child_command("enforcer.failsafe.guard_linux", str(os.getpid()))
+        child = child_command("enforcer.failsafe.watchdog_linux", str(os.getpid()))
         try:
             self._process = subprocess.Popen(
                 child.argv,
@@ -37,7 +37,7 @@ class Guard:
                 env=child.env,
             )
         except OSError as error:
-            _log.warning("no guard process: if the enforcer dies, packets wait up to 3 s: %s", error)
+            _log.warning("no watchdog process: if the enforcer dies, packets wait up to 3 s: %s", error)
             return
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)
