@@ -10,7 +10,7 @@ from qos.contract.schema.meanings import FIELDS, FIRST, SINCE, TAGS
 
 _HEAD = """# Schema: every measurement, tag and field
 
-Written by `python -m qos.contract.schema.document` from `qos/contract/points.py`; do not edit.
+Written by `python -m qos.contract.schema.document` from `qos/contract/points/measurements.py`; do not edit.
 
 Times are UTC nanoseconds, taken at sampling. Bytes and packets are deltas of an interval, `_bps` are bits a second,
 ratios are 0 to 1. A field marked *may be absent* is left out of the row when it is not known. The same measurements are
