@@ -7,32 +7,24 @@ machine slept) counters begin anew; a wall clock that is set back only changes t
 """
 
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from collector.accounting.live_document import live_document
-from collector.accounting.priorities import Priorities
-from collector.accounting.shaper_drops import ShaperDrops
 from collector.accounting.tick import TrafficAccounts
 from collector.accounting.tick_schedule import TickArrival, TickSchedule
-from collector.capture import Delta, Owner, Sample
+from collector.capture import Delta, Sample
 from collector.capture.runner import Backend, Opened
+from collector.enforcement import Documents, Enforcement
 from collector.interfaces.meter import InterfaceDelta, InterfaceMeter
-from collector.lag_watch import GATEWAY, LagWatch, TickInput
-from collector.link_capacity import LinkCapacity
 from collector.notices import Notices
 from collector.probes.prober import Prober
-from collector.probes.result import ProbeResult
+from collector.probing import Probing, own_probes
 from collector.resources import ResourceMeter
 from collector.selfcheck import PART, SelfCheck
 from qos.contract.config import Config, Retention
-from qos.contract.documents.limits import Limits
 from qos.contract.documents.live import Live
-from qos.contract.documents.override import Override, overrides_from
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import AppResources, ConfiguredLink, LagIncident, Point
 from qos.policy.applications import AppNames, ProcessIdentity
@@ -44,7 +36,6 @@ from qos.system.clock import NS_PER_S, Clock
 from qos.system.processes import Processes
 
 MAINTAIN_NS: Final = 60 * NS_PER_S
-LIMITS_NS: Final = 2 * NS_PER_S
 ABANDONED_NS: Final = 24 * 3600 * NS_PER_S
 PULSE_NS: Final = NS_PER_S
 """However long the interval, the heartbeat and the config file are looked after this often."""
@@ -52,14 +43,8 @@ PULSE_NS: Final = NS_PER_S
 _log: Final = logging.getLogger(__name__)
 
 
-class EmbeddedStore(Embedded, Reader, Protocol):
+class EmbeddedStore(Embedded, Reader, Documents, Protocol):
     """The part of the embedded store that the loop needs."""
-
-    def get_state(self, key: str) -> Any | None:
-        """The JSON document under ``key``, or None."""
-
-    def states(self, prefix: str) -> dict[str, Any]:
-        """All documents whose key starts so, by key."""
 
     def retain(self, retention: Retention) -> None:
         """Other bounds from now on."""
@@ -96,8 +81,7 @@ class CollectorLoop:
         self._processes = processes or Processes(config.collector.name_by_script)
         self._meter = meter or InterfaceMeter(config.collector.interfaces)
         self._resources = ResourceMeter(self._processes, config.collector.resources_of)
-        self._make_prober = prober or make_prober
-        self._prober = self._make_prober(config)
+        self._probing = Probing(config, store, self._processes, prober)
         self._backend = Backend(lambda: opener(self.config))
         self.accounts = TrafficAccounts(config.host, config.collector.max_apps)
         self._outlet = BufferedWriter(store)
@@ -105,13 +89,7 @@ class CollectorLoop:
         self._documents = _Documents()
         self._heartbeat = HeartbeatWriter(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
         self._notices = Notices(PART)
-        self._probes: dict[str, ProbeResult] = {}
-        self._priorities = Priorities(config)
-        self._limits: Limits | None = None
-        self._drops = ShaperDrops()
-        self._lag = LagWatch(config.collector.targets)
-        self._capacity = LinkCapacity(store)
-        self._levels_ns: int | None = None
+        self._enforcement = Enforcement(config, store)
         self._maintained_ns = 0
         self._link_ns: int | None = None
         self._lost = 0
@@ -125,7 +103,7 @@ class CollectorLoop:
         """
         now_ns = self._time.monotonic_ns()
         self.begin(now_ns)
-        self._prober.start()
+        self._probing.start()
         schedule = TickSchedule(self.config.interval, now_ns, self.started_ns)
         try:
             while True:
@@ -140,10 +118,10 @@ class CollectorLoop:
                 schedule.every(self.config.interval, now_ns)
                 self._pulse(now_ns)
         finally:
-            self._prober.stop()
+            self._probing.stop()
             self._backend.stop()
             now_ns, wall_ns, host = self._time.monotonic_ns(), self._time.wall_ns(), self.accounts.host
-            self._write(self._lag.interrupt(now_ns, wall_ns, host, "measuring was stopped"), now_ns)
+            self._write(self._probing.end(now_ns, wall_ns, host), now_ns)
             self._heartbeat.end(self._time.wall_ns())
             self._write((), self._time.monotonic_ns() + MAINTAIN_NS)
 
@@ -154,7 +132,7 @@ class CollectorLoop:
         self._backend.open(now_ns, strict=self.config.collector.capture != "auto")
         self._baseline(now_ns)
         self._end_abandoned(now_ns)
-        self._lag.remember(self._capacity.most_seen(self.started_ns, self.config.interval))
+        self._probing.recall(self.started_ns)
         self._self.begin(now_ns)
         self._beat(self.started_ns)
         self._write((), now_ns)
@@ -181,9 +159,9 @@ class CollectorLoop:
         for note in sample.notes:
             self._notices.note(wall_ns, now_ns, self._backend.name, note)
         self._lost += sample.lost
-        self._read_levels(now_ns, wall_ns)
-        outcomes = self._prober.collect()
-        deltas = (*sample.deltas, *own_probes(outcomes, self._backend.name)) if not arrival.gap else ()
+        self._enforcement.look(now_ns, wall_ns)
+        results = self._probing.collect()
+        deltas = (*sample.deltas, *own_probes(results, self._backend.name)) if not arrival.gap else ()
         moved = [(delta, self._who(delta, now_ns)) for delta in deltas]
         points: list[Point] = list(
             self.accounts.record(
@@ -191,14 +169,14 @@ class CollectorLoop:
                 arrival.elapsed_ns,
                 moved,
                 interfaces,
-                self._priorities.of,
-                dropped=self._drops.since_last(self._dropped_totals(wall_ns), self._backend.name),
+                self._enforcement.priorities.of,
+                dropped=self._enforcement.dropped(wall_ns, self._backend.name),
                 late_ns=sample.late_ns,
                 last=last,
             )
         )
-        points += self._probe_points(outcomes)
-        points += self._lag_points(arrival, wall_ns, now_ns, outcomes)
+        enforcing = self._enforcement.enforcing(wall_ns)
+        points += self._probing.points(arrival, now_ns, wall_ns, results, self.accounts, enforcing=enforcing)
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
         points += self._link_points(wall_ns, now_ns)
@@ -244,65 +222,6 @@ class CollectorLoop:
             return None
         return self._processes.identify(owner.pid, now_ns, started_ns=owner.started_ns, name=owner.name, exe=owner.exe)
 
-    def _read_levels(self, now_ns: int, wall_ns: int) -> None:
-        enforcing = self._limits is not None and self._limits.state == "enforcing"
-        if self._levels_ns is None or now_ns - self._levels_ns >= LIMITS_NS or enforcing:
-            self._levels_ns = now_ns
-            with suppress(StoreUnavailable):  # the last known levels hold
-                self._limits = Limits.parse(self._store.get_state(Limits.KEY))
-                documents = self._store.states(Override.PREFIX)
-                self._priorities.follow(self._limits, overrides_from(documents), clock.local_time(wall_ns), wall_ns)
-
-    def _dropped_totals(self, wall_ns: int) -> dict[str, int] | None:
-        """Inbound bytes that the enforcer dropped since it runs, by application; None when none runs."""
-        if self._limits is None or not self._limits.fresh(wall_ns):
-            return None
-        return {app: found.dropped_down_bytes for app, found in self._limits.apps.items()}
-
-    def _lag_points(
-        self, arrival: TickArrival, wall_ns: int, now_ns: int, results: Sequence[ProbeResult]
-    ) -> Sequence[Point]:
-        """Incidents of lag that are new or changed; the gateway is followed on the way."""
-        points: list[Point] = []
-        if arrival.gap:
-            points += self._lag.interrupt(now_ns, wall_ns, self.accounts.host, "this computer slept or stood still")
-        turn = self._lag.find_gateway(now_ns)
-        if turn is not None:
-            address, moved = turn
-            self._prober.ask_also(GATEWAY, address)
-            self._probes.pop(GATEWAY, None)
-            if moved:
-                why = "this computer changed to another network"
-                points += self._lag.interrupt(now_ns, wall_ns, self.accounts.host, why, network=True)
-        enforcing = self._limits is not None and self._limits.state == "enforcing" and self._limits.fresh(wall_ns)
-        points += self._lag.tick(
-            TickInput(
-                now_ns=now_ns,
-                wall_ns=wall_ns,
-                elapsed_ns=arrival.elapsed_ns,
-                interval_ns=self.config.interval,
-                accounts=self.accounts,
-                results=results,
-                outstanding=self._prober.outstanding(),
-                capacity=self._capacity.known(now_ns, wall_ns, self.config.link),
-                enforcing=enforcing,
-                sufferers=lambda extra_ms: self._sufferers(extra_ms, now_ns),
-            )
-        )
-        return points
-
-    def _sufferers(self, extra_ms: float, now_ns: int) -> Sequence[str]:
-        if sys.platform == "linux":
-            from collector import sufferers_linux
-
-            with suppress(OSError):  # no socket list here: nobody is shown beside the cause
-                return sufferers_linux.sufferers(lambda pid: self._processes.identify(pid, now_ns).app, extra_ms)
-        return ()
-
-    def _probe_points(self, outcomes: Sequence[ProbeResult]) -> list[Point]:
-        self._probes.update({outcome.target: outcome for outcome in outcomes})
-        return [outcome.point(self.accounts.host) for outcome in outcomes if self._lag.asked(outcome)]
-
     def _resource_points(
         self, wall_ns: int, now_ns: int, moved: Sequence[tuple[Delta, ProcessIdentity | None]]
     ) -> list[Point]:
@@ -327,11 +246,6 @@ class CollectorLoop:
         self._link_ns = now_ns
         return [ConfiguredLink(time_ns=wall_ns, host=self.accounts.host, down_bps=down, up_bps=up)]
 
-    def _shown_probes(self) -> list[ProbeResult]:
-        targets = (*self.config.collector.targets, GATEWAY)
-        found = [self._probes[target] for target in targets if target in self._probes]
-        return [result for result in found if self._lag.asked(result)]
-
     def _live(self, wall_ns: int, now_ns: int) -> Live:
         return live_document(
             self.accounts,
@@ -342,9 +256,9 @@ class CollectorLoop:
             backend_reason=self._backend.reason,
             blind_to=self._backend.blind_to,
             lost=self._lost,
-            probes=[found.live() for found in self._shown_probes()],
+            probes=[found.live() for found in self._probing.newest],
             skipped=self.skipped,
-            lag=self._lag.running,
+            lag=self._probing.lag,
             notes=self._notices.shown(now_ns) + ([f"store: {self._outlet.problem}"] if self._outlet.problem else []),
         )
 
@@ -385,7 +299,7 @@ class CollectorLoop:
         was, now = old.collector, new.collector
         self.accounts.host = new.host
         if old.apps != new.apps or old.default_level != new.default_level:
-            self._priorities.configure(new)
+            self._enforcement.priorities.configure(new)
         if old.link != new.link or old.host != new.host:
             self._link_ns = None
         if old.retention != new.retention:
@@ -398,38 +312,6 @@ class CollectorLoop:
             self._processes.name_by(now.name_by_script)
         if was.resources_of != now.resources_of or was.name_by_script != now.name_by_script:
             self._resources.watch(now.resources_of)
-        probing = ("targets", "probe_interval", "probe_timeout", "loss_window")
-        if any(getattr(was, key) != getattr(now, key) for key in probing):
-            self._prober.stop()
-            self._prober = self._make_prober(new)
-            self._prober.start()
-            self._probes = {t: o for t, o in self._probes.items() if t in now.targets}
-            self._lag.targets(now.targets)
+        self._probing.configure(old, new)
         if was.capture != now.capture or was.interfaces != now.interfaces:
             self._backend.open(now_ns)
-
-
-def own_probes(outcomes: Sequence[ProbeResult], backend: str) -> tuple[Delta, ...]:
-    """Our own echoes as traffic of ours: no backend can name the answers, because raw sockets receive copies.
-
-    The kernel backend already counts what raw sockets send; the others count neither.
-    """
-    sizes = [outcome.answer_bytes for outcome in outcomes if outcome.answer_bytes]
-    if not sizes:
-        return ()
-    sent = backend != "kernel"
-    return (
-        Delta(
-            Owner(os.getpid()), sum(sizes), sum(sizes) if sent else 0, len(sizes), len(sizes) if sent else 0, flows=0
-        ),
-    )
-
-
-def make_prober(config: Config) -> Prober:
-    """The probes that the settings ask for."""
-    return Prober(
-        config.collector.targets,
-        interval_ns=config.collector.probe_interval,
-        timeout_ns=config.collector.probe_timeout,
-        window_ns=config.collector.loss_window,
-    )

@@ -166,6 +166,13 @@ def test_every_folder_of_code_says_what_lives_there_and_is_small_enough_to_see(p
         assert len(modules) <= 12, f"{shown} has {len(modules)} modules: give them rooms"
 
 
+@pytest.mark.parametrize("package", [*PACKAGES, "grafana", "bench"])
+def test_every_module_is_short_enough_to_read(package: str) -> None:
+    """50 to 200 lines are usual; at 400 a module holds two things."""
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in sources(package)}
+    assert {path.relative_to(ROOT).as_posix(): count for path, count in lines.items() if count > 400} == {}
+
+
 @pytest.mark.parametrize("package", [*PACKAGES, "grafana", "tests", "bench"])
 def test_texts_cite_what_the_reader_has(package: str) -> None:
     """A decision record, an RFC, a page: no file that is not in the repository, and no path of somebody's machine."""

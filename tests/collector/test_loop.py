@@ -14,9 +14,10 @@ from collector.capture.runner import Opened
 from collector.interfaces.counters import InterfaceCounters
 from collector.interfaces.meter import InterfaceMeter
 from collector.interfaces.selection import Interface
-from collector.loop import CollectorLoop, own_probes
+from collector.loop import CollectorLoop
 from collector.probes.prober import Prober
 from collector.probes.result import ProbeResult
+from collector.probing import own_probes
 from qos.contract.config import Config, parse_config
 from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.errors import ConfigError, StoreUnavailable

@@ -1,0 +1,66 @@
+"""What the enforcer decided, as the collector needs it: levels of the rows, dropped bytes, whether limits are in force.
+
+Read from the documents ``limits`` and ``override:*``. While no enforcer runs, the same policy decides the levels here.
+"""
+
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from collector.accounting.priorities import Priorities
+from collector.accounting.shaper_drops import ShaperDrops
+from qos.contract.config import Config
+from qos.contract.documents.limits import Limits
+from qos.contract.documents.override import Override, overrides_from
+from qos.contract.errors import StoreUnavailable
+from qos.system import clock
+from qos.system.clock import NS_PER_S
+
+LIMITS_NS: Final = 2 * NS_PER_S
+"""How often the documents are read while nobody is limited; else in every tick."""
+
+
+class Documents(Protocol):
+    """The part of the embedded store that is read here."""
+
+    def get_state(self, key: str) -> Any | None:
+        """The JSON document under ``key``, or None."""
+
+    def states(self, prefix: str) -> dict[str, Any]:
+        """All documents whose key starts so, by key."""
+
+
+class Enforcement:
+    """See the module. ``now_ns`` is monotonic, ``wall_ns`` UTC."""
+
+    def __init__(self, config: Config, store: Documents) -> None:
+        self._store = store
+        self._limits: Limits | None = None
+        self._read_ns: int | None = None
+        self._drops = ShaperDrops()
+        self.priorities = Priorities(config)
+        """Level and reason of each application."""
+
+    def look(self, now_ns: int, wall_ns: int) -> None:
+        """Read the documents, if it is time to."""
+        if self._read_ns is not None and now_ns - self._read_ns < LIMITS_NS and not self._in_force:
+            return
+        self._read_ns = now_ns
+        with suppress(StoreUnavailable):  # the last known levels hold
+            self._limits = Limits.parse(self._store.get_state(Limits.KEY))
+            overrides = overrides_from(self._store.states(Override.PREFIX))
+            self.priorities.follow(self._limits, overrides, clock.local_time(wall_ns), wall_ns)
+
+    def enforcing(self, wall_ns: int) -> bool:
+        """Whether limits are in force now."""
+        return self._in_force and self._limits is not None and self._limits.fresh(wall_ns)
+
+    def dropped(self, wall_ns: int, backend: str) -> dict[str, int]:
+        """Inbound bytes that the enforcer dropped since the last call and ``backend`` did not count, by application."""
+        totals = None
+        if self._limits is not None and self._limits.fresh(wall_ns):
+            totals = {app: found.dropped_down_bytes for app, found in self._limits.apps.items()}
+        return self._drops.since_last(totals, backend)
+
+    @property
+    def _in_force(self) -> bool:
+        return self._limits is not None and self._limits.state == "enforcing"
