@@ -16,7 +16,7 @@ from collector.accounting.tick import TrafficAccounts
 from collector.accounting.tick_schedule import TickArrival, TickSchedule
 from collector.capture import Delta, Sample
 from collector.capture.runner import Backend, Opened
-from collector.enforcement import Documents, Enforcement
+from collector.enforcer_state import EnforcerState, StateReader
 from collector.interfaces.meter import InterfaceDelta, InterfaceMeter
 from collector.notices import Notices
 from collector.probes.prober import Prober
@@ -43,7 +43,7 @@ PULSE_NS: Final = NS_PER_S
 _log: Final = logging.getLogger(__name__)
 
 
-class EmbeddedStore(Embedded, Reader, Documents, Protocol):
+class EmbeddedStore(Embedded, Reader, StateReader, Protocol):
     """The part of the embedded store that the loop needs."""
 
     def retain(self, retention: Retention) -> None:
@@ -89,7 +89,7 @@ class CollectorLoop:
         self._documents = _Documents()
         self._heartbeat = HeartbeatWriter(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
         self._notices = Notices(PART)
-        self._enforcement = Enforcement(config, store)
+        self._enforcer = EnforcerState(config, store)
         self._maintained_ns = 0
         self._link_ns: int | None = None
         self._lost = 0
@@ -159,7 +159,7 @@ class CollectorLoop:
         for note in sample.notes:
             self._notices.note(wall_ns, now_ns, self._backend.name, note)
         self._lost += sample.lost
-        self._enforcement.look(now_ns, wall_ns)
+        self._enforcer.look(now_ns, wall_ns)
         results = self._probing.collect()
         deltas = (*sample.deltas, *own_probes(results, self._backend.name)) if not arrival.gap else ()
         moved = [(delta, self._who(delta, now_ns)) for delta in deltas]
@@ -169,13 +169,13 @@ class CollectorLoop:
                 arrival.elapsed_ns,
                 moved,
                 interfaces,
-                self._enforcement.priorities.of,
-                dropped=self._enforcement.dropped(wall_ns, self._backend.name),
+                self._enforcer.priorities.of,
+                dropped=self._enforcer.dropped(wall_ns, self._backend.name),
                 late_ns=sample.late_ns,
                 last=last,
             )
         )
-        enforcing = self._enforcement.enforcing(wall_ns)
+        enforcing = self._enforcer.enforcing(wall_ns)
         points += self._probing.points(arrival, now_ns, wall_ns, results, self.accounts, enforcing=enforcing)
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
@@ -299,7 +299,7 @@ class CollectorLoop:
         was, now = old.collector, new.collector
         self.accounts.host = new.host
         if old.apps != new.apps or old.default_level != new.default_level:
-            self._enforcement.priorities.configure(new)
+            self._enforcer.priorities.configure(new)
         if old.link != new.link or old.host != new.host:
             self._link_ns = None
         if old.retention != new.retention:

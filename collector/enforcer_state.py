@@ -19,7 +19,7 @@ LIMITS_NS: Final = 2 * NS_PER_S
 """How often the documents are read while nobody is limited; else in every tick."""
 
 
-class Documents(Protocol):
+class StateReader(Protocol):
     """The part of the embedded store that is read here."""
 
     def get_state(self, key: str) -> Any | None:
@@ -29,10 +29,10 @@ class Documents(Protocol):
         """All documents whose key starts so, by key."""
 
 
-class Enforcement:
+class EnforcerState:
     """See the module. ``now_ns`` is monotonic, ``wall_ns`` UTC."""
 
-    def __init__(self, config: Config, store: Documents) -> None:
+    def __init__(self, config: Config, store: StateReader) -> None:
         self._store = store
         self._limits: Limits | None = None
         self._read_ns: int | None = None
