@@ -3,8 +3,10 @@
     python bench/fleet_agents.py --url URL --token T --pid PID [--agents 1000] [--minutes 10] [--interval 10]
 
 Every agent keeps one connection and writes its own points (those of ``bench/fleet.py``) once per interval, gzipped, at
-a moment of its own, as the shipper does; a write that fails is tried again with the next one. Rows a second, how long a
-write takes (median, 99th percentile, the slowest), the server's memory and CPU. Only for loopback. JSON on stdout.
+a moment of its own, as the shipper does; a write that fails is tried again with the next one, and at the end until
+everything is taken. Rows a second, how long a write takes (median, 99th percentile, the slowest), what refusals said,
+the server's memory and CPU, and what the server then counts (InfluxDB only): ``rows_missing``. Only for loopback. JSON
+on stdout.
 """
 
 import argparse
@@ -12,7 +14,9 @@ import asyncio
 import base64
 import gzip
 import json
+import os
 import random
+import re
 import sys
 import time
 import urllib.parse
@@ -24,6 +28,16 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.fleet import lines  # noqa: E402 - the repository's root comes first
+
+_LATEST_S = 120
+"""How long after the end an agent may still send what waits."""
+_COUNTED = {
+    "app_traffic": "rx_bytes",
+    "app_limit": "active",
+    "host_traffic": "rx_bytes",
+    "probe": "ok",
+    "agent": "restarts",
+}
 
 
 class Fleet:
@@ -42,7 +56,8 @@ class Fleet:
             f"POST {path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: {kind}\r\nContent-Encoding: gzip\r\n"
             "Content-Type: text/plain\r\n"
         )
-        self.rows = self.failures = self.connections = 0
+        self.query = f"GET /query?db={bucket}&q=", f" HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: {kind}\r\n"
+        self.rows = self.failures = self.connections = self.waiting = 0
         self.waits: list[float] = []
         self.errors: dict[str, int] = {}
 
@@ -53,10 +68,11 @@ class Fleet:
         backlog: list[str] = []
         reader: asyncio.StreamReader | None = None
         writer: asyncio.StreamWriter | None = None
-        while time.monotonic() < end:
+        while time.monotonic() < end or (backlog and time.monotonic() < end + _LATEST_S):
             began = time.monotonic()
-            backlog = [*backlog, *lines(f"host{number:04}", tick, time.time_ns())][-5000:]
-            tick += 1
+            if began < end:
+                backlog = [*backlog, *lines(f"host{number:04}", tick, time.time_ns())][-5000:]
+                tick += 1
             try:
                 if writer is None:
                     reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, self.port), 30)
@@ -69,7 +85,7 @@ class Fleet:
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
                 status = int(head.split(b" ", 2)[1])
                 if status != 204:
-                    raise OSError(f"status {status}")
+                    raise OSError(f"{status} {await _said(head, reader)}")
                 self.rows += len(backlog)
                 backlog = []
                 self.waits.append(time.monotonic() - began)
@@ -81,8 +97,34 @@ class Fleet:
                     writer.close()
                 reader = writer = None
             await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - began)))
+        self.waiting += len(backlog)
         if writer is not None:
             writer.close()
+
+    async def counted(self) -> int | None:
+        """Rows that the server has; None when it does not answer InfluxQL."""
+        total = 0
+        for name, field in _COUNTED.items():
+            statement = urllib.parse.quote(f"SELECT count({field}) FROM {name}")
+            reader, writer = await asyncio.open_connection(self.host, self.port)
+            writer.write(f"{self.query[0]}{statement}{self.query[1]}Connection: close\r\n\r\n".encode())
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 300)
+            text = (await asyncio.wait_for(reader.read(), 300)).decode(errors="replace")
+            writer.close()
+            found = re.search(r'"values":\s*\[\[[^,]+,(\d+)\]\]', text)
+            if b" 200 " not in head.split(b"\r\n")[0] or found is None:
+                return None
+            total += int(found[1])
+        return total
+
+
+async def _said(head: bytes, reader: asyncio.StreamReader) -> str:
+    """What the server's answer says, in one line."""
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    if length is None:
+        return ""
+    body = (await asyncio.wait_for(reader.readexactly(int(length[1])), 30)).decode(errors="replace")
+    return " ".join(body.split())[:200]
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, object]:
@@ -104,6 +146,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
     await asyncio.gather(*(fleet.agent(number, arguments.interval, end) for number in range(arguments.agents)))
     watcher.cancel()
     seconds = time.monotonic() - began
+    counted = await fleet.counted()
     waits = sorted(fleet.waits)
     return {
         "agents": arguments.agents,
@@ -111,6 +154,10 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
         "seconds": round(seconds, 1),
         "connections": fleet.connections,
         "rows": fleet.rows,
+        "rows_waiting_at_the_end": fleet.waiting,
+        "rows_the_server_counts": counted,
+        "rows_missing": None if counted is None else fleet.rows - counted,
+        "load_average": os.getloadavg()[1],
         "rows_per_second": round(fleet.rows / seconds),
         "writes": len(waits),
         "failed_writes": fleet.failures,

@@ -4,9 +4,11 @@
 
 A writer process (the collector's place) writes some 60 rows a second and keeps the roll-ups; ``autoqos shipper`` ships
 them to an InfluxDB 2.x (``--influxd``; without it Debian's 1.6.7) with its data on a small tmpfs. Every 5-20 s one of:
-``kill -9`` of the server, SIGSTOP for a while, the disk full, a fresh server in its place (then ``autoqos ship``), the
-shipper killed or stopped, the writer stopped and started beside the shipper. ``/proc/locks`` is looked at all the time.
-At the end everything heals, and store and server are compared row by row, the coarse history too. Needs root (tmpfs).
+``kill -9`` of the server, SIGSTOP for a while, SIGSTOP nine tenths of the time, the disk full, a fresh server in its
+place, the shipper killed or stopped, the writer stopped and started beside the shipper. ``/proc/locks`` is looked at
+all the time. At the end everything heals; what came since the last fresh server has to be there by itself, then
+``autoqos ship`` sends the rest again, and store and server are compared row by row, and the coarse history value by
+value with what the raw rows give. Needs root (tmpfs).
 JSON on stdout; exit status 1 when a row is missing, doubled or different.
 """
 
@@ -33,7 +35,10 @@ def main() -> int:
         finally:
             soak.close()
     print(json.dumps({"seed": arguments.seed, **result}, indent=2))
-    bad = ("missing", "doubled_or_strange", "different", "coarse_missing", "without_lock")
+    bad = (
+        *("missing", "doubled_or_strange", "different", "before_ship_missing", "before_ship_different"),
+        *("coarse_missing", "coarse_strange", "coarse_different", "without_lock"),
+    )
     return int(any(result[name] for name in bad))
 
 

@@ -10,8 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.soak.comparison import compare
+from bench.soak.comparison import compare, compare_raw
 from bench.soak.server import TOKEN, InfluxServer
+from qos.contract.config import InfluxConfig
 from qos.store.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +87,9 @@ class Soak:
                 continue
 
     def something_happens(self) -> None:
-        what = self.chance.choice(("kill", "kill", "stop", "fill", "replace", "shipper_kill", "shipper_stop", "writer"))
+        what = self.chance.choice(
+            ("kill", "kill", "stop", "slow", "fill", "replace", "shipper_kill", "shipper_stop", "writer")
+        )
         self.events[what] += 1
         if what == "kill":
             self.server.kill()
@@ -96,6 +99,12 @@ class Soak:
             self.server.process.send_signal(signal.SIGSTOP)
             self.sleep(self.chance.uniform(1, 20))
             self.server.process.send_signal(signal.SIGCONT)
+        elif what == "slow" and self.server.process is not None:
+            for _ in range(self.chance.randrange(5, 20)):
+                self.server.process.send_signal(signal.SIGSTOP)
+                self.sleep(0.9)
+                self.server.process.send_signal(signal.SIGCONT)
+                time.sleep(0.1)
         elif what == "fill":
             ballast = self.disk / "ballast"
             with ballast.open("wb", buffering=0) as file:
@@ -140,11 +149,12 @@ class Soak:
         self.server.set_up()
         self.end(self.writer, signal.SIGTERM)
         caught_up_s = self.catch_up()
+        live = self.live_path()
         again = ""
         if self.replaced_at:
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             done = subprocess.run(
-                self.autoqos("ship", "--since", "2h"), cwd=self.folder, env=environment, capture_output=True, text=True
+                self.autoqos("ship", "--since", "4h"), cwd=self.folder, env=environment, capture_output=True, text=True
             )
             again = done.stdout.strip() + done.stderr.strip()
         self.end(self.shipper, signal.SIGTERM)
@@ -153,6 +163,7 @@ class Soak:
             "server": self.server.program or "influxdb 1.6.7",
             "happened": dict(self.events),
             "caught_up_s": caught_up_s,
+            **live,
             "ship_again": again,
             "looks_at_locks": self.looks,
             "without_lock": self.without_lock,
@@ -160,16 +171,25 @@ class Soak:
             **compare(self.data / "autoqos.db", self.server.url, self.token),
         }
 
+    def live_path(self) -> dict[str, int]:
+        """What came since the last fresh server has to be there before ``autoqos ship`` sends it again."""
+        since_ns = int(max(self.replaced_at, default=0.0) * 10**9)
+        settings = InfluxConfig(url=self.server.url, org="soak")
+        with SqliteStore(self.data / "autoqos.db", read_only=True) as store:
+            end_ns = store.read("probe", ["sent"], limit=1)["time_ns"][0]
+            found = compare_raw(store, settings, self.token, since_ns, end_ns)
+        return {f"before_ship_{name}": found[name] for name in ("rows", "missing", "different")}
+
     def catch_up(self) -> float:
         began = time.monotonic()
-        while time.monotonic() - began < 300:
+        while time.monotonic() - began < 600:
             try:
                 with SqliteStore(self.data / "autoqos.db", read_only=True) as store:
                     said = store.get_state("part:shipper") or {}
             except Exception as error:
                 print(error, file=sys.stderr)
                 said = {}
-            if said.get("state") == "shipping" and (said.get("rows") or 0) < 30:
+            if said.get("state") == "shipping" and (said.get("rows") or 0) < 30 and not said.get("history_waiting"):
                 break
             time.sleep(1)
         time.sleep(12)

@@ -9,6 +9,9 @@ from pathlib import Path
 from qos.contract.points import AppResources, AppTraffic, Point, Probe
 from qos.store.sqlite.store import SqliteStore
 
+S = 10**9
+HISTORY_S = 3 * 3600
+
 
 def tick(time_ns: int, chance: random.Random) -> list[Point]:
     rtt = chance.uniform(1, 80)
@@ -42,15 +45,26 @@ def tick(time_ns: int, chance: random.Random) -> list[Point]:
 
 
 def write_for_ever(path: Path) -> None:
-    """The writer process: three ticks a second, roll-ups every ten seconds, until it is told to stop."""
+    """Three ticks a second, now and then a late one of the last hours, roll-ups every ten seconds, until told to stop.
+
+    The first start writes hours of history, so that windows of an hour are shipped and compared too.
+    """
     chance = random.Random(os.getpid())
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
     with SqliteStore(path) as store:
+        if not store.read("probe", ["sent"], limit=1)["time_ns"]:
+            start_ns = time.time_ns() - HISTORY_S * S
+            for second in range(0, HISTORY_S, 10):
+                store.write(tick(start_ns + second * S, chance))
         folded = time.monotonic()
         while not stopped:
-            store.write(tick(time.time_ns(), chance))
+            now_ns = time.time_ns()
+            store.write(tick(now_ns, chance))
+            if chance.random() < 0.02:
+                store.write(tick(now_ns - chance.randrange(HISTORY_S * S), chance))
             if time.monotonic() - folded > 10:
-                store.maintain(time.time_ns())
+                store.maintain(now_ns)
                 folded = time.monotonic()
             time.sleep(0.33)
+        store.maintain(time.time_ns())
