@@ -3,10 +3,9 @@
     python bench/fleet_agents.py --url URL --token T --pid PID [--agents 1000] [--minutes 10] [--interval 10]
 
 Every agent keeps one connection and writes its own points (those of ``bench/fleet.py``) once per interval, gzipped, at
-a moment of its own, as the shipper does; a write that fails is tried again with the next one, and at the end until
-everything is taken. Rows a second, how long a write takes (median, 99th percentile, the slowest), what refusals said,
-the server's memory and CPU, and what the server then counts (InfluxDB only): ``rows_missing``. Only for loopback. JSON
-on stdout.
+a moment of its own, and after a failure waits as the shipper's own schedule says; at the end until everything is taken.
+Rows a second, how long a write takes (median, 99th percentile, the slowest), what refusals said, the server's memory
+and CPU, and what the server then counts (InfluxDB only): ``rows_missing``. Only for loopback. JSON on stdout.
 """
 
 import argparse
@@ -28,8 +27,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.fleet import lines  # noqa: E402 - the repository's root comes first
+from qos.shipping.outcomes import Ok, Retry, WriteOutcome, outcome_of  # noqa: E402 - idem
+from qos.shipping.schedule import SendSchedule, Wait  # noqa: E402 - idem
 
-_LATEST_S = 120
+S = 10**9
+_LATEST_S = 300
 """How long after the end an agent may still send what waits."""
 _COUNTED = {
     "app_traffic": "rx_bytes",
@@ -57,49 +59,56 @@ class Fleet:
             "Content-Type: text/plain\r\n"
         )
         self.query = f"GET /query?db={bucket}&q=", f" HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: {kind}\r\n"
-        self.rows = self.failures = self.connections = self.waiting = 0
+        self.rows = self.failures = self.connections = self.waiting = self.most_waiting = 0
         self.waits: list[float] = []
         self.errors: dict[str, int] = {}
 
     async def agent(self, number: int, interval_s: float, end: float) -> None:
-        """One agent until ``end`` (monotonic)."""
-        await asyncio.sleep(random.Random(number).random() * interval_s)
+        """One agent until ``end`` (monotonic), and until everything of it is taken, with the shipper's own schedule."""
+        schedule = SendSchedule(batch=5000, catch_up=5000, live_every_ns=int(interval_s * S), seed=number)
+        connection = _Connection(self.host, self.port)
+        tick_due = time.monotonic() + random.Random(number).random() * interval_s
+        await asyncio.sleep(tick_due - time.monotonic())
         tick = number
         backlog: list[str] = []
-        reader: asyncio.StreamReader | None = None
-        writer: asyncio.StreamWriter | None = None
-        while time.monotonic() < end or (backlog and time.monotonic() < end + _LATEST_S):
-            began = time.monotonic()
-            if began < end:
-                backlog = [*backlog, *lines(f"host{number:04}", tick, time.time_ns())][-5000:]
-                tick += 1
-            try:
-                if writer is None:
-                    reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, self.port), 30)
-                    self.connections += 1
-                assert reader is not None
-                assert writer is not None
-                body = gzip.compress("\n".join(backlog).encode(), 1)
-                writer.write(f"{self.head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-                await writer.drain()
-                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
-                status = int(head.split(b" ", 2)[1])
-                if status != 204:
-                    raise OSError(f"{status} {await _said(head, reader)}")
-                self.rows += len(backlog)
-                backlog = []
-                self.waits.append(time.monotonic() - began)
-            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        while (now := time.monotonic()) < end or (backlog and now < end + _LATEST_S):
+            while tick_due <= min(now, end):
+                backlog += lines(f"host{number:04}", tick, time.time_ns())
+                tick, tick_due = tick + 1, tick_due + interval_s
+            step = schedule.next(time.monotonic_ns(), backlog=False)
+            if isinstance(step, Wait):
+                await asyncio.sleep(max(0.0, min(step.until_ns / S, max(tick_due, now + 0.01)) - now))
+                continue
+            if not backlog:
+                schedule.idle(time.monotonic_ns())
+                continue
+            rows = backlog[: step.limit]
+            began_ns = time.monotonic_ns()
+            outcome = await self._write(connection, rows)
+            ended_ns = time.monotonic_ns()
+            if isinstance(outcome, Ok):
+                del backlog[: len(rows)]
+                self.rows += len(rows)
+                self.waits.append((ended_ns - began_ns) / S)
+                schedule.sent("live", len(rows), began_ns, ended_ns, more=bool(backlog))
+            else:
                 self.failures += 1
-                why = str(error) or type(error).__name__
-                self.errors[why] = self.errors.get(why, 0) + 1
-                if writer is not None:
-                    writer.close()
-                reader = writer = None
-            await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - began)))
+                assert isinstance(outcome, Retry), outcome
+                self.errors[outcome.reason] = self.errors.get(outcome.reason, 0) + 1
+                schedule.failed(outcome, ended_ns, ended_ns - began_ns)
+            self.most_waiting = max(self.most_waiting, len(backlog))
         self.waiting += len(backlog)
-        if writer is not None:
-            writer.close()
+        connection.close()
+
+    async def _write(self, connection: "_Connection", rows: list[str]) -> WriteOutcome:
+        body = gzip.compress("\n".join(rows).encode(), 1)
+        try:
+            self.connections += await connection.opened()
+            status, text = await connection.ask(f"{self.head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            connection.close()
+            return Retry(f"no answer: {type(error).__name__}", lost_contact=not isinstance(error, TimeoutError))
+        return outcome_of(status, text, {}, time.time())
 
     async def counted(self) -> int | None:
         """Rows that the server has; None when it does not answer InfluxQL."""
@@ -118,13 +127,35 @@ class Fleet:
         return total
 
 
-async def _said(head: bytes, reader: asyncio.StreamReader) -> str:
-    """What the server's answer says, in one line."""
-    length = re.search(rb"(?i)content-length: *(\d+)", head)
-    if length is None:
-        return ""
-    body = (await asyncio.wait_for(reader.readexactly(int(length[1])), 30)).decode(errors="replace")
-    return " ".join(body.split())[:200]
+class _Connection:
+    """One keep-alive connection."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> tuple[int, str]:
+        """Status and body of the answer to one request."""
+        assert self._streams is not None
+        reader, writer = self._streams
+        writer.write(request)
+        await writer.drain()
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        body = b"" if length is None else await asyncio.wait_for(reader.readexactly(int(length[1])), 30)
+        return int(head.split(b" ", 2)[1]), body.decode(errors="replace")
+
+    async def opened(self) -> int:
+        """Open it where it is closed; how many were opened."""
+        if self._streams is not None:
+            return 0
+        self._streams = await asyncio.wait_for(asyncio.open_connection(self._host, self._port), 30)
+        return 1
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+        self._streams = None
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, object]:
@@ -154,6 +185,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
         "seconds": round(seconds, 1),
         "connections": fleet.connections,
         "rows": fleet.rows,
+        "rows_waiting_at_once_largest_of_an_agent": fleet.most_waiting,
         "rows_waiting_at_the_end": fleet.waiting,
         "rows_the_server_counts": counted,
         "rows_missing": None if counted is None else fleet.rows - counted,

@@ -23,7 +23,10 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Wait and send again. ``after_s`` is what the server asked for; ``lost_contact`` that it may have died."""
+    """Wait and send again. ``after_s`` is what the server asked for; ``lost_contact`` that it may have died.
+
+    Without ``lost_contact`` the server is there and has too much to do.
+    """
 
     reason: str
     after_s: float | None = None
@@ -66,7 +69,10 @@ def outcome_of(status: int, body: str, headers: Mapping[str, str], now_s: float)
         match = _DROPPED.search(body) if "partial write" in body else None
         return BadLines(reason, int(match[1]) if match else None)
     if status in (408, 429) or status >= 500:
-        return Retry(reason, _wait_s(headers, now_s), lost_contact=status >= 500)
+        # "unexpected error writing points to database: timeout": the server is busy (for more than its
+        # storage-write-timeout, 10 s), and mostly still does what it refused.
+        busy = status in (408, 429) or (status == 500 and reason.endswith(": timeout"))
+        return Retry(reason, _wait_s(headers, now_s), lost_contact=not busy)
     if 300 <= status <= 399:
         return Denied(f"{reason}: the address answers with a redirect to {headers.get('Location', 'elsewhere')}")
     return Denied(reason)

@@ -22,7 +22,7 @@ from qos.service.config_file import Secrets, load_secrets
 from qos.shipping.episodes import Episodes, Kind, StateChange, sentence
 from qos.shipping.history import HistoryShipper
 from qos.shipping.reporter import CURSOR, PART, Reporter
-from qos.shipping.schedule import SendSchedule
+from qos.shipping.schedule import LIVE_EVERY_NS, SendSchedule
 from qos.shipping.set_aside import RejectedFile
 from qos.shipping.settings import NO_TOKEN, influx_settings
 from qos.shipping.shipper import Shipper
@@ -34,6 +34,8 @@ from qos.system import clock
 from qos.system.clock import NS_PER_S
 
 _LONGEST_SLEEP_S: Final = 0.5
+_LONGEST_LIVE_NS: Final = 10 * NS_PER_S
+"""How long new rows wait at most for the next write, however long the interval."""
 _LEAST_WAIT_NS: Final = NS_PER_S
 """After the local store could not be read."""
 _log = logging.getLogger(__name__)
@@ -137,7 +139,11 @@ class _Session:
                 acknowledge=lambda positions: store.acknowledge(CURSOR, Batch((), positions)),
                 set_aside=rejected.add,
                 settled=source.cursor(CURSOR),
-                schedule=SendSchedule(batch=settings.batch, catch_up=settings.catch_up),
+                schedule=SendSchedule(
+                    batch=settings.batch,
+                    catch_up=settings.catch_up,
+                    live_every_ns=min(max(self._config.interval, LIVE_EVERY_NS), _LONGEST_LIVE_NS),
+                ),
             )
             history = HistoryShipper(
                 source=source, writers=coarse, shipped=store.coarse_shipped, set_aside=rejected.add

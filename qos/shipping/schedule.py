@@ -3,7 +3,9 @@
 Sans-io; ``now_ns`` is monotonic. Two cores. ``SendSchedule`` decides whose turn it is: the live lane is looked at every
 second and before every batch of the backlog, the backlog keeps to ``catch_up`` rows a second and to batches that the
 server takes in well under a second, and a failure makes both wait with exponential backoff and jitter, or as long as
-the server asked. ``SentPositions`` knows what the live lane has reached, what of the backlog is left, and what the
+the server asked. A server that is there and does not get done in time (``Retry.lost_contact`` is false) gets rests
+that are longer than its answers took, and then fewer, larger writes: what it refused it often still works at, so a
+fleet that came back at once would keep it there for good. ``SentPositions`` knows what the live lane has reached, what of the backlog is left, and what the
 durable cursor may acknowledge.
 
 The cursor follows a minute late. A server that was killed may forget what it had accepted (victoria-metrics keeps it
@@ -30,6 +32,8 @@ REWIND_EVERY_NS: Final = 600 * NS_PER_S
 _MARK_NS: Final = 5 * NS_PER_S
 _FIRST_WAIT_NS: Final = NS_PER_S
 _LONGEST_WAIT_NS: Final = 15 * NS_PER_S
+_LONGEST_BUSY_WAIT_NS: Final = 120 * NS_PER_S
+_SLOWEST_LIVE_NS: Final = 60 * NS_PER_S
 _DENIED_WAIT_NS: Final = 60 * NS_PER_S
 _SLOW_NS: Final = NS_PER_S
 _FAST_NS: Final = NS_PER_S // 4
@@ -52,10 +56,17 @@ class Wait:
 
 
 class SendSchedule:
-    """Whose turn it is. ``catch_up`` is rows a second for the backlog, ``batch`` rows at most at once."""
+    """Whose turn it is. ``catch_up`` is rows a second for the backlog, ``batch`` rows at most at once.
 
-    def __init__(self, *, batch: int, catch_up: int, seed: int | None = None) -> None:
+    ``live_every_ns``: the live lane sends once in that time, the agent's interval, so that a fleet makes one write per
+    computer and interval.
+    """
+
+    def __init__(
+        self, *, batch: int, catch_up: int, live_every_ns: int = LIVE_EVERY_NS, seed: int | None = None
+    ) -> None:
         self._batch, self._catch_up = batch, catch_up
+        self._live_every_ns = self._pace_ns = live_every_ns
         self._jitter = random.Random(seed)
         self._backlog_batch = batch
         self._live_due_ns: int | None = None
@@ -92,7 +103,9 @@ class SendSchedule:
         self._failures = 0
         self._rest_until_ns = None
         if lane == "live":
-            self._live_due_ns = now_ns if more else began_ns + LIVE_EVERY_NS
+            if now_ns - began_ns < _SLOW_NS:
+                self._pace_ns = max(self._live_every_ns, self._pace_ns * 9 // 10)
+            self._live_due_ns = now_ns if more else began_ns + self._pace_ns
             return
         self._credit = max(0, self._credit - rows * NS_PER_S)
         took_ns = now_ns - began_ns
@@ -103,15 +116,19 @@ class SendSchedule:
 
     def idle(self, now_ns: int) -> None:
         """The live lane had nothing."""
-        self._live_due_ns = now_ns + LIVE_EVERY_NS
+        self._live_due_ns = now_ns + self._pace_ns
 
-    def failed(self, failure: Retry | Denied, now_ns: int) -> int:
-        """A turn failed: how long to rest, nanoseconds. Jitter keeps a fleet from coming back at the same instant."""
+    def failed(self, failure: Retry | Denied, now_ns: int, took_ns: int = 0) -> int:
+        """A turn of ``took_ns`` failed: how long to rest, ns. Jitter keeps a fleet from coming back at the same instant."""
         self._failures += 1
+        doubled = min(self._failures - 1, 10)
         if isinstance(failure, Denied):
             wait_ns = _DENIED_WAIT_NS
+        elif failure.lost_contact:
+            wait_ns = min(_LONGEST_WAIT_NS, _FIRST_WAIT_NS << doubled)
         else:
-            wait_ns = min(_LONGEST_WAIT_NS, _FIRST_WAIT_NS << min(self._failures - 1, 10))
+            wait_ns = min(_LONGEST_BUSY_WAIT_NS, max(_FIRST_WAIT_NS, 2 * took_ns) << doubled)
+            self._pace_ns = max(self._live_every_ns, min(_SLOWEST_LIVE_NS, 2 * self._pace_ns))
         wait_ns = wait_ns // 2 + self._jitter.randrange(wait_ns // 2 + 1)
         if isinstance(failure, Retry) and failure.after_s is not None:
             wait_ns = max(wait_ns, int(failure.after_s * NS_PER_S))

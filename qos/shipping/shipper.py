@@ -106,7 +106,7 @@ class Shipper:
         if delivery.accepted:
             self._accepted_ns = now_ns
         if delivery.failure is not None:
-            self._failed(delivery.failure, now_ns)
+            self._failed(delivery.failure, began_ns, now_ns)
             return
         if delivery.largest < largest:
             self._largest[lane] = delivery.largest
@@ -122,9 +122,9 @@ class Shipper:
         )
         self._publish("catching up" if self._positions.catching_up else "shipping")
 
-    def _failed(self, failure: Retry | Denied, now_ns: int) -> None:
+    def _failed(self, failure: Retry | Denied, began_ns: int, now_ns: int) -> None:
         denied = isinstance(failure, Denied)
-        wait_ns = self._schedule.failed(failure, now_ns)
+        wait_ns = self._schedule.failed(failure, now_ns, now_ns - began_ns)
         lost = isinstance(failure, Retry) and failure.lost_contact
         self._positions.fell_behind(self._source.head(), now_ns, lost_contact=lost)
         _log.debug("not shipped, kept: %s; next try in %.1f s", failure.reason, wait_ns / NS_PER_S)

@@ -76,6 +76,15 @@ def test_a_date_in_retry_after_is_a_wait_from_now() -> None:
     assert outcome == Retry("503", 60.0, lost_contact=True)
 
 
+def test_a_write_that_timed_out_in_the_server_is_no_lost_contact() -> None:
+    # As 2.9.1 said it under a thousand new agents (docs/measurements.md).
+    body = '{"code":"internal error","message":"unexpected error writing points to database: timeout"}'
+    outcome = outcome_of(500, body, {}, NOW_S)
+    assert outcome == Retry("500 unexpected error writing points to database: timeout", lost_contact=False)
+    full = '{"code":"internal error","message":"unexpected error writing points to database: no space left on device"}'
+    assert outcome_of(500, full, {}, NOW_S).lost_contact  # type: ignore[union-attr]  # it is Retry
+
+
 def test_reasons_are_one_line_and_bounded() -> None:
     outcome = outcome_of(500, "first\nsecond " + "x" * 5000, {}, NOW_S)
     assert isinstance(outcome, Retry)

@@ -1,5 +1,7 @@
 """Whose turn it is, how long to rest, and what the durable cursor may acknowledge."""
 
+import heapq
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +78,14 @@ def test_the_live_lane_never_waits_longer_than_one_backlog_batch(
             schedule.sent("backlog", step.limit, began, now, more=True)
 
 
+def test_the_live_lane_is_looked_at_once_per_interval_of_the_agent() -> None:
+    schedule = SendSchedule(batch=100, catch_up=1000, live_every_ns=10 * NS_PER_S)
+    schedule.sent("live", 10, 0, 5, more=False)
+    assert schedule.next(NS_PER_S, backlog=False) == Wait(10 * NS_PER_S)
+    schedule.idle(10 * NS_PER_S)
+    assert schedule.next(11 * NS_PER_S, backlog=False) == Wait(20 * NS_PER_S)
+
+
 def test_backlog_batches_shrink_while_the_server_is_slow_and_grow_again() -> None:
     schedule = SendSchedule(batch=4000, catch_up=100_000)
     now = 0
@@ -148,6 +158,49 @@ def test_the_cursor_follows_the_backlog_and_then_the_live_lane_a_minute_late() -
     positions.moved("live", {A: 140}, SETTLE_NS + 20 * NS_PER_S)
     assert positions.settle(2 * SETTLE_NS + 7 * NS_PER_S) == {A: 100}
     assert positions.settle(2 * SETTLE_NS + 20 * NS_PER_S) == {A: 140}
+
+
+def test_an_overloaded_server_gets_longer_rests_than_its_answers_took() -> None:
+    busy = Retry("500 timeout", lost_contact=False)
+    schedule = SendSchedule(batch=100, catch_up=1000, seed=3)
+    rests = [schedule.failed(busy, 0, took_ns=10 * NS_PER_S) / NS_PER_S for _ in range(8)]
+    assert 10 <= rests[0] <= 20
+    assert 20 <= rests[1] <= 40
+    assert all(60 <= rest <= 120 for rest in rests[4:])
+    schedule.sent("live", 1, 0, 1, more=False)
+    assert schedule.failed(busy, 0, took_ns=10 * NS_PER_S) <= 20 * NS_PER_S
+
+
+def test_a_server_that_is_only_gone_is_tried_as_soon_as_before_however_long_the_attempt_took() -> None:
+    schedule = SendSchedule(batch=100, catch_up=1000)
+    assert schedule.failed(Retry("no route"), 0, took_ns=30 * NS_PER_S) <= NS_PER_S
+
+
+def test_a_thousand_agents_and_a_server_that_manages_two_thirds_of_their_writes() -> None:
+    """One write at a time, 15 ms each; one that would wait 10 s is refused, and done all the same.
+
+    That is InfluxDB 2.9.1 with new series on a busy disk (docs/measurements.md): retries must not keep it there.
+    """
+    agents = [SendSchedule(batch=5000, catch_up=1000, seed=n, live_every_ns=10 * NS_PER_S) for n in range(1000)]
+    due = [(number * 10**6, number) for number in range(1000)]  # all within a second: a power cut is over
+    last_success, refused, taken, longest_ns = [0] * 1000, 0, 0, 0
+    free_ns = 0
+    while due[0][0] < 1200 * NS_PER_S:
+        now_ns, number = heapq.heappop(due)
+        free_ns = max(free_ns, now_ns) + 15 * 10**6
+        done_ns, late = min(free_ns, now_ns + 10 * NS_PER_S), now_ns > 600 * NS_PER_S
+        if done_ns == free_ns:
+            agents[number].sent("live", 23, now_ns, done_ns, more=False)
+            longest_ns = max(longest_ns, done_ns - last_success[number])
+            last_success[number] = done_ns
+            taken += late
+        else:
+            agents[number].failed(Retry("500 timeout", lost_contact=False), done_ns, done_ns - now_ns)
+            refused += late
+        step = agents[number].next(done_ns, backlog=False)
+        heapq.heappush(due, (step.until_ns if isinstance(step, Wait) else done_ns, number))
+    assert refused < taken / 20
+    assert longest_ns < 300 * NS_PER_S
 
 
 def test_lost_contact_sends_the_last_minute_again() -> None:
