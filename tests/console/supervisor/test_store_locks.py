@@ -116,22 +116,27 @@ def shipped(store: SqliteStore, data: Path, folder: Path, rows: dict[str, str]) 
     del store
     process = start("shipper", folder)
     try:
-        reader = JournalReader(data / "autoqos.db")
-        lines = {
-            (line.split(" ", 1)[0] + " " + line.rsplit(" ", 1)[1]): line.split(" ", 1)[1].rsplit(" ", 1)[0]
-            for batch in reader.between(0, 2**62)
-            for line in batch.lines
-            if ",host=load," in line
-        }
-        reader.close()
-        assert lines
-        deadline = time.monotonic() + PATIENCE_S
-        while any(rows.get(key) != value for key, value in lines.items()):
-            assert time.monotonic() < deadline, "not everything arrives"
-            time.sleep(0.5)
+        wait_until_arrived(data, rows)
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+def wait_until_arrived(data: Path, rows: dict[str, str], patience_s: float = PATIENCE_S) -> None:
+    """Every line that the load wrote is at the server, byte for byte."""
+    reader = JournalReader(data / "autoqos.db")
+    lines = {
+        (line.split(" ", 1)[0] + " " + line.rsplit(" ", 1)[1]): line.split(" ", 1)[1].rsplit(" ", 1)[0]
+        for batch in reader.between(0, 2**62)
+        for line in batch.lines
+        if ",host=load," in line
+    }
+    reader.close()
+    assert lines
+    deadline = time.monotonic() + patience_s
+    while any(rows.get(key) != value for key, value in lines.items()):
+        assert time.monotonic() < deadline, "not everything arrives"
+        time.sleep(0.5)
 
 
 def probe(time_ns: int, target: str) -> Probe:
