@@ -1,12 +1,12 @@
 """When to send what: live points first, the backlog in the room that is left, nothing while the server needs a rest.
 
 Sans-io; ``now_ns`` is monotonic. Two cores. ``SendSchedule`` decides whose turn it is: the live lane is looked at every
-second and before every batch of the backlog, the backlog keeps to ``catch_up`` rows a second and to batches that the
+interval and before every batch of the backlog, the backlog keeps to ``catch_up`` rows a second and to batches that the
 server takes in well under a second, and a failure makes both wait with exponential backoff and jitter, or as long as
 the server asked. A server that is there and does not get done in time (``Retry.lost_contact`` is false) gets rests
 that are longer than its answers took, and then fewer, larger writes: what it refused it often still works at, so a
-fleet that came back at once would keep it there for good. ``SentPositions`` knows what the live lane has reached, what of the backlog is left, and what the
-durable cursor may acknowledge.
+fleet that came back at once would keep it there for good. ``SentPositions`` knows what the live lane has reached, what
+of the backlog is left, and what the durable cursor may acknowledge.
 
 The cursor follows a minute late. A server that was killed may forget what it had accepted (victoria-metrics keeps it
 in memory for more than 8 s, docs/decisions/0030), so after lost contact, and after our own restart, the last minute is
@@ -119,7 +119,10 @@ class SendSchedule:
         self._live_due_ns = now_ns + self._pace_ns
 
     def failed(self, failure: Retry | Denied, now_ns: int, took_ns: int = 0) -> int:
-        """A turn of ``took_ns`` failed: how long to rest, ns. Jitter keeps a fleet from coming back at the same instant."""
+        """A turn that took ``took_ns`` failed: how long to rest, nanoseconds.
+
+        Jitter keeps a fleet from coming back at the same instant.
+        """
         self._failures += 1
         doubled = min(self._failures - 1, 10)
         if isinstance(failure, Denied):
