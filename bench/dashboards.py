@@ -1,8 +1,8 @@
-"""How long each panel takes on a month of one-second rows of one computer with 50 applications, on a real InfluxQL engine.
+"""How long each panel takes on a month of one-second rows of a computer with 50 applications, on a real InfluxQL engine.
 
-``uv run python bench/dashboards.py`` starts influxdb 1.6.7, writes and measures. On a server of one's own (a 2.x needs the
-buckets ``DATABASE``, ``DATABASE/5m`` and ``DATABASE/1h``): ``--url U --token T --database D`` with ``--fill`` or ``--measure``
-alone to do one of the two. What is written (``--days`` shortens the first):
+``uv run python bench/dashboards.py`` starts influxdb 1.6.7, writes and measures. On a server of one's own (a 2.x needs
+the buckets ``DATABASE``, ``DATABASE/5m`` and ``DATABASE/1h``): ``--url U --token T --database D`` with ``--fill`` or
+``--measure NOW`` to do one of the two. What is written (``--days`` shortens the first):
 
 - ``app_traffic`` of 50 applications, every second of 30 days; received and sent bytes only before the last 26 hours,
   because no panel reads the other fields of rows that old;
