@@ -1,4 +1,4 @@
-"""How long each panel takes on a month of one-second rows of a computer with 50 applications, on a real InfluxQL engine.
+"""How long each panel takes on a month of one-second rows of a computer with 50 applications, on a real engine.
 
 ``uv run python bench/dashboards.py`` starts influxdb 1.6.7, writes and measures. On a server of one's own (a 2.x needs
 the buckets ``DATABASE``, ``DATABASE/5m`` and ``DATABASE/1h``): ``--url U --token T --database D`` with ``--fill`` or
