@@ -139,3 +139,17 @@ def show(
     from forecaster.cli.forecast import show as show_newest
 
     show_newest(config, data, source, series, json)
+
+
+@forecast_app.command()
+@_mendable
+def quota(
+    json: JsonOption = False,
+    source: SourceOption = "auto",
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """What was used of each data volume (`quota:` in the settings), when the cap will be reached, the rest of today."""
+    from forecaster.cli.quota import show_quotas
+
+    show_quotas(config, data, source, json)

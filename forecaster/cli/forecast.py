@@ -85,12 +85,16 @@ def run_once(config_path: Path | None, data: Path | None, source: str, only: str
 
 def show(config_path: Path | None, data: Path | None, source: str, only: str | None, as_json: bool) -> None:
     """The newest forecasts. Raises ConfigError when there are none."""
+    from forecaster.quota.outlook import read_outlooks
+    from forecaster.quota.words import cap
     from forecaster.serving import show as shown
+    from qos.contract.units import format_bytes
 
     config, path, folder = _settings(config_path, data, reading=True)
     now_ns = clock.wall_ns()
     with open_store(config, path, folder, parse_source(source), read_only=True) as store:
         found = shown.newest(store, now_ns, _names(only))
+        volumes = read_outlooks(store, config, now_ns) if only is None and not as_json else ()
     if as_json:
         typer.echo(json.dumps(shown.as_json(found), indent=2))
         return
@@ -119,6 +123,8 @@ def show(config_path: Path | None, data: Path | None, source: str, only: str | N
             f"{shown.in_unit(one.series, last.lower)} – {shown.in_unit(one.series, last.upper)}",
         )
     _print(table)
+    for volume in volumes:
+        typer.echo(f"{volume.name}: {format_bytes(volume.volume_bytes)} a month: {cap(volume)}")
 
 
 def _settings(config_path: Path | None, data: Path | None, *, reading: bool) -> tuple[Config, Path | None, Path]:

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,9 @@ import numpy as np
 
 from forecaster.data.source import StoreSource, open_store
 from forecaster.models.candidates import cost_of
+from forecaster.quota.announce import QuotaAnnouncer
+from forecaster.quota.outlook import read_outlooks
+from forecaster.serving.points import PART
 from forecaster.serving.round import FOLDER, Round, refresh, run_round
 from forecaster.serving.schedule import POSTPONED, STATUS, read_json, write_json
 from forecaster.training.keras_trainer import KerasTrainer, unavailable
@@ -26,8 +30,10 @@ from forecaster.training.priority import lower_priority
 from forecaster.training.quiet import HOUR_NS, quietest_hour, why_not_now
 from qos.contract.config import Config
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
+from qos.contract.points import Event
 from qos.service import set_up_logging, stop_with_parent
 from qos.service.config_file import load_config
+from qos.store import Store
 from qos.system.clock import SYSTEM, Clock
 
 log = logging.getLogger("forecaster")
@@ -71,8 +77,22 @@ def whole_round(
             postpone=postpone,
             on_step=on_step,
         )
+        done = replace(done, events=(*done.events, *announce_quotas(store, config, data / FOLDER, clock)))
     note(data, done, clock, networks=networks and not done.postponed)
     return done
+
+
+def announce_quotas(store: Store, config: Config, folder: Path, clock: Clock) -> Sequence[Event]:
+    """Say which data volumes are expected to be used up, where that is news. Raises StoreUnavailable."""
+    if not config.quota:
+        return ()
+    now_ns = clock.wall_ns()
+    announcer = QuotaAnnouncer(folder)
+    events = announcer.news(read_outlooks(store, config, now_ns), config.host, PART, now_ns)
+    if events:
+        store.write(events)
+        announcer.keep()
+    return events
 
 
 def note(data: Path, done: Round, clock: Clock = SYSTEM, *, networks: bool = False) -> None:
@@ -122,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             with open_store(config, given.config, given.data, "auto") as store:
                 done = refresh(store, config, given.data / FOLDER, SYSTEM)
+                announce_quotas(store, config, given.data / FOLDER, SYSTEM)
             note(given.data, done)
     except ConfigError as error:
         for line in error.lines:

@@ -122,10 +122,12 @@ def update(
         ratio = losses[one.name] / losses[choice] if losses[choice] > 0 else 1.0
         old = known.get(one.name)
         fitted, at_ns, spent = fits[one.name], old.fitted_ns if old else 0, evaluation.backtests[one.name].train_seconds
-        age_ns = now_ns - at_ns
-        due = is_due(
-            one.name, age_ns=age_ns, serves=one.name in serving, loss_ratio=ratio, networks=networks or old is None
-        )
+        serves = one.name in serving
+        if old is None and cost_of(one.name) == "network":
+            # The walk has just trained it, up to its last fold: only what serves is worth another minute now.
+            due = serves
+        else:
+            due = is_due(one.name, age_ns=now_ns - at_ns, serves=serves, loss_ratio=ratio, networks=networks)
         if due:
             on_model(one.name)
             began_ns = clock.monotonic_ns()

@@ -25,6 +25,7 @@ from qos.shipping.set_aside import count_lines
 from qos.shipping.settings import NO_TOKEN, forecaster_place, influx_settings
 
 if TYPE_CHECKING:
+    from forecaster.quota.outlook import QuotaOutlook
     from qos.store.sqlite.store import SqliteStore
 
 _CURSOR: Final = "influxdb"
@@ -63,6 +64,8 @@ class Status:
     """What was learned of the line, in words; only where the enforcer acts upon it."""
     forecasts: str = ""
     """Where forecasts are made, in a sentence."""
+    quota: tuple["QuotaOutlook", ...] = ()
+    """Each data volume of the settings."""
 
     @property
     def running(self) -> tuple[PartStatus, ...]:
@@ -98,6 +101,7 @@ class Status:
             "forecasts": self.forecasts,
             "notes": [] if live is None else list(live.notes),
             "line": list(self.line),
+            "quota": [one.document() for one in self.quota],
         }
 
 
@@ -119,6 +123,7 @@ def read_status(context: Context, now_ns: int) -> Status:
             paused=read_pause(store, now_ns) is not None,
             by_hand=ModeOverride.parse(store.get_state(ModeOverride.KEY)),
             line=_line(context, store, now_ns),
+            quota=_quota(context, store, now_ns),
         )
 
 
@@ -132,6 +137,7 @@ def _status(
     paused: bool,
     by_hand: ModeOverride | None = None,
     line: tuple[str, ...] = (),
+    quota: "tuple[QuotaOutlook, ...]" = (),
 ) -> Status:
     return Status(
         data_dir=str(context.data),
@@ -144,8 +150,17 @@ def _status(
         outbox=outbox,
         paused=paused,
         line=line,
+        quota=quota,
         forecasts=forecaster_place(context.config).sentence,
     )
+
+
+def _quota(context: Context, store: "SqliteStore", now_ns: int) -> "tuple[QuotaOutlook, ...]":
+    if not context.config.quota:
+        return ()
+    from forecaster.quota.outlook import read_outlooks  # numpy only where somebody has a volume to watch
+
+    return read_outlooks(store, context.config, now_ns)
 
 
 def _line(context: Context, store: "SqliteStore", now_ns: int) -> tuple[str, ...]:

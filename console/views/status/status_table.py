@@ -31,6 +31,11 @@ def lines(status: Status) -> Iterator[str]:
         yield from (f"not seen  {text}" for text in live.blind_to)
         yield from (f"note      {text}" for text in live.notes)
     yield from (f"line      {text}" for text in status.line)
+    if status.quota:
+        from forecaster.quota.words import lines as quota_lines  # numpy only where somebody has a volume to watch
+
+        for one in status.quota:
+            yield from (f"quota     {text}" for text in quota_lines(one))
     size = "none yet" if status.store_bytes is None else format_bytes(status.store_bytes)
     yield f"store     {status.store_path} ({size})"
     yield f"settings  {status.config or 'built-in defaults (no config.yaml here)'}"

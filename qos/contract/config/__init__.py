@@ -17,6 +17,7 @@ from qos.contract.config.models import (
     PageConfig,
     Retention,
 )
+from qos.contract.config.quota import QuotaConfig
 from qos.contract.config.text import DEFAULT_NAME, parse_config
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Link",
     "ModelName",
     "PageConfig",
+    "QuotaConfig",
     "Retention",
     "parse_config",
 ]

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from qos.contract.config.quota import QuotaConfig
 from qos.contract.schedule import Schedule, parse_schedule
 from qos.contract.units import Duration, Rate, Size
 
@@ -149,6 +150,8 @@ class EnforcerConfig(_Model):
     """Learn from latency what the line carries, and hold elastic applications below it (the control loop)."""
     game_mode: Literal["auto", "on", "off"] = "auto"
     """Limit nobody while a program runs that does not get along with the driver; ``auto``: on Windows."""
+    foresee: bool = False
+    """Hold background applications (level 5) lower shortly before and during a busy time that is forecast."""
 
 
 class ForecastConfig(_Model):
@@ -232,13 +235,22 @@ class Config(_Model):
     apps: tuple[AppRule, ...] = ()
     enforcer: EnforcerConfig = EnforcerConfig()
     forecast: ForecastConfig = ForecastConfig()
+    quota: tuple[QuotaConfig, ...] = ()
     page: PageConfig = PageConfig()
     influxdb: InfluxConfig | None = None
 
-    @field_validator("apps", mode="before")
+    @field_validator("apps", "quota", mode="before")
     @classmethod
     def _sequences(cls, value: object) -> object:
         return _as_tuple(value)
+
+    @field_validator("quota")
+    @classmethod
+    def _one_each(cls, value: tuple[QuotaConfig, ...]) -> tuple[QuotaConfig, ...]:
+        names = [one.app or "the whole computer" for one in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{twice[0]} is listed twice: keep one")
+        return value
 
     @field_validator("host")
     @classmethod
