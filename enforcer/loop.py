@@ -16,6 +16,7 @@ from enforcer.allocation.planner import AppPlan, PlannerInput, Settings, plan
 from enforcer.congestion_control import CongestionControl, Surroundings
 from enforcer.datapath.interface import Datapath, DatapathFactory
 from enforcer.fast_usage import fast_usage
+from enforcer.foresight import Foresight
 from enforcer.game_mode.watch import GameWatch
 from enforcer.inputs import Documents, Inputs
 from enforcer.link_log import LinkLog
@@ -83,6 +84,7 @@ class Loop:
         self._store, self._factory, self._clock = store, datapath, clock
         self._inputs = Inputs(config, store, processes, watcher)
         self._settings = Settings(config.link, config.levels)
+        self._foresight = Foresight(store)
         self._meter = Meter()
         self._control = CongestionControl(clock, fast_usage(processes), surroundings)
         self._link_log = LinkLog(config.host)
@@ -165,11 +167,13 @@ class Loop:
         identities = {**self._control.identities, **(datapath.identities if datapath is not None else {})}
         inputs.decide(wall_ns, present | fast.keys(), identities)
         live = inputs.live
+        settings = self._foresight.tightened(self._settings, wall_ns, wanted=inputs.config.enforcer.foresee)
+        inputs.news += self._foresight.take_news()
         control = self._control.turn(
             now_ns,
             targets=inputs.config.collector.targets,
             learns=self._learns,
-            settings=self._settings,
+            settings=settings,
             decisions=inputs.decisions,
             usage=self._control.merged(self._meter.usage(now_ns, stats, inputs.usage), fast),
             present=present,
@@ -186,7 +190,7 @@ class Loop:
             {"down": live.unattributed.rx_bps, "up": live.unattributed.tx_bps} if live else {},
             present,
         )
-        plans = plan(self._settings, given)
+        plans = self._foresight.explained(plan(settings, given), self._settings)
         self._woken = False
         self._resting = not busy and not any(one.limited and app in inputs.usage for app, one in plans.items())
         state, reason = self._wanted_state(now_ns)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from typing import Any
 
-from forecaster.quota.period import Period, local_days, period_at
+from forecaster.quota.period import QuotaPeriod, local_days, period_at
 from forecaster.quota.projection import ByteBand, CapForecast, project
 from forecaster.quota.usage import SLOT_NS, read_usage
 from qos.contract.config import Config, QuotaConfig
@@ -18,7 +18,7 @@ class QuotaOutlook:
     app: str | None
     """None: the whole computer."""
     volume_bytes: int
-    period: Period
+    period: QuotaPeriod
     used_bytes: int
     since_ns: int
     """Counted from here on: later than the period's start where the first measurement is."""

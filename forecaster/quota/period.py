@@ -13,14 +13,14 @@ NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class QuotaPeriod:
     """``start_ns <= time < stop_ns``, UTC."""
 
     start_ns: int
     stop_ns: int
 
 
-def period_at(now_ns: int, start_day: int, zone: tzinfo | None = None) -> Period:
+def period_at(now_ns: int, start_day: int, zone: tzinfo | None = None) -> QuotaPeriod:
     """The month that holds ``now_ns``. ``start_day`` 1-31; ``zone`` None: the zone that this computer is set to."""
     today = local_date(now_ns, zone)
     first = _begins(today.year, today.month, start_day)
@@ -28,15 +28,15 @@ def period_at(now_ns: int, start_day: int, zone: tzinfo | None = None) -> Period
         following, first = first, _begins(*_month(today, -1), start_day)
     else:
         following = _begins(*_month(today, 1), start_day)
-    return Period(day_start_ns(first, zone), day_start_ns(following, zone))
+    return QuotaPeriod(day_start_ns(first, zone), day_start_ns(following, zone))
 
 
-def local_days(start_ns: int, stop_ns: int, zone: tzinfo | None = None) -> Iterator[tuple[date, Period]]:
+def local_days(start_ns: int, stop_ns: int, zone: tzinfo | None = None) -> Iterator[tuple[date, QuotaPeriod]]:
     """Every local day that overlaps the span, whole."""
     day = local_date(start_ns, zone)
     while (begin := day_start_ns(day, zone)) < stop_ns:
         following = day + timedelta(days=1)
-        yield day, Period(begin, day_start_ns(following, zone))
+        yield day, QuotaPeriod(begin, day_start_ns(following, zone))
         day = following
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from forecaster.quota.period import Period
+from forecaster.quota.period import QuotaPeriod
 
 COURSES: Final = 1000
 LEAST_DAYS: Final = 2
@@ -78,8 +78,8 @@ def project(
     volume_bytes: int,
     now_ns: int,
     *,
-    period: Period,
-    coming: Sequence[tuple[date, Period]],
+    period: QuotaPeriod,
+    coming: Sequence[tuple[date, QuotaPeriod]],
     history: Sequence[DayUsage],
     slot_ns: int,
     seed: int = 7,
@@ -162,7 +162,7 @@ def _reached(sums: Floats, parts: Floats, volume: float, starts: Floats, ends: F
     return np.where(over.any(axis=1), when, np.inf)
 
 
-def _time(now_ns: int, value: float, period: Period) -> int | None:
+def _time(now_ns: int, value: float, period: QuotaPeriod) -> int | None:
     return min(now_ns + int(value), period.stop_ns) if np.isfinite(value) else None
 
 

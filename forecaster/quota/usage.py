@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
-from forecaster.quota.period import Period, day_start_ns, local_date, local_days
+from forecaster.quota.period import QuotaPeriod, day_start_ns, local_date, local_days
 from forecaster.quota.projection import DayUsage
 from qos.store import Reader
 
@@ -37,7 +37,14 @@ class MeasuredUsage:
 
 
 def read_usage(
-    reader: Reader, host: str, app: str | None, now_ns: int, *, period: Period, volume_bytes: int, zone: tzinfo | None
+    reader: Reader,
+    host: str,
+    app: str | None,
+    now_ns: int,
+    *,
+    period: QuotaPeriod,
+    volume_bytes: int,
+    zone: tzinfo | None,
 ) -> MeasuredUsage | None:
     """None when nothing was measured yet. Raises StoreUnavailable."""
     today_ns = day_start_ns(local_date(now_ns, zone), zone)

@@ -21,6 +21,7 @@ from forecaster.data.source import StoreSource, open_store
 from forecaster.models.candidates import cost_of
 from forecaster.quota.announce import QuotaAnnouncer
 from forecaster.quota.outlook import read_outlooks
+from forecaster.serving.busy import keep_busy_times, known_link
 from forecaster.serving.points import PART
 from forecaster.serving.round import FOLDER, Round, refresh, run_round
 from forecaster.serving.schedule import POSTPONED, STATUS, read_json, write_json
@@ -66,6 +67,7 @@ def whole_round(
         def postpone() -> str | None:
             return why_not_now(machine_state(store, clock.wall_ns())) if politely else None
 
+        config = config.model_copy(update={"link": known_link(store, config)})
         done = run_round(
             store,
             config,
@@ -77,6 +79,7 @@ def whole_round(
             postpone=postpone,
             on_step=on_step,
         )
+        keep_busy_times(store, done.results, config, clock.wall_ns())
         done = replace(done, events=(*done.events, *announce_quotas(store, config, data / FOLDER, clock)))
     note(data, done, clock, networks=networks and not done.postponed)
     return done
@@ -141,7 +144,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             done = whole_round(config, given.config, given.data, networks=networks, politely=networks)
         else:
             with open_store(config, given.config, given.data, "auto") as store:
+                config = config.model_copy(update={"link": known_link(store, config)})
                 done = refresh(store, config, given.data / FOLDER, SYSTEM)
+                keep_busy_times(store, done.results, config, SYSTEM.wall_ns())
                 announce_quotas(store, config, given.data / FOLDER, SYSTEM)
             note(given.data, done)
     except ConfigError as error:

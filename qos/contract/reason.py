@@ -42,6 +42,8 @@ class Cause(StrEnum):
     """Its level's share of the line's capacity (``of_bps``)."""
     CEILING_SHARE = "ceiling_share"
     """Its share of the ceiling (``of_bps``) of its level."""
+    FORESEEN = "foreseen"
+    """Its share of a ceiling (``of_bps``) that its level has while a busy time is near that is forecast (``name``)."""
     LATENCY_SHARE = "latency_share"
     """Its share of what the control loop allows (``of_bps``)."""
     LEAST = "least"

@@ -45,6 +45,10 @@ _CAUSES: Final[dict[Cause, Callable[[Reason], str]]] = {
         f"share of {_level(reason)} in link.{reason.subject} {format_bps(reason.of_bps or 0)}"
     ),
     Cause.CEILING_SHARE: lambda reason: f"share of the ceiling {format_bps(reason.of_bps or 0)} of {_level(reason)}",
+    Cause.FORESEEN: lambda reason: (
+        f"the line is expected to be busy {reason.name}, "
+        f"{_level(reason)} has {format_bps(reason.of_bps or 0)} until then"
+    ),
     Cause.LATENCY_SHARE: lambda reason: f"its share of what latency allows ({format_bps(reason.of_bps or 0)})",
     Cause.LEAST: lambda _: "raised, so that connections survive",
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecaster.quota.period import NS_PER_S, Period, day_start_ns, local_date, local_days, period_at
+from forecaster.quota.period import NS_PER_S, QuotaPeriod, day_start_ns, local_date, local_days, period_at
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = ["UTC", "Europe/Berlin", "America/Santiago", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Los_Angeles"]
@@ -19,7 +19,7 @@ def ns(text: str, zone: ZoneInfo) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()) * NS_PER_S
 
 
-def bounds(period: Period, zone: ZoneInfo) -> tuple[str, str]:
+def bounds(period: QuotaPeriod, zone: ZoneInfo) -> tuple[str, str]:
     return tuple(
         datetime.fromtimestamp(t // NS_PER_S, zone).isoformat()[:16] for t in (period.start_ns, period.stop_ns)
     )  # type: ignore[return-value] # two

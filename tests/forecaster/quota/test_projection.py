@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.quota.period import Period, day_start_ns, local_days, period_at
+from forecaster.quota.period import QuotaPeriod, day_start_ns, local_days, period_at
 from forecaster.quota.projection import CapForecast, DayUsage, project
 
 HOUR_NS = 3600 * 10**9
@@ -21,7 +21,7 @@ def history(totals: list[int], today: date) -> list[DayUsage]:
 
 def forecast(
     totals: list[int], *, used: int, volume: int, today: date = date(2024, 3, 11), hour: float = 12, start_day: int = 1
-) -> tuple[CapForecast, Period, int]:
+) -> tuple[CapForecast, QuotaPeriod, int]:
     now_ns = day_start_ns(today, UTC) + int(hour * HOUR_NS)
     period = period_at(now_ns, start_day, UTC)
     found = project(
