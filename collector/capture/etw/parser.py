@@ -19,6 +19,7 @@ from collector.capture.etw.layout import (
     NETWORK,
     PROCESS,
     PROCESS_START,
+    V4_PAYLOAD,
     V6_PAYLOAD,
 )
 from collector.capture.etw.process_start import ProcessStart, read_start
@@ -28,18 +29,19 @@ Key = tuple[int, bytes]
 Counts = list[int]
 """Payload bytes, packets (estimated)."""
 
-_Table = tuple[Callable[[Key], Counts | None], dict[Key, Counts], int, int]
-"""How to look a flow up and where, where the ports end in a record, payload bytes in a full packet."""
+_Flows = dict[bytes, list[int]]
+"""By the ends of the flow: the process whose they were first, payload bytes, packets."""
+_Table = tuple[Callable[[bytes], list[int] | None], _Flows, dict[int, int], bool, int]
+"""How to look a flow up and where, how far the next record is, whether it is IPv4, payload bytes in a full packet."""
 _NETWORK: Final = NETWORK.bytes_le
 _PROCESS: Final = PROCESS.bytes_le
-_RECORD: Final = struct.Struct("<HI18xI12xH38xII")
-"""Size, marker and flags, the provider's first four bytes, id, process id, size of the transfer."""
-_NETWORK_HEAD: Final = int.from_bytes(_NETWORK[:4], "little")
-"""Enough to tell the session's two providers apart; the slow way compares all of it."""
-_MARKER_AND_EXTENDED: Final = 0xFFFF | EXTENDED << 16
-_FLOW_AT: Final = EVENT_HEADER_BYTES + 8
-_FAST_BYTES: Final = EVENT_HEADER_BYTES + V6_PAYLOAD
+_RECORD: Final = struct.Struct(f"<Q26xQ38xII{V6_PAYLOAD - 8}s")
+"""Size, marker and flags; the last six bytes of the provider and the id; process id; size of the transfer; its ends."""
+_MARKER_AND_EXTENDED: Final = (0xFFFF | EXTENDED << 16) << 16
+_V4_ENDS: Final = V4_PAYLOAD - 8
+_FAST_BYTES: Final = _RECORD.size
 """With so much left in the buffer, whatever an event of ours needs is there."""
+_MAX_HEADS: Final = 256
 _HEAD: Final = struct.Struct("<HHH18x16sHB")
 _TRANSFER: Final = struct.Struct("<II")
 _U16: Final = struct.Struct("<H")
@@ -58,25 +60,34 @@ class Counted:
     """Records that could not be read: their bytes are missing."""
 
 
+def _kind(number: int) -> int:
+    """An event of ours as it stands in a record; six bytes tell the session's two providers apart."""
+    return int.from_bytes(_NETWORK[10:], "little") | number << 48
+
+
 class Parser:
     """Sums up buffers and single events. One thread feeds it."""
 
     def __init__(self) -> None:
-        self._counted = Counted()
-        self._tables = self._tables_of(self._counted)
+        self._steps: dict[int, dict[int, int]] = {V4_PAYLOAD: {}, V6_PAYLOAD: {}}
+        self._begin()
 
-    @staticmethod
-    def _tables_of(counted: Counted) -> dict[int, _Table]:
-        made: dict[int, _Table] = {}
+    def _begin(self) -> None:
+        self._counted = Counted()
+        self._tables: dict[int, _Table] = {}
         for number, kind in KINDS.items():
-            table = counted.flows[number]
-            made[number] = (table.get, table, EVENT_HEADER_BYTES + kind.payload, kind.segment)
-        return made
+            flows: _Flows = {}
+            self._tables[_kind(number)] = (flows.get, flows, self._steps[kind.payload], kind.family == 4, kind.segment)
 
     def take(self) -> Counted:
         """What was counted since the last call."""
-        counted, self._counted = self._counted, Counted()
-        self._tables = self._tables_of(self._counted)
+        counted, tables = self._counted, self._tables
+        self._begin()
+        for number, table in counted.flows.items():
+            for ends, (pid, size, packets) in tables[_kind(number)][1].items():
+                counts = table.setdefault((pid, ends), [0, 0])
+                counts[0] += size
+                counts[1] += packets
         return counted
 
     def add_buffer(self, data: memoryview | bytes) -> None:
@@ -86,40 +97,53 @@ class Parser:
             return
         data = bytes(data)  # one copy a buffer: slices of bytes cost half of those of a view
         end = min(_U32.unpack_from(data, FILLED_AT)[0], len(data))
-        at, fast_end, known, unpack = BUFFER_HEADER_BYTES, end - _FAST_BYTES, self._tables.get, _RECORD.unpack_from
+        at, fast_end, tables, unpack = BUFFER_HEADER_BYTES, end - _FAST_BYTES, self._tables, _RECORD.unpack_from
         events = 0
-        while at <= fast_end:
-            size, marker_and_flags, provider, number, pid, length = unpack(data, at)
-            found = known(number)
-            if found is None or marker_and_flags & _MARKER_AND_EXTENDED != EVENT_HEADER_64 or provider != _NETWORK_HEAD:
-                size = self._other(data, at, end)
-                if not size:
-                    break
-                at += size
-                continue
-            get, table, flow_end, segment = found
-            if size < flow_end:
-                self._counted.unreadable += 1
-                if size < EVENT_HEADER_BYTES:
-                    break
-                at += (size + 7) & ~7
-                continue
-            events += 1
-            key = (pid, data[at + _FLOW_AT : at + flow_end])
-            counts = get(key)
-            if counts is None:
-                table[key] = [length, 1 if length <= segment else (length + segment - 1) // segment]
-            else:
-                counts[0] += length
-                counts[1] += 1 if length <= segment else (length + segment - 1) // segment
-            at += (size + 7) & ~7
-        else:
-            while at < end:  # what is too short for the fast way
-                size = self._other(data, at, end)
-                if not size:
-                    break
-                at += size
+        while at < end:
+            try:
+                while at <= fast_end:
+                    head, kind, pid, length, ends = unpack(data, at)
+                    get, flows, steps, is_v4, segment = tables[kind]
+                    at += steps[head]
+                    events += 1
+                    if is_v4:
+                        ends = ends[:_V4_ENDS]
+                    counts = get(ends)
+                    packets = 1 if length <= segment else (length + segment - 1) // segment
+                    if counts is None:
+                        flows[ends] = [pid, length, packets]
+                    elif counts[0] == pid:
+                        counts[1] += length
+                        counts[2] += packets
+                    else:
+                        self._add_shared(kind, (pid, ends), length, packets)
+            except KeyError:
+                if self._learn(kind, head):
+                    continue
+            step = self._other(data, at, end)  # another provider, another event, a damaged one, the last one
+            if not step:
+                break
+            at += step
         self._counted.events += events
+
+    def _learn(self, kind: int, head: int) -> bool:
+        """Whether a record that begins so can be read the fast way from now on."""
+        if kind not in self._tables or head & _MARKER_AND_EXTENDED != EVENT_HEADER_64 << 16:
+            return False
+        size, steps = head & 0xFFFF, self._tables[kind][2]
+        payload = V4_PAYLOAD if self._tables[kind][3] else V6_PAYLOAD
+        if size < EVENT_HEADER_BYTES + payload or head in steps:
+            return False
+        if len(steps) >= _MAX_HEADS:
+            steps.clear()
+        steps[head] = (size + 7) & ~7
+        return True
+
+    def _add_shared(self, kind: int, key: Key, length: int, packets: int) -> None:
+        """A flow of which another process was seen first: sockets that share a port or a multicast group."""
+        counts = self._counted.flows[kind >> 48].setdefault(key, [0, 0])
+        counts[0] += length
+        counts[1] += packets
 
     def _other(self, data: memoryview | bytes, at: int, end: int) -> int:
         """A record that is not the usual one; how far the next is, 0 when the rest of the buffer cannot be read."""
@@ -155,15 +179,13 @@ class Parser:
                 else:
                     self._counted.starts.append(start)
             return
-        found = self._tables.get(number) if provider == _NETWORK else None
-        if found is None:
+        kind = KINDS.get(number) if provider == _NETWORK else None
+        if kind is None:
             return
-        _, table, flow_end, segment = found
-        if len(payload) < flow_end - EVENT_HEADER_BYTES:
+        if len(payload) < kind.payload:
             self._counted.unreadable += 1
             return
         pid, length = _TRANSFER.unpack_from(payload)
         self._counted.events += 1
-        counts = table.setdefault((pid, bytes(payload[8 : flow_end - EVENT_HEADER_BYTES])), [0, 0])
-        counts[0] += length
-        counts[1] += 1 if length <= segment else (length + segment - 1) // segment
+        key = (pid, bytes(payload[8 : kind.payload]))
+        self._add_shared(_kind(number), key, length, max(1, -(-length // kind.segment)))

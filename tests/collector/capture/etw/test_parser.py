@@ -135,6 +135,30 @@ def test_every_event_is_counted_once_whichever_way_it_came(events: list[tuple[in
     assert sum(c[0] for table in counted.flows.values() for c in table.values()) == sum(size for *_, size in events)
 
 
+@pytest.mark.parametrize("number", sorted(KINDS))
+def test_usual_records_take_the_way_that_costs_least(number: int) -> None:
+    class Watched(Parser):
+        slow = 0
+
+        def _other(self, data: memoryview | bytes, at: int, end: int) -> int:
+            self.slow += 1
+            return super()._other(data, at, end)
+
+    payload = v4(9, 1, "1.2.3.4", "10.0.0.1", 4, 5) if KINDS[number].family == 4 else v6(9, 1, SIX_A, SIX_B, 4, 5)
+    parser = Watched()
+    for flags in range(0, 2_000, 2):  # more kinds of heads than are remembered
+        parser.add_buffer(buffer([record(number, payload, flags=flags)] * 10))
+    assert parser.slow <= 1_000 * -(-124 // len(record(number, payload))), "only what is last in a buffer"
+    assert parser.take().events == 10_000
+
+
+def test_processes_that_share_a_flow_are_told_apart() -> None:
+    group = [v4(pid, 10 * pid, "224.0.0.251", "10.0.0.9", 5353, 5353) for pid in (7, 8, 7, 9, 8)]
+    counted = parsed(buffer([record(43, payload) for payload in group] + [record(12, bytes(400))]))
+    ends = group[0][8:20]
+    assert counted.flows[43] == {(7, ends): [140, 2], (8, ends): [160, 2], (9, ends): [90, 1]}
+
+
 @given(st.binary(max_size=600), st.integers(0, 2**32 - 1))
 @example(buffer([record(11, RECORDED)])[72:], 2**32 - 1)
 def test_no_bytes_whatever_break_it(body: bytes, filled: int) -> None:
