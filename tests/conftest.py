@@ -9,10 +9,15 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.windows.wine_lacks import reason, under_wine
 
 REQUIRED = os.environ.get("AUTOQOS_TEST_REQUIRE") == "all"
+
+if under_wine():  # ten times slower: how long an example takes says nothing about us there
+    settings.register_profile("wine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("wine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,41 +8,49 @@
 #   wine.sh python ARG…      that Python, in a copy of this checkout
 #
 # W=FOLDER keeps the set-up between runs (default: below the user's cache); PYTHON=3.11 takes CPython 3.11 in place of 3.13.
-# Debian's packages, Maven's and pip's repositories provide everything. Seen on Debian 12 with Wine 8.0 as root.
+# Debian's packages (64-bit Wine alone), Maven's central repository and Python's index provide everything, each by its own
+# tool; what cannot be fetched ends this with status 1 and a line that says what. Seen on Debian 12 with Wine 8.0 as root.
 # What Wine cannot do is named in wine_lacks.py; Windows itself is the judge.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
 what=${1:?setup, check, whole, tests or python}; shift
 version=${PYTHON:-3.13}
 case $version in
-  3.13) artifact=3.13.5-1.5.12; tag=313 ;;
-  3.11) artifact=3.11.3-1.5.9; tag=311 ;;
+  3.13) artifact=3.13.5-1.5.12; tag=313; checksum=cfe5502ffa7ea369be707b6d88bf68344732a7800450665080fb4267c01bfeae ;;
+  3.11) artifact=3.11.3-1.5.9; tag=311; checksum=3263a50b256447bb7b9e604d6587627e419891370fc33b94469e6a06ff4de834 ;;
   *) echo "PYTHON is 3.11 or 3.13" >&2; exit 2 ;;
 esac
-runtime=1.5.12
+runtime=1.5.12; runtime_checksum=282ac3f7a9296fa1184af490a1e56386e511775d41a675967d33746afc72103d
 W=${W:-${XDG_CACHE_HOME:-$HOME/.cache}/autoqos-wine}/$version
 mkdir -p "$W"
 export WINEPREFIX=$W/prefix WINEARCH=win64 WINEDEBUG=-all DISPLAY=${WINE_DISPLAY:-:79}
 export WINEDLLOVERRIDES="ucrtbase=n,b;winedbg.exe=d;mscoree=d;mshtml=d"
 copy=$W/checkout
 
+PACKAGES=(binutils-mingw-w64-x86-64 maven rsync unzip wine wine64 xvfb)
+
 wine_python() { # cat: CPython 3.13 cannot write to Wine's handle of a plain file
   wine "$W/python/python.exe" "$@" </dev/null 2> >(cat >&2) | cat; return "${PIPESTATUS[0]}"
 }
 
+die() { echo "wine.sh: $*" >&2; exit 1; }
+retry() { for attempt in 1 2 3; do "$@" && return 0; sleep $((attempt * 5)); done; return 1; }
+
 packages() {
   local missing=()
-  for name in wine Xvfb x86_64-w64-mingw32-dlltool mvn unzip rsync git; do command -v "$name" >/dev/null || missing+=("$name"); done
+  for name in wine Xvfb x86_64-w64-mingw32-dlltool mvn unzip rsync; do command -v "$name" >/dev/null || missing+=("$name"); done
   [ ${#missing[@]} -gt 0 ] || return 0
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends wine wine64 xvfb binutils-mingw-w64-x86-64 unzip rsync git >/dev/null
-  command -v mvn >/dev/null || apt-get install -y -qq --no-install-recommends maven >/dev/null
+  retry apt-get update -qq || die "Debian's packages cannot be fetched; missing here: ${missing[*]}"
+  retry apt-get install -y -qq --no-install-recommends "${PACKAGES[@]}" >/dev/null || die "cannot be installed: ${missing[*]}"
 }
 
-fetch() { # artifact version: the jar for windows-x86_64, unpacked into $W/$1
-  mvn -q -B dependency:copy -Dartifact="org.bytedeco:$1:$2:jar:windows-x86_64" -DoutputDirectory="$W/jars"
-  rm -rf "${W:?}/$1"; unzip -qo "$W/jars/$1-$2-windows-x86_64.jar" -d "$W/$1"
+fetch() { # artifact version sha256: the jar for windows-x86_64, unpacked into $W/$1
+  local jar=$W/jars/$1-$2-windows-x86_64.jar
+  retry mvn -q -B dependency:copy -Dartifact="org.bytedeco:$1:$2:jar:windows-x86_64" -DoutputDirectory="$W/jars" ||
+    die "CPython for Windows comes from Maven's central repository (org.bytedeco:$1:$2), which cannot be reached from here"
+  sha256sum --status -c <<<"$3  $jar" || die "$jar is not the file that was checked: its SHA-256 is $(sha256sum <"$jar")"
+  rm -rf "${W:?}/$1"; unzip -qo "$jar" -d "$W/$1"
 }
 
 library() { # name: an import library's DLL from $W/$1.def
@@ -52,7 +60,7 @@ library() { # name: an import library's DLL from $W/$1.def
 
 interpreter() {
   cd "$W"
-  fetch cpython "$artifact"; fetch javacpp "$runtime"
+  fetch cpython "$artifact" "$checksum"; fetch javacpp "$runtime" "$runtime_checksum"
   local from=$W/cpython/org/bytedeco/cpython/windows-x86_64
   rm -rf python; mkdir -p python/DLLs
   cp "$from"/bin/python*.exe "$from/python$tag.dll" python/; cp -r "$from/lib" python/Lib
@@ -71,6 +79,7 @@ interpreter() {
 
 wheels() {
   cd "$W"
+  command -v uv >/dev/null || retry python3 -m pip install -q uv || die "uv is not installed and cannot be"
   python3 - "$root/pyproject.toml" > requirements.txt <<'P'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8").read()  # Debian 11's Python has no tomllib
@@ -80,33 +89,25 @@ def listed(name):
 tests = ("pytest", "pytest-asyncio", "pytest-randomly", "pytest-timeout", "hypothesis", "grafana-foundation-sdk")
 print("\n".join(listed("dependencies")))
 print("\n".join(d for d in listed("dev") if re.split(r"[>=<\[]", d)[0] in tests))
-print("scikit-learn>=1.5,<2\ncolorama\ntzdata")
+print("scikit-learn>=1.5,<2")
 P
-  local options=(-q --disable-pip-version-check --platform win_amd64 --python-version "$version" --implementation cp
-    --abi "cp$tag" --abi abi3 --abi none --only-binary=:all:)
-  python3 -m pip download "${options[@]}" -d wheels -r requirements.txt
-  python3 -m pip download "${options[@]}" -d more 'statsforecast>=2.0,<3'   # its numpy bound differs: the first one stays
-  python3 - <<'P'
-import glob, os, zipfile
-def name(path): return os.path.basename(path).split("-")[0].lower()
-first = glob.glob("wheels/*.whl"); known = {name(path) for path in first}
-for path in first + [path for path in glob.glob("more/*.whl") if name(path) not in known]:
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.namelist():
-            parts = entry.split("/", 2)
-            data = parts[0].endswith(".data")
-            if entry.endswith("/") or (data and parts[1] not in ("purelib", "platlib")): continue
-            target = os.path.join("python/Lib/site-packages", parts[2] if data else entry)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            with open(target, "wb") as file: file.write(archive.read(entry))
-P
-  rm -rf wheels more
+  local options=(-q --python-platform x86_64-pc-windows-msvc --python-version "$version" --only-binary :all:)
+  retry uv pip install "${options[@]}" --target python/Lib/site-packages -c "$root/requirements.lock" -r requirements.txt ||
+    die "the packages for Windows cannot be fetched"
+}
+
+models() { # what only the forecaster's tests need; the numpy that is there stays
+  cd "$W"
+  retry uv pip install -q --python-platform x86_64-pc-windows-msvc --python-version "$version" --only-binary :all: \
+    --target more 'statsforecast>=2.0,<3' || die "statsforecast for Windows cannot be fetched"
+  rsync -a --ignore-existing more/ python/Lib/site-packages/
+  rm -rf more
 }
 
 setup() {
   packages
   [ -e "$W/python/python.exe" ] || interpreter
-  [ -d "$W/python/Lib/site-packages/statsforecast" ] || wheels
+  [ -d "$W/python/Lib/site-packages/uvicorn" ] || wheels
   if [ ! -e "$W/prefix/system.reg" ]; then
     wine wineboot -i </dev/null >/dev/null 2>&1 || true
     wine winecfg -v win10 </dev/null >/dev/null 2>&1 || true
@@ -117,21 +118,30 @@ setup() {
 
 refresh() { rsync -a --delete --exclude .git --exclude .venv --exclude __pycache__ --exclude '.*_cache' --exclude .hypothesis "$root/" "$copy/"; }
 
-tests() {
+tests() { # each path in a process of its own: what ends one of them loses no other
   cd "$copy"; local failed=0
   for path in "$@"; do
     echo "== $path"
-    wine_python -m pytest -q --tb=short -rs -p no:randomly -p no:cacheprovider -o timeout=300 --continue-on-collection-errors \
-      -m "not packets and not server and not train and not browser" "$path" || failed=1
+    wine_python -m pytest -q --tb=short -rs -p no:randomly -p no:cacheprovider -o timeout=900 --continue-on-collection-errors \
+      -m "not packets and not server and not train and not browser" "$path" | tee "$W/part.log" || failed=1
+    grep -qE '^(=+ )?[0-9]+ (passed|failed|skipped|deselected)|^no tests' "$W/part.log" || { echo "== $path: ended before its end"; failed=1; }
+    cat "$W/part.log" >> "$W/summary.log"
   done
   return $failed
 }
 
+summary() { # all skips with their reasons, and the sums
+  echo "== skipped, by reason"
+  sed -nE 's/\r$//; s/^SKIPPED \[([0-9]+)\] ([^ ]+): (.*)$/\1 \2 \3/p' "$W/summary.log" |
+    awk '{n=$1; $1=""; file=$2; $2=""; sub(/^ +/, ""); count[$0]+=n; where[$0]=where[$0] " " file} END {for (r in count) print count[r] "  " r ":" where[r]}' | sort -rn
+  grep -oE '[0-9]+ (passed|failed|skipped|error)' "$W/summary.log" |
+    awk '{sum[$2]+=$1} END {printf "== in all: %d passed, %d failed, %d errors, %d skipped\n", sum["passed"], sum["failed"], sum["error"], sum["skipped"]}'
+}
+
 # A part of the tests that reaches all code written for Windows.
 CHECKED=(tests/qos/packets tests/qos/system tests/qos/service tests/qos/store/sqlite/opening tests/enforcer/datapath
-  tests/enforcer/test_loop.py tests/collector/capture tests/console/commands tests/console/supervisor tests/windows)
-ALL=(tests/qos tests/collector tests/enforcer tests/console tests/forecaster tests/grafana tests/windows
-  tests/test_architecture.py tests/test_compose.py tests/test_docs.py tests/test_influx_init.py)
+  tests/enforcer/game_mode tests/enforcer/test_loop.py tests/collector/capture tests/console/commands tests/console/supervisor
+  tests/windows)
 
 command -v Xvfb >/dev/null || packages
 Xvfb "$DISPLAY" -screen 0 800x600x16 >/dev/null 2>&1 & display=$!
@@ -140,13 +150,18 @@ case $what in
   setup) setup ;;
   check | whole)
     setup
-    status=0
-    if [ "$what" = check ]; then tests "${CHECKED[@]}" || status=1; else tests "${ALL[@]}" || status=1; fi
-    cd "$copy"
+    status=0; rm -f "$W/summary.log"
+    if [ "$what" = check ]; then tests "${CHECKED[@]}" || status=1; else
+      [ -d "$W/python/Lib/site-packages/statsforecast" ] || models
+      cd "$copy"
+      tests tests/qos/[a-z]*/ tests/collector tests/enforcer tests/console/[a-z]*/ tests/forecaster tests/grafana tests/windows \
+        tests/test_*.py || status=1
+    fi
+    summary; cd "$copy"
     wine_python tests/windows/check_filters.py || status=1
     wine_python tests/windows/check_life.py || status=1
     exit $status ;;
-  tests) refresh; tests "$@" ;;
+  tests) refresh; rm -f "$W/summary.log"; status=0; tests "$@" || status=1; summary; exit $status ;;
   python) refresh; cd "$copy"; wine_python "$@" ;;
   *) echo "setup, check, whole, tests or python" >&2; exit 2 ;;
 esac

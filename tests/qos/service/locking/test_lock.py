@@ -43,7 +43,7 @@ def test_a_killed_owner_leaves_no_lock_behind(tmp_path: Path) -> None:
         [sys.executable, "-c", _HOLDER, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()

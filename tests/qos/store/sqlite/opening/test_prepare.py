@@ -1,5 +1,6 @@
 """Whose file is it, and what to say: strangers, newer and older schemas, directories that take no files."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -122,8 +123,8 @@ def test_a_recorded_file_of_schema_1_is_brought_up_to_date_with_all_it_held(tmp_
         assert store.backlog("influx").rows == 75 + 50 + 15 - 40
         assert store.maintain(START + 3600 * 10**9, budget_s=60)
         assert store.read("app_traffic", ["rx_bytes"], aggregate="sum", by=["app"]) == before
-        rolled = sqlite3.connect(path).execute("SELECT count(*) FROM app_traffic_minute").fetchone()[0]
-        assert rolled == 6
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT count(*) FROM app_traffic_minute").fetchone()[0] == 6
         store.write([point(1000)])
 
 
