@@ -40,10 +40,10 @@ LINUX: Final = Layout(
 )
 
 
-def windows(program_files: str, program_data: str) -> Layout:
-    """The Windows layout below these two folders."""
-    data = PureWindowsPath(program_data) / "autoqos"
-    return Layout(PureWindowsPath(program_files) / "AutoQoS", data / "config.yaml", data)
+def windows(program_files: str, data: str) -> Layout:
+    """The Windows layout: the program below one folder, settings and data in the other."""
+    kept = PureWindowsPath(data)
+    return Layout(PureWindowsPath(program_files) / "AutoQoS", kept / "config.yaml", kept)
 
 
 def is_inside(path: Path, folder: Path) -> bool:

@@ -62,7 +62,7 @@ class SystemdService:
             self._systemctl("disable", "--now", NAME)
             self._unit.unlink()
             self._systemctl("daemon-reload")
-        shutil.rmtree(Path(self._layout.program), ignore_errors=True)
+        payload.remove(Path(self._layout.program))
         kept = f"settings ({self._layout.config}) and data ({self._layout.data}) stay: delete them if you like"
         return [f"{NAME}.service and {self._layout.program} are gone", kept]
 

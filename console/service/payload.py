@@ -12,13 +12,16 @@ import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from qos.contract.errors import ConfigError
+from qos.system import clock
 
 PACKAGES: Final = ("qos", "collector", "enforcer", "forecaster", "console")
+_ENDING_NS: Final = 15 * clock.NS_PER_S if sys.platform == "win32" else 0
 _SKIPPED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", "pip", "pip-*", "__editable__*", "_autoqos.pth")
 
 
@@ -35,8 +38,8 @@ def install(target: Path, libraries: Iterable[Path] | None = None) -> Path:
         fresh.mkdir(parents=True)
         _fill(fresh, target, wanted)
         if target.exists():
-            target.rename(former)
-        fresh.rename(target)
+            _insist(lambda: target.rename(former))
+        _insist(lambda: fresh.rename(target))
     except (OSError, subprocess.CalledProcessError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
         if former.exists() and not target.exists():
@@ -44,6 +47,28 @@ def install(target: Path, libraries: Iterable[Path] | None = None) -> Path:
         raise ConfigError(f"{target}: the program cannot be copied there: {_told(error)}") from None
     shutil.rmtree(former, ignore_errors=True)
     return interpreter(target)
+
+
+def remove(target: Path) -> None:
+    """Delete the copy. Raises ConfigError when something of it is still in use."""
+    try:
+        if target.exists():
+            _insist(lambda: shutil.rmtree(target))
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be deleted ({_told(error)}): end what runs from there") from None
+
+
+def _insist(work: Callable[[], object]) -> None:
+    """Windows refuses to move and delete what runs; the parts of a service that was ended need a few seconds to end."""
+    deadline_ns = clock.monotonic_ns() + _ENDING_NS
+    while True:
+        try:
+            work()
+            return
+        except PermissionError:
+            if clock.monotonic_ns() >= deadline_ns:
+                raise
+            time.sleep(0.2)
 
 
 def interpreter(target: Path) -> Path:
@@ -92,8 +117,9 @@ def _site_packages(env: Path) -> Path:
 def only_administrators_write(folder: Path) -> bool:
     """Whether nobody but an administrator can change what lies in the folder or swap it for another."""
     if sys.platform == "win32":
-        roots = (os.environ.get(name) for name in ("ProgramFiles", "ProgramW6432", "SystemRoot"))
-        return any(root and folder.resolve().is_relative_to(Path(root)) for root in roots)
+        from qos.system.known_folders_windows import for_administrators
+
+        return any(folder.resolve().is_relative_to(root) for root in for_administrators())
     return all(_is_roots(path) for path in _with_parents(folder.resolve()))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qos.contract.errors import ConfigError
+from qos.system import known_folders_windows
 from qos.system.elevation import elevated
 
 assert sys.platform == "win32"  # tells the type checker whose file this is
@@ -28,9 +29,6 @@ _DACL_IS_PROTECTED: Final = 0x1000
 _TOKEN_QUERY: Final = 0x8
 _TOKEN_USER: Final = 1
 _ALREADY_EXISTS: Final = 183
-_PROGRAM_DATA: Final = (ctypes.c_ubyte * 16)(
-    *b"\x82\x5d\xab\x62\xc1\xfd\xc3\x4d\xa9\xdd\x07\x0d\x1d\x49\x5d\x97"
-)  # FOLDERID_ProgramData, {62AB5D82-FDC1-4DC3-A9DD-070D1D495D97}: a variable of the user's cannot move it
 
 
 class _SecurityAttributes(ctypes.Structure):
@@ -39,12 +37,7 @@ class _SecurityAttributes(ctypes.Structure):
 
 def system_folder() -> Path:
     """Where an elevated agent keeps its data: ``%PROGRAMDATA%\\autoqos``."""
-    found = wintypes.LPWSTR()
-    if ctypes.windll.shell32.SHGetKnownFolderPath(ctypes.byref(_PROGRAM_DATA), 0, None, ctypes.byref(found)) != 0:
-        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "autoqos"
-    folder = Path(found.value or r"C:\ProgramData")
-    ctypes.windll.ole32.CoTaskMemFree(found)
-    return folder / "autoqos"
+    return known_folders_windows.program_data() / "autoqos"
 
 
 def access_list(user_sid: str) -> str:

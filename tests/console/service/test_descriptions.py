@@ -13,9 +13,10 @@ import pytest
 from console.service.layout import LINUX, Layout, windows
 from console.service.scheduled_task import NAMESPACE, task
 from console.service.systemd_unit import CAPABILITIES, unit
+from console.service.windows import run
 from tests import require
 
-WINDOWS = windows(r"C:\Program Files", r"C:\ProgramData")
+WINDOWS = windows(r"C:\Program Files", r"C:\ProgramData\autoqos")
 NS = {"t": NAMESPACE}
 
 
@@ -61,6 +62,12 @@ def test_the_tasks_elements_stand_in_the_schemas_order() -> None:
     action = tree.find("t:Actions/t:Exec", NS)
     assert action is not None
     assert [child.tag.partition("}")[2] for child in action] == ["Command", "Arguments", "WorkingDirectory"]
+
+
+def test_words_of_schtasks_in_any_code_page_are_shown() -> None:
+    code = "import sys; sys.stdout.buffer.write(b'Status: f\\x81r \\x8d\\x9d'); sys.exit(1)"
+    done = run([sys.executable, "-c", code])
+    assert (done.returncode, done.stdout[:9]) == (1, "Status: f")
 
 
 def test_the_unit_starts_what_only_root_writes_and_tells_systemd_that_it_lives() -> None:

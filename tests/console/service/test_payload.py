@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,24 @@ def test_a_folder_that_others_may_write_is_not_trusted(tmp_path: Path) -> None:
     folder.parent.chmod(0o755)
     os.chown(folder, 1000, 1000)
     assert not payload.only_administrators_write(folder)
+
+
+def test_the_copy_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "autoqos" / "env").mkdir(parents=True)
+    payload.remove(tmp_path / "autoqos")
+    assert not (tmp_path / "autoqos").exists()
+    payload.remove(tmp_path / "autoqos")
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows keeps what is open")
+def test_what_is_still_in_use_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "autoqos").mkdir()
+    held = (tmp_path / "autoqos" / "python313.dll").open("w")
+    later = threading.Timer(1.0, held.close)
+    later.start()
+    payload.remove(tmp_path / "autoqos")
+    later.join()
+    assert not (tmp_path / "autoqos").exists()
 
 
 def test_the_shipped_settings_are_the_defaults_and_are_not_written_over(tmp_path: Path) -> None:
