@@ -18,7 +18,7 @@ from console.service.migration import migrate
 from console.service.scheduled_task import task
 from console.service.settings import write_settings
 from qos.contract.errors import ConfigError
-from qos.service.datadir import make_data_dir, system_folder
+from qos.service.datadir import make_data_dir
 from qos.system.elevation import elevated, how_to
 
 _ENCODING: Final = "oem" if sys.platform == "win32" else "utf-8"
@@ -92,11 +92,12 @@ class ScheduledTask:
 
 
 def _layout() -> Layout:
-    if sys.platform != "win32":
-        raise ConfigError("service: scheduled tasks are Windows'")
-    from qos.system.known_folders_windows import program_files
+    if sys.platform == "win32":
+        from qos.service.private_folder_windows import system_folder
+        from qos.system.known_folders_windows import program_files
 
-    return windows(str(program_files()), str(system_folder()))
+        return windows(str(program_files()), str(system_folder()))
+    raise ConfigError("service: scheduled tasks are Windows'")
 
 
 def _ask(*arguments: str) -> None:
