@@ -12,11 +12,11 @@ from typing import Final, Literal
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 = range(11)
 
 Width = Literal["u8", "u16", "u32", "u64"]
-Test = Literal["==", "!=", ">", "<="]
+Test = Literal["==", "!=", ">", ">=", "<", "<="]
 
 _SIZE: Final = {"u32": 0x00, "u16": 0x08, "u8": 0x10, "u64": 0x18}
-_JUMP: Final = {"==": 0x10, "!=": 0x50, ">": 0x20, "<=": 0xB0}
-_ALU: Final = {"+": 0x00, "-": 0x10, "*": 0x20, "&": 0x50, "<<": 0x60, ">>": 0x70, "=": 0xB0}
+_JUMP: Final = {"==": 0x10, "!=": 0x50, ">": 0x20, ">=": 0x30, "<": 0xA0, "<=": 0xB0}
+_ALU: Final = {"+": 0x00, "-": 0x10, "*": 0x20, "/": 0x30, "|": 0x40, "&": 0x50, "<<": 0x60, ">>": 0x70, "=": 0xB0}
 _PSEUDO_MAP_FD: Final = 1
 
 
@@ -74,6 +74,10 @@ class Assembler:
     def add_atomic(self, base: int, offset: int, src: int) -> None:
         """``*(u64 *)(base + offset) += src``, atomically."""
         self._emit(0xDB, base, src, offset)
+
+    def big_endian_16(self, dst: int) -> None:
+        """``dst``'s lower 16 bits from network order to this machine's (or back); the rest becomes zero."""
+        self._emit(0xDC, dst, imm=16)
 
     def wide(self, dst: int, value: int) -> None:
         """``dst = value``, 64 bits."""

@@ -22,12 +22,15 @@ HASH: Final = 1
 ARRAY: Final = 2
 LRU_HASH: Final = 9
 RINGBUF: Final = 27
+SCHED_CLS: Final = 3
 CGROUP_SKB: Final = 8
 CGROUP_SOCK: Final = 9
 INGRESS: Final = 0
 EGRESS: Final = 1
 SOCK_CREATE: Final = 2
 SOCK_RELEASE: Final = 34
+TCX_INGRESS: Final = 46
+TCX_EGRESS: Final = 47
 ON_DEMAND: Final = 1
 """Map flag: memory for an entry is taken when it is made (BPF_F_NO_PREALLOC)."""
 
@@ -177,6 +180,12 @@ def load_program(kind: int, attach: int, instructions: bytes, name: str) -> int:
 def link_to_cgroup(program: int, cgroup: int, attach: int) -> int:
     """Attach beside whatever else is attached there. The link's file descriptor: closing it detaches."""
     return bpf(_LINK_CREATE, struct.pack("<IIII", program, cgroup, attach, 0))[0]
+
+
+def link_to_interface(program: int, index: int, attach: int) -> int:
+    """Attach to an interface's tcx hook, after what is attached there (Linux 6.6). The link's file descriptor: closing
+    it detaches. Raises OSError: ENODEV without that interface, EINVAL before tcx."""
+    return bpf(_LINK_CREATE, struct.pack("<IIII", program, index, attach, 0))[0]
 
 
 def allow_locked_memory() -> None:

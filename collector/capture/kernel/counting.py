@@ -5,16 +5,15 @@ Nothing stays behind: links, programs and tables end with the process, whatever 
 
 import errno
 import os
-import socket
 import struct
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from collector.capture import CaptureUnavailable
 from collector.capture.kernel import programs
 from collector.capture.kernel.layout import COOKIE_BYTES, FLOW_BYTES, ORIGIN_BYTES, STAT_BYTES, STATS, Maps
+from qos.bpf import cgroup_linux
 from qos.bpf import system_linux as bpf_system
 
 assert sys.platform == "linux"
@@ -24,7 +23,6 @@ _MAX_ORIGINS: Final = 262_144
 _MAX_SEEN: Final = 16_384
 _MAX_INTERFACES: Final = 4096
 _RING_BYTES: Final = 1 << 18
-_SO_NETNS_COOKIE: Final = 71
 _STAT: Final = struct.Struct("<QQ")
 
 
@@ -34,7 +32,7 @@ class Counting:
     def __init__(
         self, *, everywhere: bool, by_interface: bool, max_flows: int = MAX_FLOWS, filter_packets: bool = True
     ) -> None:
-        self.namespace = None if everywhere else own_namespace()
+        self.namespace = None if everywhere else cgroup_linux.own_namespace()
         self.filtered = self.namespace is not None
         """Whether the packet programs themselves leave other namespaces out (needs Linux 6.15)."""
         self._held = ExitStack()
@@ -87,7 +85,7 @@ class Counting:
             packets, self.filtered = None, False  # before Linux 6.15 a packet program cannot ask for the namespace
             received = self._load(skb, bpf_system.INGRESS, programs.count_packets("rx", maps, None), "rx")
         sent = self._load(skb, bpf_system.EGRESS, programs.count_packets("tx", maps, packets), "tx")
-        cgroup = os.open(cgroup2_root(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cgroup = os.open(cgroup_linux.cgroup2_root(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._held.callback(os.close, cgroup)
         for program, attach in (
             (create, bpf_system.SOCK_CREATE),
@@ -115,36 +113,9 @@ class Counting:
         self._held.close()
 
 
-def own_namespace() -> int | None:
-    """The cookie of this process's network namespace; None before Linux 5.14."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), sys.byteorder)
-        except OSError:
-            return None
-
-
-def cgroup2_root() -> Path:
-    """Where the cgroup v2 hierarchy is mounted (``/sys/fs/cgroup``, on hybrid systems below it).
-
-    Raises CaptureUnavailable when it is not: proc_pid_mountinfo(5) tells.
-    """
-    best: tuple[int, Path] | None = None
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        left, _, right = line.partition(" - ")
-        if right.startswith("cgroup2 "):
-            fields = left.split()
-            depth = 0 if fields[3] == "/" else len(fields[3])
-            if best is None or depth < best[0]:
-                best = depth, Path(fields[4].encode().decode("unicode_escape"))
-    if best is None:
-        raise CaptureUnavailable(
-            "no cgroup v2 hierarchy is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup/unified`"
-        )
-    return best[1]
-
-
 def _why(error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return error.strerror or str(error)  # no cgroup v2
     if error.errno == errno.EPERM and os.geteuid() == 0:
         return "refused even to root: a container without BPF, or a program that holds the cgroup's root for itself"
     if error.errno in (errno.EPERM, errno.EACCES):
