@@ -4,6 +4,8 @@ import sys
 import threading
 from pathlib import Path
 
+from enforcer.datapath.choice import DatapathChoice
+from enforcer.datapath.interface import DatapathFactory
 from enforcer.datapath.port import DivertPort
 from enforcer.datapath.session import DivertDatapath, Tools
 from enforcer.game_mode.watch import GameWatch
@@ -24,7 +26,7 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
         return 0
     with store:
         processes = LockedProcesses(config.collector.name_by_script)
-        datapath = DivertDatapath(machine(processes))
+        datapath = DatapathChoice(DivertDatapath(machine(processes)), kernel(processes), config.enforcer.datapath)
         Loop(
             config,
             store,
@@ -48,3 +50,12 @@ def machine(processes: LockedProcesses) -> Tools:
         platform=WINDOWS if windows else LINUX,
         max_ports=MAX_TESTS if windows else LINUX_EXACT,
     )
+
+
+def kernel(processes: LockedProcesses) -> DatapathFactory | None:
+    """The kernel's own queues, where this system has any."""
+    if sys.platform == "linux":
+        from enforcer.datapath.kernel.session import KernelDatapath, KernelTools
+
+        return KernelDatapath(KernelTools(clock.SYSTEM, processes))
+    return None

@@ -4,7 +4,7 @@ Every byte that an application moves must pass the counted interfaces exactly on
 
 - loopback is left out;
 - what shows the packets of another interface again is left out: bridges and their ports, members of a bond or team,
-  IFBs, dummies, Hyper-V's virtual switch ports;
+  IFBs, dummies, Hyper-V's virtual switch ports; the enforcer's own devices above all;
 - a veth, VLAN, macvlan or other virtual Ethernet is left out beside a physical interface (its traffic passes that one
   as well) but is *the* interface inside a container or namespace;
 - tunnels count beside the interface that carries them: an application's packet passes the tunnel, and the VPN's own
@@ -33,6 +33,9 @@ _TUNNELS: Final = frozenset(
     {"tun", "wireguard", "ppp", "ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre", "ip6gretap", "vti", "vti6", "xfrm",
      "vxlan", "geneve", "gtp", "l2tp", "ipsec", "amneziawg"}
 )  # fmt: skip
+
+_ENFORCERS: Final = "autoqos"
+"""How the names of the devices begin through which the enforcer sends limited packets (docs/decisions/0110)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def header_of(link_type: int) -> int:
 
 def select(interfaces: Iterable[Interface], globs: Sequence[str]) -> tuple[Interface, ...]:
     """The interfaces that are counted, by the rules on top."""
-    found = [i for i in interfaces if i.nature != "loopback"]
+    found = [i for i in interfaces if i.nature != "loopback" and not i.name.startswith(_ENFORCERS)]
     wired = any(i.nature == "physical" for i in found)
     chosen = []
     for i in found:

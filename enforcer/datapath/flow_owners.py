@@ -112,6 +112,13 @@ class FlowOwners:
                     result[protocol, port] = frozenset(self._app(pid, now_ns) for pid in pids)
         return result
 
+    def apps_by_pid(self) -> dict[int, str]:
+        """The processes that have ports now, and whose they are."""
+        now_ns = self._clock.monotonic_ns()
+        with self._lock:
+            pids = {pid for held in self._table.by_port().values() for pid in held}
+            return {pid: self._app(pid, now_ns) for pid in pids}
+
     def identities(self) -> dict[str, ProcessIdentity]:
         """What is known of the applications met so far, by name."""
         with self._lock:

@@ -72,6 +72,8 @@ class DivertDatapath:
     """The factory of sessions: packets pass through this process (``Datapath`` by diverting them)."""
 
     tools: Tools
+    because: str | None = None
+    """Why this datapath serves where another was preferred."""
 
     def available(self) -> str | None:
         """Why packets cannot be diverted here, or None."""
@@ -79,7 +81,9 @@ class DivertDatapath:
 
     def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> "DivertSession":
         """An open session. Raises OSError, ValueError."""
-        return DivertSession(self.tools, max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
+        return DivertSession(
+            self.tools, max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own, because=self.because
+        )
 
     def tidy(self) -> None:
         """Take away what a process that died left behind."""
@@ -89,8 +93,16 @@ class DivertDatapath:
 class DivertSession:
     """See the module. Raises OSError, ValueError when opened."""
 
-    def __init__(self, tools: Tools, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> None:
-        self._tools, self._hold_off_ns = tools, hold_off_ns
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        max_packet_rate: int | None,
+        hold_off_ns: int,
+        own: frozenset[int],
+        because: str | None = None,
+    ) -> None:
+        self._tools, self._hold_off_ns, self._because = tools, hold_off_ns, because
         self._diversion = Diversion(tools.max_ports)
         self._crowded: int | None = None
         self._limited: frozenset[str] = frozenset()
@@ -247,6 +259,8 @@ class DivertSession:
             filters[protocol] = None if target is None else "wide" if target.wide else sorted(target.ports)
         return {
             "handles": health.handles,
+            "datapath": "divert",
+            "why": self._because,
             "packets_per_second": health.packet_rate,
             "foreign_packets_per_second": health.foreign_rate,
             "oldest_ms": round(health.oldest_ns / 1e6, 3),

@@ -2,7 +2,8 @@
 packets all the while; so it reads a pipe from the enforcer, where each byte is a sign of life. The pipe's end means
 that the enforcer is dead: its classifiers are detached at once. More than ``SILENT_S`` without a byte means that it
 is stopped (a debugger, SIGSTOP, Ctrl-Z) or starved while it holds packets: it is killed, then the same; its
-supervisor starts it again.
+supervisor starts it again. The kernel's own queues end with the process; what is left of them does nothing and is
+taken away here.
 """
 
 import os
@@ -11,6 +12,7 @@ import signal
 import sys
 from typing import IO, Final
 
+from enforcer.datapath.kernel import devices
 from enforcer.failsafe.leftovers_linux import remove
 from enforcer.failsafe.watchdog import BYE
 from qos.packets.divert import available, unregister
@@ -43,21 +45,24 @@ def watch(pipe: IO[bytes], owner: int) -> str:
 
 def main() -> int:
     """The watchdog's own process: ``python -m enforcer.failsafe.watchdog_linux PID``."""
-    if available() is not None:
-        return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends with its owner, not before
     how = watch(sys.stdin.buffer, int(sys.argv[1]))
     if how != "bye":
         for _ in range(50):  # a killed process holds its programs until the kernel has buried it
-            unregister()
-            remove()
+            _detach()
             if how == "dead" or not _alive(int(sys.argv[1])):
                 break
             select.select([], [], [], 0.02)
+        _detach()
+        devices.remove_leftovers(int(sys.argv[1]))
+    return 0
+
+
+def _detach() -> None:
+    if available() is None:
         unregister()
         remove()
-    return 0
 
 
 def _alive(pid: int) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from enforcer.qdisc.queued_packet import PacketKind, QueuedPacket
 from qos.packets.packet import TCP, UDP, Headers
 
-_BOTH: Final = frozenset({53})
-_UDP: Final = frozenset({67, 68, 123, 546, 547, 1900, 5353, 5355})
+EXEMPT_BOTH: Final = frozenset({53})
+EXEMPT_UDP: Final = frozenset({67, 68, 123, 546, 547, 1900, 5353, 5355})
 """DHCP, NTP, DHCPv6, SSDP, mDNS, LLMNR (IANA service names)."""
 
 
@@ -20,7 +20,7 @@ def kind_of(headers: Headers) -> PacketKind:
     protocol = headers.protocol
     if protocol == TCP:
         ports = (headers.source_port, headers.destination_port)
-        if headers.source_port == 0 or ports[0] in _BOTH or ports[1] in _BOTH or not headers.unicast:
+        if headers.source_port == 0 or ports[0] in EXEMPT_BOTH or ports[1] in EXEMPT_BOTH or not headers.unicast:
             return PacketKind.EXEMPT
         if headers.payload_bytes == 0 and not headers.fragment and (headers.pure_ack or headers.handshake):
             return PacketKind.CONTROL
@@ -28,7 +28,7 @@ def kind_of(headers: Headers) -> PacketKind:
     if protocol != UDP or headers.source_port == 0 or not headers.unicast:
         return PacketKind.EXEMPT
     for port in (headers.source_port, headers.destination_port):
-        if port in _BOTH or port in _UDP:
+        if port in EXEMPT_BOTH or port in EXEMPT_UDP:
             return PacketKind.EXEMPT
     return PacketKind.DATA
 

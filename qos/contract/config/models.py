@@ -146,6 +146,9 @@ class EnforcerConfig(_Model):
     max_packet_rate: Annotated[int, Field(ge=100)] | Literal["auto"] = "auto"
     """Packets a second above which it lets go; ``auto``: what this machine can do, as measured."""
     hold_off: Duration = 10 * _S
+    datapath: Literal["auto", "kernel", "divert"] = "auto"
+    """What holds packets: the kernel's own queues (Linux 6.6), or packets diverted through the enforcer; ``auto``: the
+    kernel's where it can. Read when the enforcer starts."""
     auto: bool = True
     """Learn from latency what the line carries, and hold elastic applications below it (the control loop)."""
     game_mode: Literal["auto", "on", "off"] = "auto"

@@ -82,3 +82,10 @@ def test_every_byte_passes_the_counted_interfaces_once(
     interfaces: list[Interface], globs: list[str], expected: list[str]
 ) -> None:
     assert [i.name for i in select(interfaces, globs)] == expected
+
+
+@pytest.mark.parametrize("name", ["autoqosd7", "autoqosu4194304", "autoqosv7"])
+def test_the_enforcers_own_devices_are_in_no_sum(name: str) -> None:
+    inside = [make("eth0", "virtual"), make(name, "virtual")]
+    assert select(inside, ["*"]) == (inside[0],)
+    assert select(inside, [name]) == ()

@@ -54,12 +54,24 @@ print(worst)
 """
 
 
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    """A fresh one each: how wide a filter is depends on what others did before (docs/decisions/0023)."""
+@pytest.fixture(params=["divert", "kernel"])
+def datapath(request: pytest.FixtureRequest) -> str:
+    """Every promise holds whatever holds the packets."""
     required()
-    with Lab() as lab, Rig(lab) as made:
+    wanted: str = request.param
+    return wanted
+
+
+def using(datapath: str) -> str:
+    return f"enforcer: {{datapath: {datapath}}}"
+
+
+@pytest.fixture
+def rig(datapath: str) -> Iterator[Rig]:
+    """A fresh one each: how wide a filter is depends on what others did before (docs/decisions/0023)."""
+    with Lab() as lab, Rig(lab, using(datapath)) as made:
         yield made
+        assert made.limits()["engine"].get("datapath", "divert") == datapath or not made.limits()["engine"]["handles"]
 
 
 def in_force(rig: Rig, app: str, **rates: int) -> None:
@@ -129,16 +141,18 @@ def python_home() -> dict[str, str]:
 
 
 def classifiers(rig: Rig) -> str:
+    """What is ours in the system: the packet library's classifiers, and the devices of the kernel's datapath."""
     interface = rig.lab.interface()
-    return "".join(
+    filters = (
         rig.lab.run("host", "tc", "filter", "show", "dev", interface, hook).stdout for hook in ("ingress", "egress")
     )
+    devices = rig.lab.run("host", "ip", "-br", "link").stdout.splitlines()
+    return "".join([*filters, *(line for line in devices if line.startswith("autoqos"))])
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
-def test_packets_flow_again_when_the_enforcer_is_killed_or_stopped(how: str) -> None:
-    required()
-    with Lab() as lab, Rig(lab) as rig:
+def test_packets_flow_again_when_the_enforcer_is_killed_or_stopped(datapath: str, how: str) -> None:
+    with Lab() as lab, Rig(lab, using(datapath)) as rig:
         app = "victim"
         command = [rig.copy(app, sys.executable), "-c", LONG, PEER4, "7102", "9"]
         lab.start("peer", sys.executable, "-c", SERVER, "7102", "0")
@@ -157,9 +171,8 @@ def test_packets_flow_again_when_the_enforcer_is_killed_or_stopped(how: str) -> 
         assert classifiers(rig) == ""
 
 
-def test_stopping_leaves_nothing_behind() -> None:
-    required()
-    with Lab() as lab, Rig(lab) as rig:
+def test_stopping_leaves_nothing_behind(datapath: str) -> None:
+    with Lab() as lab, Rig(lab, using(datapath)) as rig:
         rig.copy("bulk")
         in_force(rig, "bulk", down=5 * MBIT)
         rig.until(lambda: classifiers(rig), "an open filter")

@@ -1,0 +1,179 @@
+"""Our devices: an IFB that holds what is received, a veth pair that holds what is sent, an HTB on each.
+
+Their names say whose they are (``autoqos``, a letter, the process's PID), so that those of a dead process are found and
+removed. A device of a dead process does nothing: the programs that send packets into it died with the process. The
+user's own interfaces, queueing disciplines and filters are never touched. Source: rtnetlink(7), netdevice(7).
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import re
+import socket
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from enforcer.datapath.kernel import rtnetlink
+from enforcer.datapath.kernel.layout import MAJOR, handle
+from enforcer.qdisc.codel import LINUX, aim_for
+
+assert sys.platform == "linux"
+
+_log = logging.getLogger(__name__)
+
+_OURS: Final = re.compile(r"autoqos[duv](\d+)\Z")
+_GET_FLAGS, _GET_TYPE = 0x8913, 0x8927  # SIOCGIFFLAGS, SIOCGIFHWADDR, netdevice(7)
+_UP: Final = 1
+_FRAME_OF: Final = (1514, 1500)
+"""HTB counts Ethernet frames; a limit counts IP packets."""
+_BURST_NS: Final = 2_000_000
+_MIN_BURST_BYTES: Final = 1_600
+_UP_LIMIT_BYTES: Final = 512 * 1024
+"""An upload's queue holds several packets of 64 kB, or a segmenting sender starves."""
+
+
+def ours(name: str) -> int | None:
+    """The PID in a device's name, if it is one of ours."""
+    found = _OURS.match(name)
+    return int(found[1]) if found else None
+
+
+def link_type(name: str) -> int | None:
+    """The interface's ARPHRD number (1: Ethernet); None without that interface."""
+    return _interface(name, _GET_TYPE)
+
+
+def _interface(name: str, question: int) -> int | None:
+    """The 16 bits that an ioctl answers about an interface; None without that interface."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        try:
+            answer = fcntl.ioctl(asker, question, struct.pack("16s24x", name.encode()))
+        except OSError:
+            return None
+    found: int = struct.unpack_from("H", answer, 16)[0]
+    return found
+
+
+class Netlink:
+    """Requests to rtnetlink, one after another."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.settimeout(5)
+
+    def ask(self, request: bytes, what: str) -> None:
+        """Send and wait for the acknowledgement. Raises OSError that says what was asked."""
+        self._socket.send(request)
+        code = rtnetlink.answer(self._socket.recv(65_536))
+        if code:
+            raise OSError(code, f"{what}: {os.strerror(code)}")
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        self._socket.close()
+
+
+class Devices:
+    """The devices of this process, up and with an HTB each. Raises OSError; nothing is left behind then."""
+
+    def __init__(self) -> None:
+        pid = os.getpid()
+        self._names = (f"autoqosd{pid}", f"autoqosu{pid}", f"autoqosv{pid}")
+        self._netlink = Netlink()
+        self._classes: set[tuple[int, int]] = set()
+        self.fair_leaf = True
+        """Whether this kernel has fq_codel; else the programs judge the waits."""
+        down, near, far = self._names
+        try:
+            self._remove()
+            self._netlink.ask(rtnetlink.ifb(down), "an IFB device (kernel module ifb)")
+            self._netlink.ask(rtnetlink.veth(near, far), "a veth pair (kernel module veth)")
+            self.down, self.near, self.far = (socket.if_nametoindex(name) for name in self._names)
+            for index in (self.down, self.near):
+                self._netlink.ask(rtnetlink.htb(index, MAJOR), "the queueing discipline HTB (kernel module sch_htb)")
+            for index in (self.down, self.near, self.far):
+                self._netlink.ask(rtnetlink.up(index), "setting a device up")
+        except BaseException:
+            self.close()
+            raise
+
+    def hold(self, number: int, rate_bps: int, *, received: bool) -> None:
+        """Make the class ``number`` of one direction, or change its rate (bits a second at the IP layer)."""
+        index, at = self.down if received else self.near, handle(number)
+        frames, packets = _FRAME_OF
+        rate = max(rate_bps * frames // packets // 8, 1)
+        burst_ns = max(_BURST_NS, _MIN_BURST_BYTES * 10**9 // rate)
+        self._netlink.ask(rtnetlink.htb_class(index, at, rate, burst_ns), "a class of HTB")
+        if (index, at) not in self._classes:
+            self._leaf(index, at, rate_bps, received=received)
+            self._classes.add((index, at))
+
+    def _leaf(self, index: int, at: int, rate_bps: int, *, received: bool) -> None:
+        if not received:
+            self._netlink.ask(rtnetlink.fifo_leaf(index, at, _UP_LIMIT_BYTES), "a queue (bfifo)")
+            return
+        if self.fair_leaf:
+            aim = aim_for(LINUX, rate_bps)
+            try:
+                request = rtnetlink.fq_codel_leaf(index, at, aim.target_ns, aim.interval_ns)
+                self._netlink.ask(request, "a queue (fq_codel)")
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):
+                    raise
+                self.fair_leaf = False
+        if not self.fair_leaf:
+            # One limit for every rate that the class may get: the programs bound the wait long before.
+            self._netlink.ask(rtnetlink.fifo_leaf(index, at, 1 << 25), "a queue (bfifo)")
+
+    def drop(self, number: int, *, received: bool) -> None:
+        """Take a class away that nobody sends into any more, with what waits in it."""
+        index, at = self.down if received else self.near, handle(number)
+        if (index, at) in self._classes:
+            self._classes.discard((index, at))
+            self._netlink.ask(rtnetlink.delete_class(index, at), "taking a class of HTB away")
+
+    def missing(self) -> str | None:
+        """The name of a device that somebody took away or set down; None while all are well."""
+        for name in self._names:
+            flags = _interface(name, _GET_FLAGS)
+            if flags is None or not flags & _UP:
+                return name
+        return None
+
+    def _remove(self) -> None:
+        for name in self._names[:2]:
+            with suppress(OSError):
+                self._netlink.ask(rtnetlink.delete(socket.if_nametoindex(name)), f"removing {name}")
+
+    def close(self) -> None:
+        """Take the devices away. What waits in them is lost, so the classes are emptied first. Safe to call twice."""
+        if self._netlink is not None:
+            self._remove()
+            self._netlink.close()
+
+
+def remove_leftovers(dead: int | None = None) -> int:
+    """Take away the devices of processes that are gone, in this network namespace; how many there were.
+
+    ``dead``: that process counts as gone, also while nobody has buried it.
+    """
+    pids = {name: pid for _, name in socket.if_nameindex() if (pid := ours(name)) is not None}
+    gone = [name for name, pid in pids.items() if pid == dead or not Path(f"/proc/{pid}").exists()]
+    if not gone:
+        return 0
+    netlink = Netlink()
+    removed = 0
+    try:
+        for name in gone:
+            with suppress(OSError):  # the other end of a pair went with the first
+                netlink.ask(rtnetlink.delete(socket.if_nametoindex(name)), f"removing {name}")
+                removed += 1
+    finally:
+        netlink.close()
+    if removed:
+        _log.info("removed %d devices of a process that is gone", removed)
+    return removed

@@ -1,0 +1,55 @@
+"""What the limiting programs have in common: the kernel's helper calls, the packet's context, their stack. Pure.
+
+Sources: ``linux/bpf.h`` (helper numbers, ``struct __sk_buff``), docs.ebpf.io.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from qos.bpf.assembler import R1, R2, R10, Assembler, reg
+
+CALL_LOOKUP: Final = 1
+CALL_UPDATE: Final = 2
+CALL_NOW: Final = 5
+CALL_STORE: Final = 9
+CALL_PID_TGID: Final = 14
+CALL_COMM: Final = 16
+CALL_REDIRECT: Final = 23
+CALL_CHANGE_HEAD: Final = 43
+CALL_COOKIE: Final = 46
+CALL_LOAD_RELATIVE: Final = 68
+CALL_SET_CE: Final = 97
+CALL_NETNS_COOKIE: Final = 122
+
+SKB_LEN, SKB_PKT_TYPE, SKB_PROTOCOL, SKB_PRIORITY, SKB_IFINDEX, SKB_TC_INDEX = 0, 4, 16, 32, 40, 44
+SKB_WIRE_LEN, SKB_GSO_SEGS = 160, 164
+
+KEY, NOW_AT, WAIT, TIME, BUCKET, CONTROL, CLASS = -8, -16, -24, -32, -40, -48, -56
+"""On the stack: the port, then the class number; monotonic ns now, until the queue is clear, of this packet at the
+class's rate; the flow's bucket; whether it passes at once; a number for a call."""
+IP, TRANSPORT = -96, -120
+"""The headers, as far as they were read."""
+SOURCE_PORT, DESTINATION_PORT = 0, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """File descriptors of the tables that a program reads: of its own direction, but for ``ports`` and ``roots``."""
+
+    ports: int
+    """Whose a port is, as this process says it."""
+    early: int
+    """Whose a port is, as the programs say it until then."""
+    born: int
+    """Sockets by cookie that a process of a limited name made."""
+    rules: int
+    states: int
+    buckets: int
+    roots: int
+
+
+def look_up(a: Assembler, table: int, key: int) -> None:
+    a.map_fd(R1, table)
+    a.move(R2, reg(R10))
+    a.alu(R2, "+", key)
+    a.call(CALL_LOOKUP)

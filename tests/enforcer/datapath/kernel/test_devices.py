@@ -1,0 +1,90 @@
+"""Our devices and what iproute2 says of them: the messages to rtnetlink mean what they should."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from collector.interfaces.counters import NOTHING
+from collector.interfaces.selection import Interface, select
+from tests.lab import Lab
+from tests.require import linux_root
+
+if sys.platform != "linux":
+    pytest.skip("rtnetlink is Linux's", allow_module_level=True)
+
+from enforcer.datapath.kernel import rtnetlink
+from enforcer.datapath.kernel.devices import Devices, ours, remove_leftovers
+from enforcer.datapath.kernel.layout import MAJOR, handle
+
+MBIT = 1_000_000
+
+
+def shown(*command: str) -> list[dict[str, Any]]:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def ours_there() -> set[str]:
+    return {link["ifname"] for link in shown("ip", "-j", "link") if ours(link["ifname"]) is not None}
+
+
+def test_devices_hold_at_the_rate_and_are_taken_away() -> None:
+    linux_root()
+    with Lab() as lab, lab.inside("host"):
+        devices = Devices()
+        try:
+            pid = os.getpid()
+            assert ours_there() == {f"autoqosd{pid}", f"autoqosu{pid}", f"autoqosv{pid}"}
+            assert all("UP" in link["flags"] for link in shown("ip", "-j", "link") if ours(link["ifname"]))
+            devices.hold(3, 15 * MBIT, received=True)
+            devices.hold(3, 30 * MBIT, received=True)
+            devices.hold(4, 8_000 * MBIT, received=False)
+            for name, number, rate in ((f"autoqosd{pid}", 3, "30280Kbit"), (f"autoqosu{pid}", 4, "8074Mbit")):
+                listed = subprocess.run(
+                    ["tc", "class", "show", "dev", name], capture_output=True, text=True, check=True
+                )
+                assert f"class htb {MAJOR:x}:{handle(number) & 0xFFFF:x} root" in listed.stdout
+                assert f" rate {rate} ceil {rate} " in listed.stdout
+            assert devices.missing() is None
+            subprocess.run(["ip", "link", "set", f"autoqosd{pid}", "down"], check=True)
+            assert devices.missing() == f"autoqosd{pid}"
+            subprocess.run(["ip", "link", "del", f"autoqosu{pid}"], check=True)
+            assert devices.missing() in {f"autoqosd{pid}", f"autoqosu{pid}"}
+        finally:
+            devices.close()
+        assert ours_there() == set()
+
+
+def test_devices_of_the_dead_are_removed_and_those_of_the_living_stay() -> None:
+    linux_root()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with Lab() as lab, lab.inside("host"):
+        for name in (f"autoqosd{gone.pid}", f"autoqosd{os.getppid()}", "autoqosdx"):
+            subprocess.run(["ip", "link", "add", name, "type", "ifb"], check=True)
+        assert remove_leftovers() == 1
+        assert {link["ifname"] for link in shown("ip", "-j", "link")} >= {f"autoqosd{os.getppid()}", "autoqosdx"}
+        assert remove_leftovers(os.getppid()) == 1
+
+
+def test_a_refusal_is_an_error_number_and_anything_else_no_acknowledgement() -> None:
+    refused = rtnetlink.message(2, 0, (-17).to_bytes(4, "little", signed=True) + bytes(16))
+    assert rtnetlink.answer(refused) == 17
+    with pytest.raises(ValueError, match="type 16"):
+        rtnetlink.answer(rtnetlink.message(16, 0, b""))
+
+
+def test_the_collector_leaves_our_devices_out_by_their_names() -> None:
+    seen = [Interface(name, 1, "virtual", 14, NOTHING) for name in ("autoqosd7", "autoqosu7", "autoqosv7", "eth0")]
+    assert all(ours(interface.name) == 7 for interface in seen[:3])
+    assert select(seen, ["*"]) == (seen[3],)
+
+
+@pytest.mark.parametrize(("name", "pid"), [("autoqosd12", 12), ("autoqosv4194304", 4194304), ("eth0", None)])
+def test_names_say_whose_they_are(name: str, pid: int | None) -> None:
+    assert ours(name) == pid
