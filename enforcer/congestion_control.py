@@ -7,7 +7,7 @@ remembers what was learned per network, and gives the planner budgets and the el
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from enforcer.allocation import congestion
 from enforcer.allocation.capacity import CapacityEstimate, rate_bps
@@ -18,6 +18,7 @@ from enforcer.allocation.planner import Settings, Usage
 from enforcer.fast_usage import FastUsage
 from enforcer.qdisc.classifier import ClassStats
 from qos.contract.direction import DIRECTIONS, Direction
+from qos.contract.documents.engine import ControlReport, LineReport
 from qos.contract.documents.link_estimates import LearnedCapacity, LinkEstimates
 from qos.policy.applications import ProcessIdentity
 from qos.policy.policy import Decision
@@ -315,30 +316,30 @@ class CongestionControl:
         if sides or elastic:
             self._estimates = self._estimates.with_network(self.network, sides, elastic)
 
-    def describe(self, now_ns: int) -> dict[str, Any]:
+    def describe(self, now_ns: int) -> ControlReport:
         """For the ``limits`` document."""
         delay = self._state.delay
-        return {
-            "network": self.network,
-            "targets_answering": delay.voters,
-            "queue_ms": round(delay.queue_ns / 1e6, 1),
-            "threshold_ms": round(delay.threshold_ns / 1e6, 1),
-            "one_way_ms": {way: round(ns / 1e6, 1) for way, ns in delay.one_way_ns.items()},
-            "failed": self._around.echoes.failed,
-            "lines": {way: self._described(now_ns, way) for way in DIRECTIONS},
-        }
+        return ControlReport(
+            network=self.network,
+            targets_answering=delay.voters,
+            queue_ms=round(delay.queue_ns / 1e6, 1),
+            threshold_ms=round(delay.threshold_ns / 1e6, 1),
+            one_way_ms={way: round(ns / 1e6, 1) for way, ns in delay.one_way_ns.items()},
+            failed=self._around.echoes.failed,
+            lines={way: self._described(now_ns, way) for way in DIRECTIONS},
+        )
 
-    def _described(self, now_ns: int, way: Direction) -> dict[str, Any]:
+    def _described(self, now_ns: int, way: Direction) -> LineReport:
         line = self._state.lines[way]
         known = line.capacity
-        return {
-            "phase": line.phase,
-            "budget_bps": line.budget_bps,
-            "used_bps": rate_bps(line.looks, NS_PER_S // 2),
-            "capacity_bps": known.bps if known is not None else None,
-            "confidence": round(known.confidence_now(now_ns), 3) if known is not None else None,
-            "age_s": round(known.age_s(now_ns), 1) if known is not None else None,
-        }
+        return LineReport(
+            phase=line.phase,
+            budget_bps=line.budget_bps,
+            used_bps=rate_bps(line.looks, NS_PER_S // 2),
+            capacity_bps=known.bps if known is not None else None,
+            confidence=round(known.confidence_now(now_ns), 3) if known is not None else None,
+            age_s=round(known.age_s(now_ns), 1) if known is not None else None,
+        )
 
     def close(self) -> None:
         """Stop asking, and forget what is under way."""

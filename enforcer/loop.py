@@ -9,6 +9,7 @@ leaves the limits as they are.
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from enforcer.allocation.meter import Meter
@@ -24,6 +25,7 @@ from enforcer.qdisc.classifier import ClassStats, RateLimits
 from enforcer.reports import PART, Records, limits_document
 from qos.contract.config import Config
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import EngineReport
 from qos.contract.documents.limits import Limits
 from qos.contract.documents.link_estimates import LinkEstimates
 from qos.contract.errors import StoreRejected, StoreUnavailable
@@ -370,9 +372,9 @@ class Loop:
         )
 
     def _document(self, plans: Mapping[str, AppPlan], stats: Mapping[str, Mapping[Direction, ClassStats]]) -> Limits:
-        engine: dict[str, Any] = self._datapath.describe() if self._datapath is not None else {"handles": 0}
+        engine = self._datapath.describe() if self._datapath is not None else EngineReport()
         if self._inputs.config.enforcer.auto:
-            engine["auto"] = self._control.describe(self._clock.monotonic_ns())
+            engine = replace(engine, auto=self._control.describe(self._clock.monotonic_ns()))
         state, reason = self._state
         visible = plans if state in ("enforcing", "dry_run") else {app: plan.unheld() for app, plan in plans.items()}
         mode, wall_ns = self._inputs.mode, self._clock.wall_ns()

@@ -7,12 +7,13 @@ deltas since the application's last row.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from enforcer.allocation.planner import AppPlan
 from enforcer.qdisc.classifier import ClassStats
 from enforcer.qdisc.queued_packet import Counts
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import EngineReport
 from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.points import AppLimit, Event, Point
 from qos.contract.reason import Reason, Subject
@@ -149,7 +150,7 @@ def limits_document(
     reason: str,
     plans: Mapping[str, AppPlan],
     stats: Mapping[str, Mapping[Direction, ClassStats]],
-    engine: Mapping[str, Any],
+    engine: EngineReport,
 ) -> Limits:
     """The ``limits`` document (UTC). Packet counts are totals since the application's class was made."""
     apps = {app: _app(plan, stats.get(app, {})) for app, plan in sorted(plans.items())}

@@ -13,6 +13,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.windows.wine_lacks import reason, under_wine
 
+# How fast inputs are made says what the machine is busy with, and nothing about what is tested.
+settings.register_profile("autoqos", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("autoqos")
+
 REQUIRED = os.environ.get("AUTOQOS_TEST_REQUIRE") == "all"
 
 if under_wine():  # ten times slower: how long an example takes says nothing about us there

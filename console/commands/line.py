@@ -44,9 +44,9 @@ def link(as_json: JsonOption = False, config: ConfigOption = None, data: DataOpt
     with context.reading() as store:
         known = LinkEstimates.parse(store.get_state(LinkEstimates.KEY))
         limits = Limits.parse(store.get_state(Limits.KEY))
-    now = (limits.engine.get("auto") or {}) if limits is not None else {}
+    now = limits.engine.auto if limits is not None else None
     now_ns = clock.wall_ns()
     if as_json:
-        emit_json({"estimates": known.dump(), "now": now})
+        emit_json({"estimates": known.dump(), "now": now.dump() if now is not None else {}})
         return
     say(*told(known, now, context.config.link.down, context.config.link.up, now_ns))

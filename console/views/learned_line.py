@@ -1,13 +1,14 @@
 """What the line was learned to carry, in words: for `autoqos link` and `autoqos status`."""
 
-from typing import Any
-
+from qos.contract.documents.engine import ControlReport
 from qos.contract.documents.link_estimates import LinkEstimates
 from qos.contract.units import format_bps
 
 
-def told(known: LinkEstimates, now: dict[str, Any], down_bps: int | None, up_bps: int | None, now_ns: int) -> list[str]:
-    """The lines for people. ``now`` is the enforcer's ``engine.auto``; times are UTC nanoseconds."""
+def told(
+    known: LinkEstimates, now: ControlReport | None, down_bps: int | None, up_bps: int | None, now_ns: int
+) -> list[str]:
+    """The lines for people. ``now``: what the control loop sees, if it runs; times are UTC nanoseconds."""
     lines = []
     sides = known.of(known.current)
     for way, by_hand in (("down", down_bps), ("up", up_bps)):
@@ -20,13 +21,13 @@ def told(known: LinkEstimates, now: dict[str, Any], down_bps: int | None, up_bps
             words = f"{format_bps(learned.bps)} learned, {sure}, last seen {age}"
         if by_hand is not None:
             words = f"{format_bps(by_hand)} set in link.{way}; {words}"
-        line = (now.get("lines") or {}).get(way) or {}
-        if line.get("budget_bps"):
-            words += f"; at most {format_bps(line['budget_bps'])} of it is used now ({line.get('phase')})"
+        line = now.lines.get(way) if now is not None else None
+        if line is not None and line.budget_bps:
+            words += f"; at most {format_bps(line.budget_bps)} of it is used now ({line.phase})"
         lines.append(f"{way:<5}{words}")
-    if now.get("failed"):
-        lines.append(f"latency is not measured: {now['failed']}")
-    elif now and not now.get("targets_answering"):
+    if now is not None and now.failed:
+        lines.append(f"latency is not measured: {now.failed}")
+    elif now is not None and not now.targets_answering:
         lines.append("no target answers now: nothing is cut and nothing learned; see collector.targets")
     others = len(known.networks) - (1 if sides else 0)
     if others > 0:

@@ -7,10 +7,11 @@ Times are monotonic nanoseconds, rates bits per second at the IP layer, per appl
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from enforcer.qdisc.classifier import ClassStats, RateLimits
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import EngineReport
 from qos.policy.applications import ProcessIdentity
 
 
@@ -55,7 +56,7 @@ class Datapath(Protocol):
     def take_notes(self) -> list[str]:
         """What happened since the last call that somebody should know, one line each."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> EngineReport:
         """Figures for the ``limits`` document's ``engine`` key (JSON values); always with ``handles``: 0 when inert."""
 
     def close(self, reason: str) -> None:

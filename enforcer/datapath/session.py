@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from enforcer.allocation.filters import TRANSPORTS, Diversion, FilterTarget, Transport
 from enforcer.datapath.engine import Engine
@@ -20,6 +20,7 @@ from enforcer.failsafe.watchdog import Watchdog
 from enforcer.qdisc.classifier import Classifier, ClassStats, RateLimits
 from enforcer.qdisc.codel import Aim
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import WIDE, EngineReport, Ports
 from qos.packets.divert import FlowEvents, available, port_filter, unregister, wide_filter
 from qos.packets.flows import SocketRow
 from qos.policy.applications import OURSELVES, ProcessIdentity
@@ -250,25 +251,25 @@ class DivertSession:
             return True
         return False
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> EngineReport:
         """For the ``limits`` document."""
         health = self.health
-        filters: dict[str, Any] = {}
+        filters: dict[str, Ports] = {}
         for protocol in TRANSPORTS:
             target = self._diversion.target(protocol)
-            filters[protocol] = None if target is None else "wide" if target.wide else sorted(target.ports)
-        return {
-            "handles": health.handles,
-            "datapath": "divert",
-            "why": self._because,
-            "packets_per_second": health.packet_rate,
-            "foreign_packets_per_second": health.foreign_rate,
-            "oldest_ms": round(health.oldest_ns / 1e6, 3),
-            "swaps": health.swaps,
-            "overflowed": health.lost,
-            "refused": health.refused,
-            "filters": filters,
-        }
+            filters[protocol] = None if target is None else WIDE if target.wide else tuple(sorted(target.ports))
+        return EngineReport(
+            handles=health.handles,
+            datapath="divert",
+            why=self._because,
+            packets_per_second=health.packet_rate,
+            foreign_packets_per_second=health.foreign_rate,
+            oldest_ms=round(health.oldest_ns / 1e6, 3),
+            swaps=health.swaps,
+            overflowed=health.lost,
+            refused=health.refused,
+            filters=filters,
+        )
 
     def close(self, reason: str) -> None:
         """Send what waits and close everything. Safe to call twice."""

@@ -165,11 +165,11 @@ def _quota(context: Context, store: "SqliteStore", now_ns: int) -> "tuple[QuotaO
 
 def _line(context: Context, store: "SqliteStore", now_ns: int) -> tuple[str, ...]:
     limits = Limits.parse(store.get_state(Limits.KEY))
-    if limits is None or limits.mode != "enforce" or "auto" not in limits.engine:
+    if limits is None or limits.mode != "enforce" or limits.engine.auto is None:
         return ()
     known = LinkEstimates.parse(store.get_state(LinkEstimates.KEY))
     link = context.config.link
-    return tuple(told(known, limits.engine["auto"], link.down, link.up, now_ns))
+    return tuple(told(known, limits.engine.auto, link.down, link.up, now_ns))
 
 
 def _part(store: "SqliteStore", name: str, beat: Heartbeat, now_ns: int) -> PartStatus:

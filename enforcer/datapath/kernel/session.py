@@ -21,6 +21,7 @@ from enforcer.qdisc.classifier import ClassStats, RateLimits
 from enforcer.qdisc.codel import LINUX, aim_for
 from enforcer.qdisc.queued_packet import Counts
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import EngineReport
 from qos.packets.divert import FlowEvents
 from qos.packets.flows import SocketRow
 from qos.policy.applications import OURSELVES, ProcessIdentity
@@ -334,16 +335,10 @@ class KernelSession:
             self._flow_owners.failed = None
         return notes
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> EngineReport:
         """For the ``limits`` document."""
         attached = self._queues.attachments.count if self._queues is not None and self.failed is None else 0
-        return {
-            "handles": attached,
-            "datapath": "kernel",
-            "why": None,
-            "ports": len(self._ports),
-            "classes": len(self._classes),
-        }
+        return EngineReport(handles=attached, datapath="kernel", ports=len(self._ports), classes=len(self._classes))
 
     def close(self, reason: str) -> None:
         """Let what waits go, detach, take the devices away. Safe to call twice."""

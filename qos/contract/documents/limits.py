@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
+from qos.contract.documents.engine import EngineReport
 from qos.contract.documents.fields import MAX_BPS, VERSION, Fields, fields_of, inner, number, rows, text, whole
 from qos.contract.reason import Reason
 
@@ -78,7 +79,7 @@ class EnforcedApp:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The enforcer at ``time_ns`` (UTC). ``engine`` are figures for diagnosis; nothing is decided from them."""
+    """The enforcer at ``time_ns`` (UTC)."""
 
     KEY: ClassVar[str] = "limits"
 
@@ -87,7 +88,7 @@ class Limits:
     state: str = ""
     reason: str = ""
     apps: Mapping[str, EnforcedApp] = field(default_factory=dict)
-    engine: Mapping[str, Any] = field(default_factory=dict)
+    engine: EngineReport = field(default_factory=EngineReport)
 
     @classmethod
     def parse(cls, document: object) -> Self | None:
@@ -102,7 +103,7 @@ class Limits:
             state=text(fields, "state"),
             reason=text(fields, "reason"),
             apps={app: row for app, row in found.items() if row is not None},
-            engine=dict(inner(fields, "engine")),
+            engine=EngineReport.parse(inner(fields, "engine")),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -114,7 +115,7 @@ class Limits:
             "state": self.state,
             "reason": self.reason,
             "apps": {app: row.dump() for app, row in self.apps.items()},
-            "engine": dict(self.engine),
+            "engine": self.engine.dump(),
         }
 
     def fresh(self, now_ns: int) -> bool:

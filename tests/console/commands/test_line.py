@@ -11,6 +11,7 @@ from console.commands.app import app
 from console.steering.mode import FIRST_TIME, with_mode
 from console.views.learned_line import told
 from qos.contract.config import parse_config
+from qos.contract.documents.engine import ControlReport, LineReport
 from qos.contract.documents.link_estimates import LearnedCapacity, LinkEstimates
 from qos.contract.documents.mode import ModeOverride
 from qos.store.sqlite.store import SqliteStore
@@ -69,9 +70,7 @@ def test_without_a_file_the_mode_is_kept_beside_the_data(tmp_path: Path, monkeyp
 def test_what_the_line_carries_is_told_with_age_and_certainty() -> None:
     now = 10**18
     known = LinkEstimates("home", {"home": {"down": LearnedCapacity(20 * M, 0.9, now - 300 * 10**9)}})
-    lines = told(
-        known, {"targets_answering": 0, "lines": {"down": {"budget_bps": 19 * M, "phase": "hold"}}}, None, M, now
-    )
+    lines = told(known, ControlReport(lines={"down": LineReport("hold", 19 * M)}), None, M, now)
     assert lines[0].startswith("down 20.0 Mbit/s learned, sure, last seen 5 min ago")
     assert lines[0].endswith("at most 19.0 Mbit/s of it is used now (hold)")
     assert lines[1].startswith("up   1.0 Mbit/s set in link.up; not learned yet")

@@ -20,6 +20,7 @@ from enforcer.qdisc.queued_packet import Counts
 from enforcer.reports import Records, limits_document
 from qos.contract.config import parse_config
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import EngineReport
 from qos.contract.documents.limits import Limits
 from qos.contract.points import AppLimit, Event
 from qos.contract.reason import Cause, Reason, Subject
@@ -213,11 +214,17 @@ def test_a_dry_run_says_what_it_would_do_once() -> None:
 def test_the_document_has_what_every_view_reads() -> None:
     plans = {"a": held("a", 2 * M, share(2 * M))}
     document = limits_document(
-        7, "enforce", "enforcing", reason="r", plans=plans, stats=sides(a=counts(1, 2, 3)), engine={"handles": 1}
+        7,
+        "enforce",
+        "enforcing",
+        reason="r",
+        plans=plans,
+        stats=sides(a=counts(1, 2, 3)),
+        engine=EngineReport(handles=1),
     )
     assert Limits.parse(document.dump()) == document
     assert (document.time_ns, document.mode, document.state, document.reason) == (7, "enforce", "enforcing", "r")
-    assert document.engine == {"handles": 1}
+    assert document.engine.handles == 1
     found = document.apps["a"]
     assert (found.priority, found.category, found.source) == (3, "unknown", "default")
     assert (found.down_bps, found.up_bps, found.reasons) == (2 * M, None, (share(2 * M),))

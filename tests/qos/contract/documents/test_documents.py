@@ -1,12 +1,14 @@
 """Every document: what is dumped is parsed again, and whatever else JSON can hold never raises."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qos.contract.documents.engine import WIDE, ControlReport, EngineReport, LineReport
 from qos.contract.documents.fields import MAX_BPS, MAX_INT
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.documents.limits import EnforcedApp, Limits
@@ -99,14 +101,33 @@ ENFORCED = st.builds(
         ("demand_down_bps", "demand_up_bps", "delayed_packets", "dropped_packets", "marked_packets"), COUNTS
     ),
 )
+LINE_REPORTS = st.builds(LineReport, TEXTS, RATES, st.integers(0, MAX_BPS), RATES, RATIOS, MS)
+CONTROL_REPORTS = st.builds(
+    ControlReport,
+    network=TEXTS,
+    targets_answering=COUNTS,
+    one_way_ms=st.dictionaries(st.sampled_from(("down", "up")), st.floats(-1e6, 1e6)),
+    failed=st.none() | NAMES,
+    lines=st.dictionaries(st.sampled_from(("down", "up")), LINE_REPORTS),
+)
+PORTS = st.none() | st.just(WIDE) | st.lists(st.integers(0, 65535), max_size=3).map(tuple)
+ENGINES = st.builds(
+    EngineReport,
+    handles=COUNTS,
+    oldest_ms=st.floats(0, 1e6),
+    filters=st.dictionaries(st.sampled_from(("tcp", "udp")), PORTS),
+    datapath=TEXTS,
+    ports=TIMES,
+    auto=st.none() | CONTROL_REPORTS,
+)
 LIMITS = st.builds(
     Limits,
     COUNTS,
     TEXTS,
     TEXTS,
     TEXTS,
-    st.dictionaries(NAMES, ENFORCED, max_size=3),
-    st.dictionaries(NAMES, COUNTS | TEXTS, max_size=2),
+    st.dictionaries(NAMES, ENFORCED, max_size=2),
+    st.builds(EngineReport, handles=COUNTS),
 )
 DOCUMENTS: dict[type, st.SearchStrategy[Any]] = {
     Override: OVERRIDES,
@@ -138,6 +159,19 @@ def through_json(document: Any) -> Any:
 def test_what_is_dumped_is_parsed_again(kind: Any, data: st.DataObject) -> None:
     made = data.draw(DOCUMENTS[kind])
     assert kind.parse(through_json(made.dump())) == made
+
+
+@given(ENGINES)
+def test_the_engines_figures_are_parsed_again(made: EngineReport) -> None:
+    assert EngineReport.parse(through_json(made.dump())) == made
+
+
+@given(ENGINES, st.data())
+def test_no_figure_of_the_engine_makes_the_reader_raise(made: EngineReport, data: st.DataObject) -> None:
+    keys = st.sampled_from(sorted(field.name for field in fields(EngineReport)))
+    changed = made.dump() | data.draw(st.dictionaries(keys, json_values(nan=True), max_size=4))
+    found = EngineReport.parse(changed)
+    assert EngineReport.parse(through_json(found.dump())) == found
 
 
 @pytest.mark.parametrize("kind", [Override, Pause, Live, Limits, Heartbeat], ids=lambda kind: kind.__name__)
