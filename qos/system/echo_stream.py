@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +53,7 @@ class StreamedReply:
 class _Target:
     name: str
     address: str = ""
-    asked_ns: int = -RESOLVE_NS
+    asked_ns: int | None = None
     stamps_sent: int = 0
     stamps_answered: int = 0
 
@@ -66,7 +66,11 @@ class _Target:
 class EchoStream:
     """``run`` says whom to ask and how often; ``take`` gives what came since the last time and what is under way."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, addresses_of: Callable[[str], Sequence[str]] = resolve, resolve_again_ns: int = RESOLVE_NS
+    ) -> None:
+        """``addresses_of`` a target that is a name; one without an address is looked up again after a while."""
+        self._addresses_of, self._resolve_again_ns = addresses_of, resolve_again_ns
         self._lock = threading.Lock()
         self._targets: dict[str, _Target] = {}
         self._period_ns = NS_PER_S
@@ -157,10 +161,10 @@ class EchoStream:
 
     def _send(self, target: _Target, now_ns: int, links: dict[int, socket.socket]) -> None:
         if not target.address:
-            if now_ns - target.asked_ns < RESOLVE_NS:
+            if target.asked_ns is not None and now_ns - target.asked_ns < self._resolve_again_ns:
                 return
             target.asked_ns = now_ns
-            addresses = resolve(target.name)
+            addresses = self._addresses_of(target.name)
             if not addresses:
                 return
             target.address = addresses[0]

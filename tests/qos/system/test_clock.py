@@ -31,3 +31,10 @@ def test_the_monotonic_clock_never_goes_back() -> None:
 
 def test_the_machine_was_started_before_now() -> None:
     assert 0 < clock.boot_ns() < clock.wall_ns()
+
+
+def test_setting_the_wall_clock_does_not_move_the_machines_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start times of processes are made of it: moved, each would look like another process with the same PID."""
+    before, real = clock.boot_ns(), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3600 * 10**9)
+    assert clock.boot_ns() == before

@@ -54,3 +54,14 @@ def test_an_echo_that_is_not_answered_is_said_to_be_under_way() -> None:
     found: list[Any] = []
     until(lambda: took(found, stream) and any(one.pending or one.rtt_ns is None for one in found))
     stream.close()
+
+
+def test_a_name_that_has_no_address_yet_is_looked_up_again_while_asking_goes_on() -> None:
+    linux_root()
+    told = iter([(), ()])  # the resolver knows it from the third time on
+    stream = EchoStream(lambda name: next(told, ("127.0.0.1",)), resolve_again_ns=100 * NS_PER_MS)
+    stream.run(("late.test",), 20 * NS_PER_MS)
+    found: list[Any] = []
+    until(lambda: took(found, stream) and any(one.rtt_ns is not None and not one.pending for one in found))
+    stream.close()
+    assert {one.target for one in found} == {"late.test"}

@@ -1,5 +1,6 @@
 import os
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 if sys.platform != "linux":
     pytest.skip("/proc is Linux's", allow_module_level=True)
 
+from qos.system.processes import Processes
 from qos.system.processes.reader_linux import ProcessReader, is_background, parse_stat, systemd_path
 
 TAIL = (
@@ -75,3 +77,14 @@ def test_this_process_is_read_and_a_dead_one_is_not() -> None:
     assert source.read(2**22 + 5, scripts=False) is None
     assert source.glance(2**22 + 5) is None
     assert source.usage(2**22 + 5) is None
+
+
+def test_a_backend_that_is_opened_after_the_wall_clock_was_set_finds_the_same_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    processes = Processes(reader=ProcessReader())
+    before, real = processes.identify(os.getpid(), 0), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3600 * 10**9)
+    reopened = ProcessReader().glance(os.getpid())
+    assert reopened is not None
+    assert processes.identify(os.getpid(), 10**9, started_ns=reopened[0], name=reopened[1]) == before
