@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from console.views.lag.incidents import StoredIncident, read_incidents
 from qos.contract.points import Event
 from qos.store import Columns, Reader
 
@@ -17,40 +18,19 @@ OTHER: Final = "other applications"
 UNNAMED: Final = "unattributed"
 
 
-@dataclass(frozen=True, slots=True)
-class LagRow:
-    """One lag incident (measurement ``lag_incident``). ``start_ms`` is UTC and names it."""
-
-    start_ms: int
-    duration_s: float
-    extra_ms: float
-    loss_ratio: float
-    cause: str
-    app: str | None
-    direction: str | None
-    share_ratio: float | None
-    confidence: float
-    running: bool
-    suffered: str | None
-    evidence: str
-
-    def document(self) -> dict[str, Any]:
-        """JSON's object."""
-        return {"id": str(self.start_ms), **asdict(self)}
-
-
-def incidents(reader: Reader, start_ns: int, stop_ns: int, limit: int = 200) -> list[LagRow]:
+def incidents(reader: Reader, start_ns: int, stop_ns: int, limit: int = 200) -> list[StoredIncident]:
     """The lag incidents that began in the period, newest first."""
-    columns = reader.read("lag_incident", start_ns=start_ns, stop_ns=stop_ns, limit=limit)
-    names = [name for name in LagRow.__slots__ if name not in ("start_ms", "running")]
-    found = []
-    for index, time_ns in enumerate(columns["time_ns"]):
-        values = {name: columns[name][index] for name in names}
-        found.append(LagRow(start_ms=time_ns // 10**6, running=bool(columns["running"][index]), **values))
-    return found[::-1]
+    return read_incidents(reader, start_ns, stop_ns)[: -limit - 1 : -1]
 
 
-def newest_incident(reader: Reader, now_ns: int) -> LagRow | None:
+def incident_object(incident: StoredIncident) -> dict[str, Any]:
+    """The incident as JSON's object; its start in UTC milliseconds names it."""
+    row = asdict(incident)
+    start_ms = row.pop("start_ns") // 10**6
+    return {"id": str(start_ms), "start_ms": start_ms, **row}
+
+
+def newest_incident(reader: Reader, now_ns: int) -> StoredIncident | None:
     """The running or last incident of the last hour."""
     return next(iter(incidents(reader, now_ns - 3600 * S, now_ns + S, limit=1)), None)
 

@@ -6,10 +6,11 @@ Rates are bits per second, sizes bytes since monitoring started, times UTC milli
 from collections.abc import Mapping
 from typing import Any, Final
 
-from console.page.history import LagRow, newest_incident, usual_rtt
+from console.page.history import incident_object, newest_incident, usual_rtt
 from console.page.service import PageService
 from console.steering.overrides import read_overrides
 from console.views.enforcement import AppPolicy, read_enforcement
+from console.views.lag.incidents import StoredIncident
 from qos.contract.documents.lag import RunningLag
 from qos.contract.documents.live import Live, LiveRow, LiveTraffic
 from qos.contract.documents.override import Override
@@ -25,7 +26,7 @@ class FrameReader:
     def __init__(self, service: PageService) -> None:
         self._service = service
         self._usual: tuple[int, Mapping[str, float]] = (-_USUAL_EVERY_NS, {})
-        self._incident: tuple[int, LagRow | None] = (-_INCIDENT_EVERY_NS, None)
+        self._incident: tuple[int, StoredIncident | None] = (-_INCIDENT_EVERY_NS, None)
 
     def read(self, now_ns: int) -> dict[str, Any]:
         """The frame of ``now_ns`` (UTC). Raises StoreUnavailable."""
@@ -71,7 +72,7 @@ class FrameReader:
         if live is not None and fresh and live.lag is not None:
             frame["lag"] = running_lag(live.lag, now_ns)
         elif incident is not None:
-            frame["lag"] = incident.document()
+            frame["lag"] = incident_object(incident)
         return frame
 
     def _probes(self, live: Live) -> list[dict[str, Any]]:
@@ -91,8 +92,8 @@ class FrameReader:
 
 def running_lag(lag: RunningLag, now_ns: int) -> dict[str, Any]:
     """The incident that goes on now, in the shape of the stored ones; its row may come later."""
-    row = LagRow(
-        start_ms=lag.onset_ns // 10**6,
+    row = StoredIncident(
+        start_ns=lag.onset_ns,
         duration_s=max(0, now_ns - lag.onset_ns) // 10**9,
         extra_ms=lag.extra_ms,
         loss_ratio=lag.loss_ratio,
@@ -105,7 +106,7 @@ def running_lag(lag: RunningLag, now_ns: int) -> dict[str, Any]:
         suffered=None,
         evidence=lag.evidence,
     )
-    return row.document() | _present(advice=lag.advice or None)
+    return incident_object(row) | _present(advice=lag.advice or None)
 
 
 def _app(policy: AppPolicy, row: LiveRow | None, by_hand: Override | None) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def get_timeline(call: Call) -> Answer:
         | {
             "gaps": history.gaps(found["ran"], grid),
             "probes": history.latency(service.store, grid),
-            "incidents": [row.document() for row in history.incidents(service.store, start_ns, stop_ns)],
+            "incidents": [history.incident_object(row) for row in history.incidents(service.store, start_ns, stop_ns)],
             "events": history.events(service.store, start_ns, stop_ns),
         }
     )
@@ -144,7 +144,7 @@ def get_incidents(call: Call) -> Answer:
     """Lag incidents, newest first."""
     start_ns, stop_ns = period(call)
     found = history.incidents(call.service.store, start_ns, stop_ns, call.query.limit)
-    return Answer({"incidents": [row.document() for row in found]})
+    return Answer({"incidents": [history.incident_object(row) for row in found]})
 
 
 def get_incident(call: Call) -> Answer:
@@ -159,7 +159,7 @@ def get_incident(call: Call) -> Answer:
     stop_ns = start_ns + int((found[0].duration_s or 1) * 1e9)
     totals = usage(call.service.store, start_ns - 3 * 10**9, stop_ns, "app")
     suspects = [row.document() for row in totals.rows[:10]]
-    return Answer(found[0].document() | {"traffic": suspects})
+    return Answer(history.incident_object(found[0]) | {"traffic": suspects})
 
 
 def get_forecast(call: Call) -> Answer:

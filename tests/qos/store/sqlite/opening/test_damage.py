@@ -2,7 +2,6 @@
 
 import errno
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,29 +10,11 @@ from pathlib import Path
 import pytest
 
 from qos.contract.errors import ConfigError, StoreUnavailable
-from qos.contract.points import AppTraffic
 from qos.store.sqlite.opening import connections
 from qos.store.sqlite.opening import damage as damaged
 from qos.store.sqlite.store import SqliteStore
 from qos.store.write_buffer import BufferedWriter
-from tests import require
-
-START = 1_763_690_400 * 10**9
-
-
-def point(at: int = 0, app: str = "chrome") -> AppTraffic:
-    return AppTraffic(
-        time_ns=START + at * 10**9,
-        host="desk",
-        app=app,
-        rx_bytes=1,
-        tx_bytes=1,
-        rx_packets=1,
-        tx_packets=1,
-        flows=1,
-        processes=1,
-        priority=3,
-    )
+from tests.qos.store.sqlite.opening.small_disk import point, small_disk
 
 
 def kept_aside(folder: Path) -> list[Path]:
@@ -192,14 +173,8 @@ def test_a_locked_file_is_waited_for_and_then_reported(tmp_path: Path) -> None:
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of three megabytes."""
-    require.linux_root()
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "autoqos-test", str(folder)], check=True)
-    try:
+    with small_disk(tmp_path / "tiny", 3) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def fill_up(ballast: Path) -> None:

@@ -16,24 +16,9 @@ from qos.contract.points import SPECS, AppTraffic
 from qos.store.sqlite import schema
 from qos.store.sqlite.store import SqliteStore
 from tests import require
+from tests.qos.store.sqlite.opening.small_disk import START, point, small_disk
 
 RECORDED = Path(__file__).parents[1] / "recorded"
-START = 1_763_690_400 * 10**9
-
-
-def point(at: int = 0) -> AppTraffic:
-    return AppTraffic(
-        time_ns=START + at * 10**9,
-        host="desk",
-        app="chrome",
-        rx_bytes=1,
-        tx_bytes=1,
-        rx_packets=1,
-        tx_packets=1,
-        flows=1,
-        processes=1,
-        priority=3,
-    )
 
 
 def pragma(path: Path, name: str) -> Any:
@@ -171,14 +156,8 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
     """A small file system of our own."""
-    require.linux_root()
-    folder = tmp_path / "mounted"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "autoqos-test", str(folder)], check=True)
-    try:
+    with small_disk(tmp_path / "mounted", 2) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def remount(folder: Path, how: str) -> None:
