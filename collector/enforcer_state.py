@@ -61,6 +61,15 @@ class EnforcerState:
             totals = {app: found.dropped_down_bytes for app, found in self._limits.apps.items()}
         return self._drops.since_last(totals, backend)
 
+    def late_ns(self, wall_ns: int) -> int:
+        """Bytes counted less than so long ago may still turn out to be dropped ones; 0 while nobody is limited.
+
+        The enforcer tells its totals once a second, later on a busy machine: what came after that is not known yet.
+        """
+        if self._limits is None or not self.enforcing(wall_ns):
+            return 0
+        return max(0, wall_ns - self._limits.time_ns)
+
     @property
     def _in_force(self) -> bool:
         return self._limits is not None and self._limits.state == "enforcing"

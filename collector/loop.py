@@ -171,7 +171,7 @@ class CollectorLoop:
                 interfaces,
                 self._enforcer.priorities.of,
                 dropped=self._enforcer.dropped(wall_ns, self._backend.name),
-                late_ns=sample.late_ns,
+                late_ns=max(sample.late_ns, self._enforcer.late_ns(wall_ns)),
                 last=last,
             )
         )

@@ -2,8 +2,8 @@
 
     sudo uv run python -m bench.enforcer [SECTION ...] [--seconds 10] [--traffictoll /path/to/venv/bin/tt]
 
-Sections: core goodput short parallel processes running delay beside idle shares failures giveup stress. Each figure
-is from one run; the machine's load shows in ``oldest_ms`` (how long packets waited for us in the system's queue).
+Sections: core goodput short parallel processes running delay beside idle shares dropped failures giveup stress. Each
+figure is from one run; the machine's load shows in ``oldest_ms`` (how long packets waited for us in the system).
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.enforcer.cost import idle
+from bench.enforcer.dropped import dropped
 from bench.enforcer.faults import failures, giveup, stress
 from bench.enforcer.rates import goodput, parallel, processes, running, short
 from bench.enforcer.shaper import core
@@ -23,7 +24,22 @@ from tests.enforcer.rig import required
 
 SECTIONS: dict[str, Callable[[float], dict[str, Any]]] = {
     f.__name__: f
-    for f in (core, goodput, short, parallel, processes, running, delay, beside, idle, shares, failures, giveup, stress)
+    for f in (
+        core,
+        goodput,
+        short,
+        parallel,
+        processes,
+        running,
+        delay,
+        beside,
+        idle,
+        shares,
+        dropped,
+        failures,
+        giveup,
+        stress,
+    )
 }
 
 
