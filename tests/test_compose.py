@@ -152,3 +152,9 @@ def test_without_env_the_one_line_says_what_to_run(folder: Path) -> None:
     result = docker_compose(folder, "config")
     assert result.returncode != 0
     assert "run: autoqos stack init" in result.stderr
+
+
+def test_healthy_means_that_the_real_server_answers() -> None:
+    """At the end of the first set-up the image's own command-line configuration names the temporary server's port."""
+    check = yaml.safe_load(TEXT)["services"]["influxdb"]["healthcheck"]["test"]
+    assert check == ["CMD", "influx", "ping", "--host", "http://localhost:8086"]

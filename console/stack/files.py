@@ -1,4 +1,5 @@
-"""The stack's files as the installed program brings them: compose file, provisioning, dashboards and set-up scripts.
+"""The stack's files as the installed program brings them: compose file, provisioning, dashboards, set-up scripts, and
+what the forecaster's image is built of.
 
 A wheel has them beside this module (``files/``); a checkout is their source. What a person changed is never replaced:
 the newer text goes beside it as ``NAME.new``. What was written is remembered by its hash in ``.autoqos-stack.json``.
@@ -6,7 +7,6 @@ the newer text goes beside it as ``NAME.new``. What was written is remembered by
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,9 @@ from qos.contract.errors import ConfigError
 
 MANIFEST: Final = ".autoqos-stack.json"
 PARTS: Final = ("docker-compose.yml", "config.yaml", "grafana/provisioning", "grafana/dashboards", "stack")
+IMAGE: Final = "forecaster-image"
+"""The folder that docker builds the forecaster's image from, where there is no checkout."""
+PACKAGES: Final = ("qos", "collector", "enforcer", "forecaster", "console")
 _PACKAGED: Final = Path(__file__).parent / "files"
 _CHECKOUT: Final = Path(__file__).parents[2]
 
@@ -82,11 +85,21 @@ def _contents(root: Path) -> Iterator[tuple[str, bytes]]:
             if path.is_file():
                 content = path.read_bytes()
                 if part == "docker-compose.yml":
-                    content = _without_build(content.decode("utf-8")).encode("utf-8")
+                    content = _with_image(content.decode("utf-8")).encode("utf-8")
                 yield path.relative_to(root).as_posix(), content
+    yield from _image(root)
 
 
-def _without_build(compose: str) -> str:
-    """Without the forecaster: its image is built from a checkout."""
-    text = re.sub(r"\n  forecaster:\n(?:    .*\n|\n)*(?=volumes:)", "\n", compose)
-    return text.replace("  forecaster-data:\n", "")
+def _image(root: Path) -> Iterator[tuple[str, bytes]]:
+    """Dockerfile, locked requirements and the packages, as they run here."""
+    yield f"{IMAGE}/Dockerfile", (_CHECKOUT / "forecaster" / "Dockerfile").read_bytes()
+    yield f"{IMAGE}/requirements.lock", (root / "requirements.lock").read_bytes()
+    for package in PACKAGES:
+        for path in sorted((_CHECKOUT / package).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and _PACKAGED not in path.parents:
+                yield f"{IMAGE}/{path.relative_to(_CHECKOUT).as_posix()}", path.read_bytes()
+
+
+def _with_image(compose: str) -> str:
+    """With the folder that was written as what the forecaster's image is built from."""
+    return compose.replace("context: .\n      dockerfile: forecaster/Dockerfile\n", f"context: ./{IMAGE}\n")

@@ -1,7 +1,11 @@
 """``autoqos stack init`` where there is no checkout: all files, and edits that stay."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,13 +18,46 @@ from qos.contract.errors import ConfigError
 def test_an_empty_folder_gets_everything_that_compose_mounts(tmp_path: Path) -> None:
     files.write_stack(tmp_path)
     compose = yaml.safe_load((tmp_path / "docker-compose.yml").read_text(encoding="utf-8"))
-    assert set(compose["services"]) == {"influxdb", "influx-init", "grafana"}, "the forecaster is built from a checkout"
-    assert set(compose["volumes"]) == {"influxdb-data", "influxdb-config", "grafana-data"}
+    assert set(compose["services"]) == {"influxdb", "influx-init", "grafana", "forecaster"}
+    assert set(compose["volumes"]) == {"influxdb-data", "influxdb-config", "grafana-data", "forecaster-data"}
     for service in compose["services"].values():
         for mount in service.get("volumes", []):
             if mount[0] == ".":
                 assert (tmp_path / mount.split(":")[0]).exists(), mount
     assert len(list((tmp_path / "grafana" / "dashboards").glob("*.json"))) == 7
+
+
+def test_the_forecasters_image_is_built_from_what_was_written(tmp_path: Path) -> None:
+    """Every COPY finds its source, and what is copied runs where nothing else of the project is."""
+    files.write_stack(tmp_path)
+    compose = yaml.safe_load((tmp_path / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert compose["services"]["forecaster"]["build"] == {"context": f"./{files.IMAGE}"}
+    context = tmp_path / files.IMAGE
+    dockerfile = (context / "Dockerfile").read_text(encoding="utf-8")
+    copied = dict(re.findall(r"^COPY (?!--from)(\S+) (\S+)$", dockerfile, re.M))
+    assert all((context / source).exists() for source in copied), copied
+    target = tmp_path / "opt"
+    for source, place in copied.items():
+        if place.startswith("/opt/autoqos/"):
+            shutil.copytree(context / source, target / place.rsplit("/", 1)[1])
+    (entry,) = re.findall(r"^ENTRYPOINT (.+)$", dockerfile, re.M)
+    command = [sys.executable, *json.loads(entry)[1:], "--help"]
+    where = "import console, forecaster; print(console.__file__, forecaster.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    found = subprocess.run([sys.executable, "-c", where], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert found.stdout.count(str(target)) == 2, found.stdout + found.stderr
+    shown = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "--once" in shown.stdout
+
+
+def test_a_checkout_has_what_its_own_image_is_built_of() -> None:
+    root = files.source()
+    dockerfile = (root / "forecaster" / "Dockerfile").read_text(encoding="utf-8")
+    ignored = (root / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for source in re.findall(r"^COPY (?!--from)(\S+) \S+$", dockerfile, re.M):
+        assert (root / source).exists()
+        assert f"!{source}" in ignored
 
 
 def test_a_second_time_nothing_changes(tmp_path: Path) -> None:
