@@ -21,6 +21,7 @@ APPS: tuple[str, ...] = (
     "qbittorrent", "ssh", "teams", "thunderbird", "dropbox", "backup", "vlc", "git", "pip", "other",
 )  # fmt: skip
 TARGETS = ("gateway", "1.1.1.1", "8.8.8.8")
+VERSIONS = {"desk": "0.2.0", "laptop": "0.1.0"}
 OUTAGE_S = (4 * 3600, 4 * 3600 - 1500)
 """25 minutes, four hours ago, of the desk's agent."""
 
@@ -91,7 +92,8 @@ def _tick(host: str, at_s: int, step_s: int, dice: random.Random) -> Iterator[st
     for part in ("collector", "enforcer", "shipper"):
         yield (
             f"agent,host={host},part={part} cpu_percent={0.4 + len(part) / 20},rss_bytes={len(part) * 7_000_000}i,"
-            f"points_written=40i,points_dropped=0i,capture_lost=0i,outbox_rows={at_s % 40}i,restarts=0i {ns}"
+            f"points_written=40i,points_dropped=0i,capture_lost=0i,outbox_rows={at_s % 40}i,restarts=0i,"
+            f'version="{VERSIONS[host]}" {ns}'
         )
 
 
@@ -111,6 +113,11 @@ def _sparse(now_s: int) -> Iterator[str]:
                 f'cause="{cause}"{app},direction="down",share_ratio=0.82,confidence=0.9,running={int(number == 5)}i,'
                 f'evidence="queue of {60 + number * 25} ms; 82 % of the bytes down" {(now_s - age) * S}'
             )
+            for at in range(0, 40 + number * 31, 10):
+                yield (
+                    f"lag_cause,host={host},cause={cause},app={'steam' if app else '-'} extra_ms={60.0 + number * 25},"
+                    f"loss_ratio=0.02,confidence=0.9 {(now_s - age + at) * S}"
+                )
         for number, age in enumerate(range(25 * 3600, 0, -5400)):
             subject, part = (("steam", "enforcer"), ("4 series", "forecaster"))[number % 2]
             kind = "limit" if part == "enforcer" else "round"

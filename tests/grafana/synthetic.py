@@ -12,14 +12,18 @@ TARGETS = ("8.8.8.8", "1.1.1.1")
 
 
 def day(now_ns: int, hours: int = 25, step_s: int = 60) -> Iterator[p.Point]:
-    """Points of two hosts from ``hours`` ago until now and forecasts two hours ahead."""
+    """Points of two hosts from ``hours`` ago until now and forecasts two hours ahead.
+
+    Five ticks more, so that a query for the last minute finds one on a machine that takes minutes to get there.
+    """
     start = now_ns - hours * 3600 * S
-    for index in range(hours * 3600 // step_s + 1):
+    for index in range(hours * 3600 // step_s + 6):
         at = start + index * step_s * S
         for host in HOSTS:
             yield from _tick(at, index, host, step_s)
     for host in HOSTS:
         yield from _forecasts(now_ns, host)
+        yield from _blame(now_ns, host)
         yield p.LagIncident(
             time_ns=now_ns - 900 * S, host=host, duration_s=20.0, extra_ms=40.0, loss_ratio=0.0, cause="provider",
             app=None, direction=None, share_ratio=None, confidence=0.6, running=0, suffered=None, evidence="far away",
@@ -27,6 +31,14 @@ def day(now_ns: int, hours: int = 25, step_s: int = 60) -> Iterator[p.Point]:
         yield p.LagIncident(
             time_ns=now_ns - 1800 * S, host=host, duration_s=40.0, extra_ms=90.0, loss_ratio=0.0, cause="application",
             app="steam", direction="down", share_ratio=0.9, confidence=0.9, running=1, suffered=None, evidence="queue",
+        )  # fmt: skip
+
+
+def _blame(now_ns: int, host: str) -> Iterator[p.Point]:
+    for age in range(-300, 120, 10):
+        yield p.LagCause(
+            time_ns=now_ns - age * S, host=host, cause="application", app="steam", extra_ms=90.0, loss_ratio=0.0,
+            confidence=0.9,
         )  # fmt: skip
 
 
@@ -46,7 +58,7 @@ def _tick(at: int, index: int, host: str, step_s: int) -> Iterator[p.Point]:
         rx_errors=0, tx_errors=0, unattributed_rx_bytes=5000, unattributed_tx_bytes=500,
     )  # fmt: skip
     for target in TARGETS:
-        ok = index % 50 != 0
+        ok = index % 50 != 7
         yield p.Probe(
             time_ns=at, host=host, target=target, ok=int(ok), rtt_ms=20.0 + 10 * wave if ok else None,
             jitter_ms=2.0, loss_ratio=0.02, sent=1, received=int(ok), reason="" if ok else "timeout",

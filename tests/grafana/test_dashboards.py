@@ -44,6 +44,10 @@ def test_six_rooms_and_the_runbooks_have_uids_of_their_own() -> None:
     assert all(path.stem == board["uid"] for path, board in zip(BOARDS, boards, strict=True))
 
 
+WINDOWS = {"Loss": "1m", "The next hours": "5m"}
+"""Panels whose windows are at least this wide: a minute of echoes makes a share, forecasts come every 5 minutes."""
+
+
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_the_sdk_reads_back_all_that_is_written(path: Path) -> None:
     """The SDK drops keys it does not know without a word: equality after a round trip means every key is a real one."""
@@ -83,7 +87,9 @@ def test_every_panel_explains_itself(path: Path) -> None:
         if panel["type"] == "timeseries":
             assert panel["fieldConfig"]["defaults"]["custom"]["spanNulls"] is False, f"{name}: gaps must stay gaps"
             assert panel["maxDataPoints"] == 300, f"{name}: the sources' limits are made for 300 windows"
-            assert panel["interval"] == "0${step}s", f"{name}: a window shorter than the agent's interval shows spikes"
+            assert panel["interval"] == WINDOWS.get(panel["title"], "0${step}s"), (
+                f"{name}: a window shorter than the agent's interval shows spikes"
+            )
             assert panel["fieldConfig"]["defaults"]["noValue"], f"{name}: an empty state says what to do"
 
 
@@ -139,14 +145,15 @@ def test_a_band_is_filled_to_a_series_that_is_there_by_its_exact_name(path: Path
             for option in override["properties"]:
                 if option["id"] == "custom.fillBelowTo":
                     assert option["value"] in names, f"{panel['title']}: no series {option['value']!r} in {names}"
-                    assert override["matcher"] == {"id": "byName", "options": "upper"}
+                    upper = option["value"].replace("lower", "upper")
+                    assert override["matcher"] == {"id": "byName", "options": upper}
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_tables_have_their_columns_in_order_and_links_on_one_column(path: Path) -> None:
     """InfluxQL's tag columns come in any order (grafana#71260)."""
     for panel in panels(load(path)):
-        if panel["type"] != "table":
+        if panel["type"] != "table" or panel["transformations"][0]["id"] == "convertFieldType":
             continue
         steps = {step["id"]: step["options"] for step in panel["transformations"]}
         order = steps["organize"]["indexByName"]
@@ -191,3 +198,49 @@ def test_links_lead_to_dashboards_that_exist() -> None:
     found = set(re.findall(r"/d/([\w-]+)", "".join(path.read_text(encoding="utf-8") for path in BOARDS)))
     assert found
     assert found <= uids
+
+
+def queries() -> list[tuple[str, str]]:
+    found = []
+    for path in BOARDS:
+        for panel in panels(load(path)):
+            found += [(f"{path.stem}: {panel['title']}", target["query"]) for target in panel.get("targets", [])]
+    return found
+
+
+def test_a_probe_that_could_not_be_sent_is_no_loss_anywhere() -> None:
+    lossy = [(name, query) for name, query in queries() if 'sum("received")' in query]
+    assert len(lossy) >= 5
+    for name, query in lossy:
+        assert '"sent" > 0' in query, f"{name}: InfluxQL's x / 0 is 0, so nothing sent would be all lost"
+    assert not [name for name, query in queries() if '"loss_ratio"' in query or 'mean("ok")' in query]
+
+
+def test_the_gateway_is_in_no_figure_over_several_targets() -> None:
+    for name, query in queries():
+        if '"rtt_ms' in query and '"target"' not in query.rsplit("GROUP BY")[-1]:
+            assert "\"target\" != 'gateway'" in query, name
+
+
+def test_the_week_is_a_table_of_weekdays_and_hours() -> None:
+    (week,) = (p for p in panels(load(ROOT / "dashboards/autoqos-quality.json")) if "weekday" in p["title"])
+    assert [step["id"] for step in week["transformations"]] == [
+        "convertFieldType", "extractFields", "sortBy", "groupBy", "groupingToMatrix", "sortBy", "organize",
+    ]  # fmt: skip
+    words = week["transformations"][0]["options"]["conversions"][0]["dateFormat"]
+    # As moment.js writes a time: brackets are literal, E is the ISO weekday, ddd its short name, HH the hour.
+    parts = {"E": "6", "ddd": "Sat", "HH": "07"}
+    written = re.sub(r"\[([^\[]*)\]|ddd|HH|E", lambda m: parts[m[0]] if m[1] is None else m[1], words)
+    assert json.loads(written) == {"day": "6 Sat", "hour": "07"}
+    assert week["fieldConfig"]["defaults"]["color"]["mode"].startswith("continuous")
+
+
+def test_the_next_hours_have_a_range_of_their_own_that_lies_ahead() -> None:
+    (ahead,) = (p for p in panels(load(ROOT / "dashboards/autoqos-overview.json")) if p["title"] == "The next hours")
+    assert ahead["timeFrom"] == "+6h", "Grafana reads +6h as now to now+6h (rangeutil.ts, describeTextRange)"
+
+
+def test_the_fleet_shows_versions_and_counts_them() -> None:
+    board = {p["title"]: p for p in panels(load(ROOT / "dashboards/autoqos-fleet.json"))}
+    assert any('last("version")' in target["query"] for target in board["Hosts"]["targets"])
+    assert any(step["id"] == "groupBy" for step in board["Versions"]["transformations"])

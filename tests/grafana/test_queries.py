@@ -56,9 +56,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def range_hours(query: str) -> int:
     """A range for which the query's source is the one that answers."""
-    if "$__to - $__from) >= 864000000" in query:
-        return 720
-    return 72 if "$__to - $__from) >= 93600000" in query else 6
+    for least_h, hours in ((240, 720), (26, 72), (7, 72)):
+        if f"$__to - $__from) >= {least_h * 3_600_000}" in query:
+            return hours
+    return 1 if f"($__to - $__from) < {2 * 3_600_000})" in query else 6
 
 
 @pytest.mark.parametrize("target", PANELS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grafana.generate.parts.influxql import HOST, MAX_POINTS, SOURCES, outages, over_time, rate_bps, step_query
+from grafana.generate.parts.influxql import HOST, MAX_POINTS, SOURCES, outages, over_time, rate_bps, step_query, totals
 from tests.grafana.coarse import POLICIES, policies, write_lines
 from tests.grafana.sse import interval_ms, substitute
 from tests.servers import InfluxQL, influxql
@@ -84,6 +84,20 @@ def test_a_rate_integrates_to_the_stored_bytes(stored: Any, name: str, measureme
     kept = sum(b for t, b in rows.items() if first <= t < last)
     assert shown == pytest.approx(kept, rel=0.01, abs=1), f"seed {seed}"
     assert last - first >= RANGES_S[name] * S - 3 * window * 1_000_000 - 130 * S, "most of the range is drawn"
+
+
+@pytest.mark.parametrize("name", RANGES_S)
+def test_a_total_is_the_stored_bytes(stored: Any, name: str) -> None:
+    """Up to 26 hours to the byte, put together of windows and rows as written; beyond, hours are what there is."""
+    server, rows, _, now_s, seed = stored
+    start, stop = (now_s - RANGES_S[name]) * S, now_s * S
+    answers = [
+        server.values(substitute(target.query, start, stop))
+        for target in totals({"v": 'sum("rx_bytes")'}, "app_traffic", (HOST,), ())
+    ]
+    (shown,) = [answer[0][1] for answer in answers if answer]
+    kept = sum(b for t, b in rows.items() if start <= t <= stop)
+    assert shown == (kept if name != "30d" else pytest.approx(kept, rel=0.01)), f"seed {seed}"
 
 
 def test_a_constant_rate_is_drawn_as_constant_up_to_the_right_edge(stored: Any) -> None:

@@ -1,55 +1,15 @@
-"""The alert rules: what must hold for how long, and the words that say who and what.
+"""The alert rules: what must hold for how long, and the words that say who and what."""
 
-Every rule is queries → reduce → math or threshold, as Grafana wants it (a condition on reduced numbers). InfluxDB
-returns no series when there is nothing to say, so "no data" is fine for every rule; who is silent is asked for by name.
-When InfluxDB is away, one rule says so and all others keep their state (docs/decisions/0082). ``$`` rules of
-provisioning: labels would be interpolated and use ``$$``; annotations and query models are taken as they are.
-"""
+from collections.abc import Sequence
+from typing import Any, Final
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
-
-from grafana.generate.boards import runbooks
+from grafana.generate.alerts.nodes import Alert, Query, rule
 from grafana.generate.boards.fleet import beats_query
 from grafana.generate.parts import thresholds as t
-from grafana.generate.parts.influxql import UID
+from grafana.generate.parts.influxql import LOST, SENT
 
 FOLDER: Final = "AutoQoS"
 DAY: Final = 86_400
-
-Reducer = Literal["mean", "max", "min", "last", "sum", "count"]
-
-
-@dataclass(frozen=True)
-class Query:
-    """One InfluxQL query over ``from_s`` to ``to_s`` seconds ago, reduced to one number per label set."""
-
-    text: str
-    reducer: Reducer
-    from_s: int = 300
-    to_s: int = 0
-
-
-@dataclass(frozen=True)
-class Alert:
-    """One rule. ``queries`` by letter; ``math`` over ``$LETTER`` gives non-zero where it fires."""
-
-    uid: str
-    title: str
-    queries: Mapping[str, Query]
-    math: str
-    summary: str
-    severity: Literal["info", "warning", "critical"]
-    hold: str
-    board: str
-    panel: int
-    interval: str = "1m"
-    advice: str = ""
-    on_error: Literal["KeepLast", "Alerting"] = "KeepLast"
-    settled: bool = True
-    """Only for hosts whose collector already wrote ten minutes ago: a start is no incident."""
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def _bps(field_name: str, measurement: str, by: Sequence[str], seconds: int, where: str = "") -> str:
@@ -58,10 +18,40 @@ def _bps(field_name: str, measurement: str, by: Sequence[str], seconds: int, whe
     return f'SELECT sum("{field_name}") * 8 / {seconds} FROM "{measurement}" WHERE {condition} GROUP BY {tags}'
 
 
-def _both(measurement: str, by: Sequence[str], seconds: int) -> str:
-    tags = ", ".join(f'"{tag}"' for tag in by)
-    total = f'(sum("rx_bytes") + sum("tx_bytes")) * 8 / {seconds}'
-    return f'SELECT {total} FROM "{measurement}" WHERE $timeFilter GROUP BY {tags}'
+CAUSES: Final = (
+    ("application", "made by an application of this computer: the alert “Lag made by an application” names it"),
+    ("unnamed", "made by traffic of this computer that nobody could be named for"),
+    ("others", "made by another device on the line, or by the provider"),
+    ("provider", "made by the provider: nothing behind the gateway answers"),
+    ("local_network", "made on this side of the gateway: Wi-Fi, cable, router"),
+    ("target", "only this target is slow"),
+    ("own_limit", "made by a limit that AutoQoS holds"),
+)
+"""The detector's verdicts in words, the one to be told first first; their numbers in the query fall to 1. 0: none is known."""
+
+
+def _cause_number() -> str:
+    """Which verdict runs on each host: labels come from tags, so a cause reaches another alert's text as a number."""
+    known = [
+        f'(SELECT 0 * count("extra_ms") + {number} AS "k" FROM "lag_cause" WHERE "cause" = \'{cause}\' '
+        'AND time > now() - 2m GROUP BY "host")'
+        for number, (cause, _) in _numbered()
+    ]
+    # A query without any row would make the whole rule one without data: every living host has its 0.
+    alive = '(SELECT 0 * count("rss_bytes") AS "k" FROM "agent" WHERE time > now() - 5m GROUP BY "host")'
+    return f'SELECT max("k") FROM {", ".join([alive, *known])} GROUP BY "host"'
+
+
+def _numbered() -> list[tuple[int, tuple[str, str]]]:
+    return list(zip(range(len(CAUSES), 0, -1), CAUSES, strict=True))
+
+
+def _cause_words() -> str:
+    """A template that says the cause; ``index`` gives 0 where a host has none, a field of ``$values`` would fail."""
+    number = '(index $values "K").Value'
+    first, *rest = (f"eq {number} {index}.0 }}}}{words}" for index, (_, words) in _numbered())
+    chain = "".join(f"{{{{ else if {case}" for case in rest)
+    return f"{{{{ if {first}{chain}{{{{ else }}}}its cause is not known{{{{ end }}}}"
 
 
 def _over_budget(direction: str, field_name: str, panel: int) -> Alert:
@@ -133,10 +123,12 @@ ALERTS: Final[tuple[Alert, ...]] = (
             "A": Query(
                 'SELECT mean("rtt_ms") FROM "probe" WHERE $timeFilter GROUP BY time(1m), "host", "target" fill(none)',
                 "mean",
-            )
+            ),
+            "K": Query(_cause_number(), "last"),
         },
         math=f"$A > {t.LATENCY_MS}",
-        summary='{{ $labels.target }} answers {{ $labels.host }} in {{ printf "%.0f" $values.A.Value }} ms',
+        summary='{{ $labels.target }} answers {{ $labels.host }} in {{ printf "%.0f" $values.A.Value }} ms; '
+        + _cause_words(),
         severity="warning",
         hold="3m",
         board="autoqos-quality",
@@ -145,7 +137,9 @@ ALERTS: Final[tuple[Alert, ...]] = (
     Alert(
         uid="autoqos-packet-loss",
         title="Packet loss",
-        queries={"A": Query('SELECT 1 - mean("ok") FROM "probe" WHERE $timeFilter GROUP BY "host", "target"', "last")},
+        queries={
+            "A": Query(f'SELECT {LOST.raw} FROM "probe" WHERE {SENT} AND $timeFilter GROUP BY "host", "target"', "last")
+        },
         math=f"$A > {t.LOSS_RATIO}",
         summary="{{ $labels.host }} loses {{ humanizePercentage $values.A.Value }} of its echoes to {{ $labels.target }}",
         severity="warning",
@@ -176,17 +170,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         title="Lag made by an application",
         queries={
             "I": Query(
-                'SELECT max("extra_ms") FROM "lag_incident" WHERE "running" = 1 AND "cause" = \'application\' AND $timeFilter '
-                'GROUP BY "host"',
+                'SELECT max("extra_ms") FROM "lag_cause" WHERE "cause" = \'application\' AND $timeFilter GROUP BY "host", "app"',
                 "last",
-                from_s=3600,
+                from_s=120,
             ),
-            "S": Query(_both("app_traffic", ("host", "app"), 120), "last", from_s=120),
-            "T": Query(_both("host_traffic", ("host",), 120), "last", from_s=120),
         },
-        math=f"$I > 0 && $S > {t.BLAME_MIN_BPS} && $S > $T * {t.BLAME_SHARE_RATIO}",
-        summary='{{ $labels.app }} makes {{ $labels.host }} wait {{ printf "%.0f" $values.I.Value }} ms longer: it moves '
-        "{{ humanize $values.S.Value }}bit/s of {{ humanize $values.T.Value }}bit/s",
+        math="$I > 0",
+        summary='{{ $labels.app }} makes {{ $labels.host }} wait {{ printf "%.0f" $values.I.Value }} ms longer than its idle '
+        "line does",
         advice="`autoqos set {{ $labels.app }} 5` lowers its priority, `autoqos limit {{ $labels.app }} --up 2mbit` limits it.",
         severity="warning",
         hold="1m",
@@ -310,75 +301,6 @@ ALERTS: Final[tuple[Alert, ...]] = (
         panel=2,
     ),
 )
-
-
-SETTLED: Final = Query(
-    'SELECT count("rss_bytes") FROM "agent" WHERE "part" = \'collector\' AND $timeFilter GROUP BY "host"',
-    "last",
-    from_s=3600,
-    to_s=600,
-)
-
-
-def _query_node(ref: str, query: Query) -> dict[str, Any]:
-    return {
-        "refId": f"{ref}_q",
-        "datasourceUid": UID,
-        "relativeTimeRange": {"from": query.from_s, "to": query.to_s},
-        "model": {
-            "refId": f"{ref}_q",
-            "rawQuery": True,
-            "resultFormat": "time_series",
-            "query": query.text,
-            "intervalMs": 60_000,
-            "maxDataPoints": 43_200,
-        },
-    }
-
-
-def _expression(ref: str, model: Mapping[str, Any]) -> dict[str, Any]:
-    return {"refId": ref, "datasourceUid": "__expr__", "model": {"refId": ref, **model}}
-
-
-def rule(alert: Alert) -> dict[str, Any]:
-    """One rule as the provisioning file wants it."""
-    queries = {**alert.queries, "O": SETTLED} if alert.settled else alert.queries
-    condition = f"({alert.math}) && ($O > 0)" if alert.settled else alert.math
-    section = runbooks.sections()[alert.uid.removeprefix("autoqos-")]
-    data = [_query_node(ref, query) for ref, query in queries.items()]
-    data += [
-        _expression(
-            ref,
-            {"type": "reduce", "expression": f"{ref}_q", "reducer": query.reducer, "settings": {"mode": "dropNN"}},
-        )
-        for ref, query in queries.items()
-    ]
-    data.append(_expression("fires", {"type": "math", "expression": condition}))
-    data.append(
-        _expression(
-            "condition",
-            {"type": "threshold", "expression": "fires", "conditions": [{"evaluator": {"type": "gt", "params": [0]}}]},
-        )
-    )
-    return {
-        "uid": alert.uid,
-        "title": alert.title,
-        "condition": "condition",
-        "for": alert.hold,
-        "noDataState": "OK",
-        "execErrState": alert.on_error,
-        "dashboardUid": alert.board,
-        "panelId": alert.panel,
-        "labels": {"severity": alert.severity, "team": "autoqos", **alert.labels},
-        "annotations": {
-            "summary": alert.summary,
-            "description": alert.advice or section.advice,
-            "runbook_url": f"{{{{ externalURL }}}}d/{runbooks.UID}?viewPanel={section.panel}",
-            "__dashboardUid__": alert.board,
-            "__panelId__": str(alert.panel),
-        },
-        "data": data,
-    }
 
 
 def provisioning() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from grafana.generate.parts.influxql import (
     over_time,
     rate_bps,
     total,
+    totals,
 )
 from grafana.generate.parts.panels import gauged, number, option, rows, series, styled, with_outages
 
@@ -63,11 +64,11 @@ def build() -> dashboard.Dashboard:
         stack=True,
     ).id(16)
     board.with_panel(with_outages(styled(share, "/^all traffic$/", "text"), outages()))
-    reading = total("rx_bytes").named("rx") + total("tx_bytes").named("tx") + newest("priority").named("priority")
+    sums = totals({"rx": 'sum("rx_bytes")', "tx": 'sum("tx_bytes")'}, "app_traffic", BOTH, BY)
     table = rows(
         "The chosen applications",
         "Bytes over the range, the largest first, and the priority now: 0 critical to 5 background.",
-        over_range(reading, "app_traffic", BOTH, BY),
+        [*sums, *over_range(newest("priority").named("priority"), "app_traffic", BOTH, BY)],
         columns={
             "app": ("Application", ""),
             "host": ("Host", ""),
@@ -123,7 +124,7 @@ def _numbers(board: dashboard.Dashboard) -> None:
                 title,
                 "Over the range, all chosen applications together.",
                 "bytes",
-                over_range(total(field), "app_traffic", BOTH, ()),
+                totals({"v": f'sum("{field}")'}, "app_traffic", BOTH, ()),
                 width=6,
                 no_value="no traffic",
             ).id(panel_id)
@@ -133,7 +134,7 @@ def _numbers(board: dashboard.Dashboard) -> None:
             "Delayed packets",
             "Packets that waited in a queue of the enforcer, over the range.",
             "short",
-            over_range(total("delayed_packets"), "app_limit", BOTH, ()),
+            totals({"v": 'sum("delayed_packets")'}, "app_limit", BOTH, ()),
             width=6,
             no_value="0",
         ).id(3)

@@ -2,15 +2,27 @@
 
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.builders import dashboard, table
 
 from grafana.generate.boards.overview import LATENCY, LOSS
 from grafana.generate.parts import thresholds as t
 from grafana.generate.parts.board import base
-from grafana.generate.parts.influxql import HOST, Target, mean, over_time, rate_bps, recent, row_count
+from grafana.generate.parts.influxql import (
+    BEYOND,
+    HOST,
+    LOST,
+    SENT,
+    Target,
+    mean,
+    over_time,
+    rate_bps,
+    recent,
+    row_count,
+)
 from grafana.generate.parts.panels import colored, gauged, number, opening, rows, series
 
 UID: Final = "autoqos-fleet"
+COLLECTOR: Final = "\"part\" = 'collector'"
 BEATS: Final = ((None, "red"), (1, "green"))
 
 
@@ -20,15 +32,19 @@ def build() -> dashboard.Dashboard:
     _numbers(board)
     by = ("host",)
     seen = beats_query(f" AND {HOST}")
+    medians = recent('median("rtt_ms") AS "v"', "probe", 300, (HOST, BEYOND), ("host", "target")).query
     panel = rows(
         "Hosts",
-        "Heartbeats, traffic, median latency, loss and outbox of the last five minutes. 0 heartbeats: silent.",
+        "Of the last five minutes: heartbeats (0: silent), traffic, the median latency of the slowest target, loss, outbox. "
+        "The gateway is left out; the version is that of the collector.",
         [
             Target(seen),
             recent(
                 'sum("rx_bytes") * 8 / 300 AS "down", sum("tx_bytes") * 8 / 300 AS "up"', "host_traffic", 300, by=by
             ),
-            recent('median("rtt_ms") AS "rtt", 1 - sum("received") / sum("sent") AS "lost"', "probe", 300, by=by),
+            Target(f'SELECT max("v") AS "rtt" FROM ({medians}) GROUP BY "host"'),
+            recent(LOST.named("lost").raw, "probe", 300, (HOST, BEYOND, SENT), by),
+            recent('last("version") AS "version"', "agent", 300, (HOST, COLLECTOR), by),
             recent('max("outbox_rows") AS "outbox", sum("points_dropped") AS "dropped"', "agent", 300, by=by),
         ],
         columns={
@@ -40,9 +56,10 @@ def build() -> dashboard.Dashboard:
             "lost": ("Lost", "percentunit"),
             "outbox": ("Outbox", "short"),
             "dropped": ("Dropped points", "short"),
+            "version": ("Version", ""),
         },
         sort_by="Latency",
-        width=24,
+        width=18,
         height=12,
     )
     colored(colored(colored(panel, "Heartbeats", BEATS), "Latency", LATENCY), "Lost", LOSS)
@@ -50,12 +67,13 @@ def build() -> dashboard.Dashboard:
     gauged(gauged(panel, "Down", "blue"), "Up", "purple")
     url = "/d/autoqos-overview?var-host=${__data.fields.Host}&${__url_time_range}"
     board.with_panel(opening(panel, "Host", "Open ${__data.fields.Host}", url).id(10))
+    board.with_panel(_versions())
     board.with_panel(
         series(
             "Latency per host",
-            "Mean round-trip time over each host's targets. Dashed: where the latency alert fires.",
+            "Mean round-trip time over each host's targets but the gateway. Dashed: where the latency alert fires.",
             "ms",
-            over_time(mean("rtt_ms"), "probe", alias="$tag_host"),
+            over_time(mean("rtt_ms"), "probe", (HOST, BEYOND), alias="$tag_host"),
             thresholds=LATENCY,
             legend="top",
             calc="max",
@@ -75,11 +93,31 @@ def build() -> dashboard.Dashboard:
             "Heartbeats per host",
             "Rows of the collector per interval: 0 means that it did not run or did not reach InfluxDB.",
             "short",
-            over_time(row_count("rss_bytes"), "agent", (HOST, "\"part\" = 'collector'"), alias="$tag_host", fill="0"),
+            over_time(row_count("rss_bytes"), "agent", (HOST, COLLECTOR), alias="$tag_host", fill="0"),
             width=24,
         ).id(13)
     )
     return board
+
+
+def _versions() -> table.Panel:
+    """How many hosts run which version: a text field cannot be grouped by in InfluxQL, so Grafana counts."""
+    panel = rows(
+        "Versions",
+        "How many hosts run which version of the collector, of those that were seen in the last 30 days.",
+        [
+            Target(
+                f'SELECT last("version") AS "version" FROM "agent" WHERE {HOST} AND {COLLECTOR} AND time > now() - 30d '
+                'GROUP BY "host"'
+            )
+        ],
+        columns={"version": ("Version", ""), "host (count)": ("Hosts", "none")},
+        sort_by="Hosts",
+        width=6,
+        height=12,
+        counted=("version", "host"),
+    )
+    return panel.id(14)
 
 
 def beats_query(where: str = "") -> str:
@@ -110,15 +148,15 @@ def _numbers(board: dashboard.Dashboard) -> None:
             no_value="0",
         ).id(1)
     )
+    latency = recent('median("rtt_ms") AS "v"', "probe", 300, (HOST, BEYOND), ("host", "target"))
+    loss = recent(LOST.named("v").raw, "probe", 300, (HOST, BEYOND, SENT), ("host",))
+    outbox = recent('max("outbox_rows") AS "v"', "agent", 300, by=("host",))
+    backlog = ((None, "green"), (t.OUTBOX_ROWS, "red"))
     worst = (
-        ("Worst latency", "The host with the highest median round-trip time of the last five minutes.", "ms",
-         'SELECT max("v") FROM (SELECT median("rtt_ms") AS "v" FROM "probe" WHERE ', LATENCY),
-        ("Worst loss", "The host that lost the largest share of its echoes in the last five minutes.", "percentunit",
-         'SELECT max("v") FROM (SELECT 1 - sum("received") / sum("sent") AS "v" FROM "probe" WHERE ', LOSS),
-        ("Biggest outbox", "Rows that wait to be shipped, the worst host of the last five minutes.", "short",
-         'SELECT max("v") FROM (SELECT max("outbox_rows") AS "v" FROM "agent" WHERE ',
-         ((None, "green"), (t.OUTBOX_ROWS, "red"))),
-    )  # fmt: skip
-    for panel_id, (title, description, unit, query, levels) in enumerate(worst, 2):
-        target = Target(f'{query}{HOST} AND time > now() - 5m GROUP BY "host")')
+        ("Worst latency", "The slowest target of any host: median of the last five minutes.", "ms", latency, LATENCY),
+        ("Worst loss", "The host that lost most of its echoes in the last five minutes.", "percentunit", loss, LOSS),
+        ("Biggest outbox", "Rows that wait to be shipped, the host that has most.", "short", outbox, backlog),
+    )
+    for panel_id, (title, description, unit, inner, levels) in enumerate(worst, 2):
+        target = Target(f'SELECT max("v") FROM ({inner.query})')
         board.with_panel(number(title, description, unit, [target], thresholds=levels, width=6).id(panel_id))

@@ -16,12 +16,12 @@ from grafana.generate.parts.influxql import (
     Reading,
     lettered,
     mean,
-    over_range,
     over_time,
     raw,
     recent,
     row_count,
     total,
+    totals,
 )
 from grafana.generate.parts.panels import EMPTY, number, rows, series, steps
 
@@ -44,7 +44,7 @@ def build() -> dashboard.Dashboard:
                 title,
                 description,
                 "short",
-                over_range(total(field), "agent", by=()),
+                totals({"v": f'sum("{field}")'}, "agent", by=()),
                 thresholds=((None, "green"), (1, "red")),
                 width=6,
             ).id(panel_id)

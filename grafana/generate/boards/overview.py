@@ -2,30 +2,39 @@
 
 from typing import Final
 
-from grafana_foundation_sdk.builders import barchart, common, dashboard, table, timeseries
-from grafana_foundation_sdk.models import common as commons
+from grafana_foundation_sdk.builders import dashboard, table, timeseries
 
 from grafana.generate.parts import thresholds as t
 from grafana.generate.parts.annotations import lag_marks, limit_marks
 from grafana.generate.parts.board import base, top
 from grafana.generate.parts.influxql import (
+    BEYOND,
     HOST,
+    LOST,
     NOT_TOP,
-    SOURCE,
+    SENT,
     TOP,
     Target,
-    largest,
-    lettered,
     mean,
     outages,
-    over_range,
     over_time,
     rate_bps,
     raw,
     recent,
-    total,
+    totals,
 )
-from grafana.generate.parts.panels import colored, gauged, number, opening, option, rows, series, steps, with_outages
+from grafana.generate.parts.panels import (
+    band,
+    colored,
+    gauged,
+    number,
+    opening,
+    option,
+    rows,
+    series,
+    styled,
+    with_outages,
+)
 
 UID: Final = "autoqos-overview"
 LATENCY: Final = ((None, "green"), (t.LATENCY_WARN_MS, "yellow"), (t.LATENCY_MS, "red"))
@@ -45,7 +54,7 @@ def build() -> dashboard.Dashboard:
     board.with_panel(stacked("Who uses the line: received", "rx_bytes", 14).id(10))
     board.with_panel(_next_hours())
     board.with_panel(_targets())
-    board.with_panel(incidents(8, 8).id(24))
+    board.with_panel(incidents(8, 8, brief=True).id(24))
     board.with_panel(_limits())
     board.with_panel(_alerts())
     board.with_panel(_top_table())
@@ -97,9 +106,9 @@ def _numbers(board: dashboard.Dashboard) -> None:
     board.with_panel(
         number(
             "Latency now",
-            "Median round-trip time of the last minute, over hosts and targets.",
+            "Median round-trip time of the last minute, over hosts and targets but the gateway.",
             "ms",
-            [recent('median("rtt_ms")', "probe", 60)],
+            [recent('median("rtt_ms")', "probe", 60, (HOST, BEYOND))],
             thresholds=LATENCY,
             decimals=0,
             url="/d/autoqos-quality?${host:queryparam}&${__url_time_range}",
@@ -108,9 +117,9 @@ def _numbers(board: dashboard.Dashboard) -> None:
     board.with_panel(
         number(
             "Loss",
-            "Share of the last five minutes' echoes without an answer.",
+            "Share of the last five minutes' echoes without an answer, the gateway's left out.",
             "percentunit",
-            [recent('1 - sum("received") / sum("sent")', "probe", 300)],
+            [recent(LOST.raw, "probe", 300, (HOST, BEYOND, SENT))],
             thresholds=LOSS,
             decimals=1,
         ).id(4)
@@ -177,7 +186,8 @@ def _targets() -> table.Panel:
         "Targets against their usual",
         "Median of the last five minutes, the mean of the last seven days, and echoes lost in the last five minutes.",
         [
-            recent('median("rtt_ms") AS "now", 1 - sum("received") / sum("sent") AS "loss"', "probe", 300, by=by),
+            recent('median("rtt_ms") AS "now"', "probe", 300, by=by),
+            recent(LOST.named("loss").raw, "probe", 300, (HOST, SENT), by),
             usual,
         ],
         columns={
@@ -195,10 +205,10 @@ def _targets() -> table.Panel:
     return colored(colored(panel, "Now", LATENCY), "Loss", LOSS).id(26)
 
 
-def incidents(width: int, height: int) -> table.Panel:
-    """Lag incidents with their cause, newest first."""
+def incidents(width: int, height: int, *, brief: bool = False) -> table.Panel:
+    """Lag incidents with their cause, newest first; ``brief`` leaves the evidence to the board that has room for it."""
     # Two targets: Grafana's server takes a text column that begins with an absent value for numbers, and fails.
-    fields = '"host", "cause", "extra_ms", "duration_s", "evidence"'
+    fields = '"host", "cause", "extra_ms", "duration_s"' + ("" if brief else ', "evidence"')
     panel = rows(
         "Lag incidents and their cause",
         "When the line became slow, who made it, by how much and for how long.",
@@ -212,15 +222,16 @@ def incidents(width: int, height: int) -> table.Panel:
             "extra_ms": ("Added", "ms"),
             "duration_s": ("Lasted", "s"),
             "host": ("Host", ""),
-            "evidence": ("Evidence", ""),
+            **({} if brief else {"evidence": ("Evidence", "")}),
         },
         sort_by="Time",
         width=width,
         height=height,
         keep_time=True,
-        widths={"Time": 165, "Added": 75, "Lasted": 80, "By": 80, "Cause": 95, "Host": 75},
+        widths={"Time": 105, "Added": 75, "Lasted": 80, "By": 90, "Cause": 105, "Host": 80},
         empty="no lag in this range",
     )
+    panel.override_by_name("Time", [option("unit", "time:MM-DD HH:mm")])
     return panel.override_by_name("By", [option("noValue", "–")])
 
 
@@ -274,67 +285,45 @@ def _alerts() -> dashboard.Panel:
     )
 
 
-def _next_hours() -> barchart.Panel:
+def _next_hours() -> timeseries.Panel:
+    """The published forecast from now on: every host's newest value of each five minutes, added up."""
+    columns = (("value", "expected"), ("lower", "lower"), ("upper", "upper"))
     targets = [
         Target(
-            f'SELECT mean("value") AS "{name} expected", max("upper") AS "{name} at most" FROM "forecast" '
-            f"WHERE {HOST} AND \"series\" = '{series_name}' AND time >= now() AND time < now() + 6h "
-            "GROUP BY time(30m) fill(none)"
+            f'SELECT sum("v") FROM (SELECT last("{column}") AS "v" FROM "forecast" WHERE {HOST} AND '
+            f'"series" = \'host_{name}\' AND time >= now() - 5m AND time < now() + 6h GROUP BY time(5m), "host" fill(none)) '
+            "WHERE time >= now() - 5m AND time < now() + 6h GROUP BY time(5m) fill(none)",
+            f"{name} {alias}",
         )
-        for name, series_name in (("down", "host_down"), ("up", "host_up"))
+        for name in ("down", "up")
+        for column, alias in columns
     ]
-    panel = (
-        barchart.Panel()
-        .title("The next hours")
-        .description("The published forecast per half hour: what is expected, and the upper edge of its 80 % band.")
-        .id(25)
-        .unit("bps")
-        .datasource(SOURCE)
-        .span(10)
-        .height(8)
-        .min(0)
-        .no_value("no forecast yet: the first one comes after a day of data")
-        .x_field("Time")
-        .x_tick_label_spacing(100)
-        .show_value(commons.VisibilityMode.NEVER)
-        .thresholds(steps(((None, "blue"),)))
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(commons.LegendDisplayMode.LIST)
-            .placement(commons.LegendPlacement.BOTTOM)
-        )
+    panel = series(
+        "The next hours",
+        "The published forecast of the next six hours with its 80 % band, whatever the dashboard's range.",
+        "bps",
+        targets,
+        width=10,
+        empty="no forecast yet: the first one comes after a day of data",
     )
-    for target in lettered(targets, "table"):
-        panel.with_target(target)
-    for column, color in (
-        ("down expected", "blue"),
-        ("down at most", "light-blue"),
-        ("up expected", "purple"),
-        ("up at most", "light-purple"),
-    ):
-        panel.override_by_name(column, [option("color", {"mode": "fixed", "fixedColor": color})])
+    panel.time_from("+6h").hide_time_override(True).interval("5m").id(25)
+    for name, color in (("down", "blue"), ("up", "purple")):
+        styled(band(panel, name, color), f"/^{name} expected$/", color)
     return panel
 
 
 def _top_table() -> table.Panel:
-    reading = (
-        total("rx_bytes").named("rx")
-        + total("tx_bytes").named("tx")
-        + largest("processes").named("processes")
-        + largest("flows").named("flows")
-    )
+    fields = {"rx": 'sum("rx_bytes")', "tx": 'sum("tx_bytes")', "flows": 'max("flows")'}
     panel = rows(
         "Applications over the range",
         "Bytes of every application, the largest first. A click on a name opens it.",
-        over_range(reading, "app_traffic", by=("host", "app")),
+        totals(fields, "app_traffic", by=("host", "app")),
         columns={
             "app": ("Application", ""),
             "host": ("Host", ""),
             "rx": ("Received", "bytes"),
             "tx": ("Sent", "bytes"),
             "flows": ("Flows", "short"),
-            "processes": ("Processes", "short"),
         },
         sort_by="Received",
         width=12,

@@ -11,12 +11,16 @@ from grafana.generate.parts import thresholds as t
 from grafana.generate.parts.annotations import lag_marks, limit_marks, other_lag_marks
 from grafana.generate.parts.board import base, top, variable
 from grafana.generate.parts.influxql import (
+    BEYOND,
     HOST,
+    LOST,
     MAX_POINTS,
+    SENT,
     SOURCE,
     STEP,
     TARGET,
     Reading,
+    hourly,
     lettered,
     mean,
     outages,
@@ -25,7 +29,7 @@ from grafana.generate.parts.influxql import (
     points,
     rate_bps,
 )
-from grafana.generate.parts.panels import colored, rows, series, styled, with_outages
+from grafana.generate.parts.panels import colored, rows, series, styled, week, with_outages
 
 UID: Final = "autoqos-quality"
 BOTH: Final = (HOST, TARGET)
@@ -53,13 +57,16 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         series(
             "Loss",
-            "Share of the recent echoes without an answer; dashed: where the loss alert fires.",
+            "Share of each minute's (or wider window's) echoes without an answer; dashed: where the loss alert fires. "
+            "A probe that could not be sent is no loss.",
             "percentunit",
-            over_time(mean("loss_ratio"), "probe", BOTH, BY, alias=NAME),
+            over_time(LOST, "probe", (*BOTH, SENT), BY, alias=NAME),
             thresholds=LOSS,
             width=24,
             height=5,
-        ).id(4)
+        )
+        .interval("1m")
+        .id(4)
     )
     board.with_panel(stacked("Who was busy when it was slow: received", "rx_bytes", 24).id(2).height(7))
     board.with_panel(incidents(14, 8).id(8))
@@ -87,18 +94,27 @@ def build() -> dashboard.Dashboard:
         ).id(3)
     )
     board.with_panel(_spread())
+    board.with_panel(
+        week(
+            "When the line is slow: round-trip time by weekday and hour",
+            "Mean of the chosen targets but the gateway over the range (below a week: over the last four weeks), "
+            "in your time zone.",
+            "ms",
+            hourly(Reading('sum("rtt_ms_sum") / sum("rtt_ms_n")').named("v"), "probe", (*BOTH, BEYOND)),
+            t.LATENCY_MS,
+        ).id(9)
+    )
     return board
 
 
 def _targets() -> table.Panel:
     middle = Reading('percentile("rtt_ms", 50)', 'percentile("rtt_ms_p50", 50)')
     late = Reading('percentile("rtt_ms", 95)', 'max("rtt_ms_p95")')
-    answered = Reading('1 - sum("received") / sum("sent")')
     panel = rows(
         "Targets over the range",
-        "Median and 95th percentile of the round-trip time, and the share of echoes lost. Beyond 26 hours the median is the "
+        "Median and 95th percentile of the round-trip time, and the share of echoes lost. Beyond 7 hours the median is the "
         "median of the windows', and the percentile is that of the worst window: percentiles cannot be put together.",
-        over_range(middle.named("p50") + late.named("p95") + answered.named("lost"), "probe", BOTH, BY),
+        over_range(middle.named("p50") + late.named("p95") + LOST.named("lost"), "probe", (*BOTH, SENT), BY),
         columns={
             "target": ("Target", ""),
             "host": ("Host", ""),
@@ -108,6 +124,7 @@ def _targets() -> table.Panel:
         },
         sort_by="95th percentile",
         width=10,
+        widths={"Target": 130, "Median": 85, "95th percentile": 125, "Lost": 80},
     )
     return colored(colored(panel, "95th percentile", LATENCY), "Lost", LOSS).id(6)
 

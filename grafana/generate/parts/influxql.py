@@ -8,7 +8,7 @@ hourly ones (docs/decisions/0070), chosen by the width of the dashboard's range.
 constants before it looks for series, so the two others cost nothing (docs/decisions/0081).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,6 +21,10 @@ SOURCE: Final = DataSourceRef(type_val="influxdb", uid=UID)
 HOST: Final = '"host" =~ /^$host$/'
 APP: Final = '"app" =~ /^$app$/'
 TARGET: Final = '"target" =~ /^$target$/'
+BEYOND: Final = "\"target\" != 'gateway'"
+"""What lies behind the router: the gateway is near whatever the line does, and would make every mean look better."""
+SENT: Final = '"sent" > 0'
+"""A probe that could not be sent is no loss; and InfluxQL's ``x / 0`` is 0, so that without this it would be all lost."""
 LIMITED: Final = '"active" = 1'
 TOP: Final = '"app" =~ /^$top$/'
 NOT_TOP: Final = '"app" !~ /^$top$/'
@@ -70,7 +74,7 @@ class Reading:
 
     def of(self, source: Source) -> str:
         """The select clause for one source."""
-        return self.raw if source is RAW else self.coarse or self.raw
+        return self.coarse or self.raw if source.policy else self.raw
 
     def named(self, name: str) -> "Reading":
         """With a column's name."""
@@ -114,6 +118,10 @@ def peak(field: str) -> Reading:
 def newest(field: str) -> Reading:
     """The last value."""
     return Reading(f'last("{field}")')
+
+
+LOST: Final = Reading('1 - sum("received") / sum("sent")')
+"""The share of the echoes without an answer, over rows where something was ``SENT``."""
 
 
 def row_count(field: str) -> Reading:
@@ -183,6 +191,18 @@ def over_time(
     ]
 
 
+def hourly(reading: Reading, measurement: str, where: Sequence[str] = (HOST,)) -> Target:
+    """One row an hour over the range, or over the last four weeks when the range is shorter than one."""
+    weeks = f"(({_WIDTH}) >= {168 * _HOUR_MS} AND time >= $__from * 1000000)"
+    least = f"(({_WIDTH}) < {168 * _HOUR_MS} AND time >= ($__to - {672 * _HOUR_MS}) * 1000000)"
+    spans = ", ".join(
+        f"(SELECT {reading.coarse or reading.raw} FROM {HOUR.table(measurement)} "
+        f"WHERE {' AND '.join([span, *where, 'time <= $__to * 1000000'])} GROUP BY time(1h) fill(none))"
+        for span in (weeks, least)
+    )
+    return Target(f'SELECT "v" FROM {spans}')
+
+
 def outages() -> list[Target]:
     """1 where no chosen host wrote a row, else 0: drawn as a grey band behind what is 0 when idle."""
     rows_missing = Reading('floor(1 / (1 + count("rx_bytes")))')
@@ -192,14 +212,63 @@ def outages() -> list[Target]:
 def over_range(
     reading: Reading, measurement: str, where: Sequence[str] = (HOST,), by: Sequence[str] = ("host",)
 ) -> list[Target]:
-    """One row per tag set for the dashboard's whole range, one target a source."""
+    """One row per tag set for the dashboard's whole range, one target a source: what does not add up (see ``totals``).
+
+    From 7 hours on windows are read: a percentile of a day as written takes seconds.
+    """
     tags = ", ".join(f'"{tag}"' for tag in by)
+    limit_ms = 7 * _HOUR_MS
+    sources = (replace(RAW, below_ms=limit_ms), replace(FIVE, above_ms=limit_ms), HOUR)
     return [
         Target(
             f"SELECT {reading.of(source)} FROM {source.table(measurement)} "
             f"WHERE {' AND '.join([source.chosen(), *where, '$timeFilter'])}" + (f" GROUP BY {tags}" if tags else "")
         )
-        for source in SOURCES
+        for source in sources
+    ]
+
+
+def totals(
+    fields: Mapping[str, str], measurement: str, where: Sequence[str] = (HOST,), by: Sequence[str] = ("host",)
+) -> list[Target]:
+    """Sums (or largest values) over the dashboard's whole range, from the coarsest rows that still give them exactly.
+
+    ``fields``: a column → ``sum("rx_bytes")`` or ``max("flows")``. From 2 to 26 hours whole 5-minute windows are added to
+    the rows as written before the first and after the last of them.
+    """
+    tags = ", ".join(f'"{tag}"' for tag in by)
+    grouped = f" GROUP BY {tags}" if tags else ""
+    columns = ", ".join(f'{reading} AS "{name}"' for name, reading in fields.items())
+    outer = ", ".join(f'{reading.split("(")[0]}("{name}") AS "{name}"' for name, reading in fields.items())
+    return [
+        Target(
+            f"SELECT {outer} FROM "
+            + ", ".join(
+                f"(SELECT {columns} FROM {table} WHERE {' AND '.join([chosen, *where, span])}{grouped})"
+                for table, chosen, span in spans
+            )
+            + grouped
+        )
+        for spans in _parts(measurement)
+    ]
+
+
+def _parts(measurement: str) -> list[list[tuple[str, str, str]]]:
+    """Alternatives, of which the range chooses one: the (table, condition, span of time) that make up the whole range."""
+    first = "($__from - $__from % 300000 + 300000) * 1000000"
+    last = "($__to - 420000 - ($__to - 420000) % 300000) * 1000000"
+    start, stop = "time >= $__from * 1000000", "time <= $__to * 1000000"
+    written, windows = RAW.table(measurement), FIVE.table(measurement)
+    short = f"('$detail' = 'raw' OR ({_WIDTH}) < {2 * _HOUR_MS})"
+    mixed = f"('$detail' = 'auto' AND ({_WIDTH}) >= {2 * _HOUR_MS} AND ({_WIDTH}) < {RAW.below_ms})"
+    return [
+        [(written, short, f"{start} AND {stop}")],
+        [
+            (windows, mixed, f"time >= {first} AND time < {last}"),
+            (written, mixed, f"{start} AND time < {first}"),
+            (written, mixed, f"time >= {last} AND {stop}"),
+        ],
+        *([(source.table(measurement), source.chosen(), f"{start} AND {stop}")] for source in (FIVE, HOUR)),
     ]
 
 
@@ -250,17 +319,17 @@ def step_query() -> str:
 
 
 def top_query(where: Sequence[str], count: int) -> str:
-    """The applications that moved the most in the range, from the source that serves it.
-
-    Grafana 9 replaces only the first ``$timeFilter`` of a variable's query, so the range is written out.
-    """
-    span = "time >= ${__from}ms AND time <= ${__to}ms"
-    sums = ", ".join(
-        f'(SELECT sum("rx_bytes") + sum("tx_bytes") AS "b" FROM {source.table("app_traffic")} '
-        f'WHERE {" AND ".join([source.chosen(), *where, span])} GROUP BY "app")'
-        for source in SOURCES
+    """The applications that moved the most in the range."""
+    alternatives = totals({"rx": 'sum("rx_bytes")', "tx": 'sum("tx_bytes")'}, "app_traffic", where, ("app",))
+    sums = ", ".join(f"({target.query})" for target in alternatives)
+    return (
+        (
+            f'SELECT "app", "b" FROM (SELECT top("b", "app", {count}) AS "b" FROM '
+            f'(SELECT sum("rx") + sum("tx") AS "b" FROM {sums} GROUP BY "app"))'
+        )
+        .replace("$__from", "${__from}")
+        .replace("$__to", "${__to}")
     )
-    return f'SELECT "app", "b" FROM (SELECT top("b", "app", {count}) AS "b" FROM {sums})'
 
 
 def _whole(source: Source) -> str:

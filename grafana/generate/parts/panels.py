@@ -117,6 +117,11 @@ def number(
         .color_mode(commons.BigValueColorMode.VALUE)
         .graph_mode(commons.BigValueGraphMode.NONE)
     )
+    if no_value == "no data":
+        # Nothing is known: that is no good news, so it does not take the lowest level's green.
+        unknown = models.ValueMappingResult(text=no_value, color="text")
+        null = models.DashboardSpecialValueMapOptions(models.SpecialValueMatch.NULL_AND_NAN, unknown)
+        panel.mappings([models.SpecialValueMap(null)])
     for target in lettered(targets, "time_series"):
         panel.with_target(target)
     if decimals is not None:
@@ -137,11 +142,13 @@ def rows(
     height: int = 8,
     keep_time: bool = False,
     widths: Mapping[str, int] | None = None,
+    counted: tuple[str, str] | None = None,
     empty: str = EMPTY,
 ) -> table.Panel:
     """A table, the largest first. ``columns``: a query's column → its title and unit, in the order shown.
 
     Rows of several targets with the same tags become one: their times (the range's start) are dropped before.
+    ``counted=("version", "host")``: one row a version with the column ``host (count)``.
     """
     order = {name: index for index, name in enumerate((["Time"] if keep_time else []) + list(columns))}
     panel = (
@@ -158,10 +165,12 @@ def rows(
     for target in lettered(targets, "table"):
         panel.with_target(target)
     if not keep_time:
-        panel.with_transformation(_transform("filterFieldsByName", exclude={"names": ["Time"]}))
-    panel.with_transformation(_transform("merge"))
+        panel.with_transformation(transform("filterFieldsByName", exclude={"names": ["Time"]}))
+    panel.with_transformation(transform("merge"))
+    if counted:
+        panel.with_transformation(transform("groupBy", fields=_grouped((counted[0],), counted[1], "count")))
     panel.with_transformation(
-        _transform(
+        transform(
             "organize",
             excludeByName={},
             indexByName=order,
@@ -176,8 +185,57 @@ def rows(
     return panel
 
 
-def _transform(kind: str, **options: Any) -> models.DataTransformerConfig:
+def transform(kind: str, **options: Any) -> models.DataTransformerConfig:
+    """One of Grafana's transformations by its id."""
     return models.DataTransformerConfig(id_val=kind, options=options)
+
+
+def _grouped(by: Sequence[str], value: str, calc: str) -> dict[str, object]:
+    keys: dict[str, object] = {name: {"operation": "groupby", "aggregations": []} for name in by}
+    return keys | {value: {"operation": "aggregate", "aggregations": [calc]}}
+
+
+def week(title: str, description: str, unit: str, target: Target, worst: float, *, height: int = 9) -> table.Panel:
+    """A heat map: a row a weekday, a column an hour of the day, in the reader's time zone; the mean of each hour.
+
+    From green at 0 to red at ``worst``. ``target`` gives one row an hour in the columns Time and ``v``. InfluxQL knows no hour of the day, so Grafana's
+    transformations cut the time into words: ``[…]`` is literal text in its format, and the whole is read as JSON.
+    """
+    words = '[{"day":"]E ddd[","hour":"]HH["}]'
+    panel = (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .span(24)
+        .height(height)
+        .no_value("·")
+        .unit(unit)
+        .decimals(0)
+        .min(0)
+        .max(worst)
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_GR_YL_RD))
+        .with_target(replace(target, result_format="table"))
+    )
+    for step in (
+        transform("convertFieldType", conversions=[_texted("Time", words)], fields={}),
+        transform("extractFields", source="Time", format="json", replace=False, keepTime=False),
+        transform("sortBy", fields={}, sort=[{"field": "hour", "desc": False}]),
+        transform("groupBy", fields=_grouped(("day", "hour"), "v", "mean")),
+        transform("groupingToMatrix", columnField="hour", rowField="day", valueField="v (mean)", emptyValue="null"),
+        transform("sortBy", fields={}, sort=[{"field": "day\\hour", "desc": False}]),
+        transform("organize", excludeByName={}, indexByName={}, renameByName={"day\\hour": " "}),
+    ):
+        panel.with_transformation(step)
+    cells = [option("custom.displayMode", "color-background-solid")]
+    cells.append(option("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
+    cells += [option("custom.align", "center"), option("custom.minWidth", 40)]
+    panel.override_by_regexp(r"/^\d\d$/", cells)
+    return panel.override_by_name(" ", [option("custom.width", 80)])
+
+
+def _texted(field: str, words: str) -> dict[str, str]:
+    return {"targetField": field, "destinationType": "string", "dateFormat": words}
 
 
 def option(name: str, value: object) -> models.DynamicConfigValue:
@@ -235,10 +293,10 @@ def with_outages(panel: timeseries.Panel, targets: Sequence[Target]) -> timeseri
     )
 
 
-def band(panel: timeseries.Panel, name: str = "") -> timeseries.Panel:
+def band(panel: timeseries.Panel, name: str = "", color: str = "blue") -> timeseries.Panel:
     """Fill between ``NAME lower`` and ``NAME upper``: Grafana wants the exact display name in ``fillBelowTo``."""
     lower, upper = f"{name} lower".strip(), f"{name} upper".strip()
-    blue = option("color", {"mode": "fixed", "fixedColor": "blue"})
+    tint = option("color", {"mode": "fixed", "fixedColor": color})
     quiet = option("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False})
     panel.override_by_name(
         upper,
@@ -246,11 +304,11 @@ def band(panel: timeseries.Panel, name: str = "") -> timeseries.Panel:
             option("custom.fillBelowTo", lower),
             option("custom.lineWidth", 0),
             option("custom.fillOpacity", 25),
-            blue,
+            tint,
             quiet,
         ],
     )
-    return panel.override_by_name(lower, [option("custom.lineWidth", 0), option("custom.fillOpacity", 0), blue, quiet])
+    return panel.override_by_name(lower, [option("custom.lineWidth", 0), option("custom.fillOpacity", 0), tint, quiet])
 
 
 def styled(

@@ -13,8 +13,6 @@ DROP_RATIO: Final = 0.3
 DROP_MIN_BPS: Final = 1_000_000
 """Yesterday's hour must have been this busy, or a drop says nothing."""
 OVER_BUDGET_RATIO: Final = 1.1
-BLAME_SHARE_RATIO: Final = 0.6
-BLAME_MIN_BPS: Final = 1_000_000
 SATURATION_RATIO: Final = 0.9
 SATURATION_WARN_RATIO: Final = 0.75
 MASE: Final = 1.5
