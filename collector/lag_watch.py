@@ -16,7 +16,7 @@ from collector.probes.prober import Outstanding
 from collector.probes.result import ProbeResult
 from qos.contract.direction import Direction
 from qos.contract.documents.lag import RunningLag
-from qos.contract.points import LagIncident
+from qos.contract.points import LagCause, LagIncident
 from qos.policy.applications import OURSELVES
 from qos.system.echo import is_address
 from qos.system.gateway import Gateway, gateway_to
@@ -27,6 +27,8 @@ MOST_SUFFERERS: Final = 3
 LOOK_NS: Final = 2 * 10**9
 """How often the route is looked up: a change of network is noticed so soon."""
 MOST_APPS: Final = 32
+NOBODY: Final = "-"
+"""In the place of an application that made no lag: a tag is never empty."""
 STALL: Final = 2
 """A tick so many times its interval late means that this process, or the machine, stood still."""
 ANYWHERE: Final = ("192.0.2.1", "2001:db8::1")
@@ -129,6 +131,23 @@ class LagWatch:
         rows = [self._row(incident, given.now_ns, given.wall_ns, accounts.host) for incident in incidents]
         self.running = self._running(given, rows)
         return rows
+
+    def blamed(self, wall_ns: int, host: str) -> list[LagCause]:
+        """The row of this tick while an incident runs: its tags name who makes it."""
+        now = self.running
+        if now is None:
+            return []
+        return [
+            LagCause(
+                time_ns=wall_ns,
+                host=host,
+                cause=now.cause,
+                app=now.app or NOBODY,
+                extra_ms=now.extra_ms,
+                loss_ratio=now.loss_ratio,
+                confidence=now.confidence,
+            )
+        ]
 
     def _ask_who_suffers(self, given: TickInput) -> None:
         """Beside the one that makes the lag: those whose connections wait for it."""

@@ -95,6 +95,7 @@ class Probing:
                 sufferers=lambda extra_ms: self._sufferers(extra_ms, now_ns),
             )
         )
+        points += self._lag.blamed(wall_ns, host)
         return points
 
     def end(self, now_ns: int, wall_ns: int, host: str) -> Sequence[Point]:

@@ -54,7 +54,7 @@ def windows(points: Iterable[Point], window_s: int) -> Iterator[str]:
         groups[type(point), tuple(point.tags.values()), start].append(point)
     for (kind, tags, start), rows in groups.items():
         spec = spec_of(kind)
-        if spec.name in ("forecast", "forecast_score", "event", "link", "link_estimate", "lag_incident"):
+        if spec.name in ("forecast", "forecast_score", "event", "link", "link_estimate", "lag_incident", "lag_cause"):
             continue
         named = "".join(f",{name}={escape_tag(value)}" for name, value in zip(spec.tags, tags, strict=True))
         values = [f"n={len(rows)}i"]

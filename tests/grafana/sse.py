@@ -24,14 +24,22 @@ REDUCERS: Mapping[str, Callable[[Sequence[float]], float]] = {
 }
 
 
-def substitute(query: str, start_ns: int, stop_ns: int, interval_ms: int = 60_000, detail: str = "auto") -> str:
+def substitute(
+    query: str,
+    start_ns: int,
+    stop_ns: int,
+    interval_ms: int = 60_000,
+    detail: str = "auto",
+    top: Sequence[str] = (".*",),
+) -> str:
     """Grafana's macros and dashboard variables, all chosen; times in whole milliseconds, as Grafana has them."""
+    query = re.sub(r"\$top\b", f"({'|'.join(top)})" if len(top) > 1 else top[0], query)
     query = query.replace("$timeFilter", f"time >= {start_ns} AND time <= {stop_ns}")
     for name, value_ns in (("from", start_ns), ("to", stop_ns)):
         text = str(value_ns // 1_000_000)
         query = query.replace(f"${{__{name}}}", text).replace(f"$__{name}", text)
     query = query.replace("$__interval_ms", str(interval_ms)).replace("$__interval", f"{interval_ms}ms")
-    return re.sub(r"\$(host|app|target|top)\b", ".*", query.replace("$detail", detail))
+    return re.sub(r"\$(host|app|target)\b", ".*", query.replace("$detail", detail))
 
 
 ROUNDED_MS = (

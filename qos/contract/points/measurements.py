@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from qos import __version__
 from qos.contract.points.point import Point, Spec, spec_of, tag_field, value_field
 
 
@@ -131,7 +132,10 @@ class ForecastScore(Point):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Point):
-    """The agent about itself, one row per part and tick. Counters are deltas; ``outbox_rows`` is a level."""
+    """The agent about itself, one row per part and tick. Counters are deltas; ``outbox_rows`` is a level.
+
+    ``version`` is that of the AutoQoS that wrote the row: parts may differ after an upgrade until they are restarted.
+    """
 
     MEASUREMENT: ClassVar[str] = "agent"
 
@@ -144,6 +148,7 @@ class Agent(Point):
     capture_lost: int = value_field("packets", "sum")
     outbox_rows: int = value_field("rows", "last")
     restarts: int = value_field("restarts", "sum")
+    version: str = value_field("text", "last", __version__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +220,24 @@ class LagIncident(Point):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LagCause(Point):
+    """Who makes the lag that goes on now: one row a tick while an incident runs, ``cause`` as there (0084).
+
+    Its tags are what alerts can name. ``app`` is ``-`` where no application made it. A verdict that changes goes on
+    under other tags, and the row of the incident keeps the last one.
+    """
+
+    MEASUREMENT: ClassVar[str] = "lag_cause"
+
+    host: str = tag_field()
+    cause: str = tag_field()
+    app: str = tag_field()
+    extra_ms: float = value_field("ms", "max")
+    loss_ratio: float = value_field("ratio", "max")
+    confidence: float = value_field("ratio", "last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessTraffic(Point):
     """Per-process bytes for ``top`` and ``usage --by pid``. Stays on this machine, with a short retention."""
 
@@ -246,6 +269,7 @@ TYPES: Final[Mapping[str, type[Point]]] = MappingProxyType(
             ConfiguredLink,
             LinkEstimate,
             LagIncident,
+            LagCause,
             ProcessTraffic,
         )
     }

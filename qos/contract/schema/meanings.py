@@ -17,6 +17,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "series": "what is predicted: `host_down`, `latency:TARGET`, `app:NAME` …",
         "model": "the model that predicts",
         "part": "the part of AutoQoS that writes it",
+        "cause": "what made it: an application, others on the line, the provider …",
         "kind": "what kind of event",
         "direction": "`down` or `up`",
         "pid": "the process's number",
@@ -97,6 +98,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "capture_lost": "packets or events that the capture lost",
             "outbox_rows": "rows that wait for InfluxDB now",
             "restarts": "restarts of parts since the last row",
+            "version": "the AutoQoS that wrote the row",
         },
         "event": {
             "subject": "what it is about: an application, a part, `begin` or `end`",
@@ -125,6 +127,11 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "running": "1 while it lasts",
             "suffered": "the applications that had to wait",
             "evidence": "what the diagnosis rests on, in a sentence",
+        },
+        "lag_cause": {
+            "extra_ms": "delay above the idle line's, of the incident so far",
+            "loss_ratio": "loss of the incident so far",
+            "confidence": "how sure the verdict is",
         },
         "process_traffic": {
             "rx_bytes": "received in the interval",

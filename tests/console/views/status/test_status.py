@@ -1,6 +1,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,9 @@ def test_a_part_that_writes_seldom_says_so_and_is_not_silent_in_between(tmp_path
 def test_cpu_is_what_the_part_measured_over_the_last_minute(tmp_path: Path) -> None:
     now_ns = time.time_ns()
     _beat(tmp_path, "collector")
-    zero = dict.fromkeys(("points_written", "points_dropped", "capture_lost", "outbox_rows", "restarts"), 0)
+    zero: dict[str, Any] = dict.fromkeys(
+        ("points_written", "points_dropped", "capture_lost", "outbox_rows", "restarts"), 0
+    )
     with SqliteStore(tmp_path / "autoqos.db") as store:
         store.write(
             [
