@@ -8,10 +8,11 @@ import typer
 from console.commands.context import open_context
 from console.commands.options import ConfigOption, DataOption, JsonOption
 from console.steering import overrides
+from console.steering.action_log import WHERE, recent
 from console.steering.actions import Steering
 from console.views.enforcement import known_apps, read_enforcement
-from console.views.output import columns, console, emit_json, say, table, warn
-from console.views.times import parse_span_ns
+from console.views.output import columns, console, emit_json, plain, say, table, warn
+from console.views.times import local_time, parse_span_ns
 from qos.contract.documents.live import Live
 from qos.contract.errors import ConfigError
 from qos.contract.units import parse_rate_bps
@@ -27,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("set")(set_level)
     app.command("unset")(unset)
-    for command in (limit, unlimit, pause, resume, apps, why, shell):
+    for command in (limit, unlimit, pause, resume, undo, apps, why, shell):
         app.command()(command)
 
 
@@ -83,6 +84,34 @@ def resume(config: ConfigOption = None, data: DataOption = None) -> None:
     """Switch the enforcer on again."""
     with open_steering(config, data) as steering:
         say(*steering.resume())
+
+
+def undo(
+    action: Annotated[int | None, typer.Argument(metavar="[ID]", help="Which; default: the newest.", min=0)] = None,
+    show: Annotated[bool, typer.Option("--list", help="Show what was done by hand, and undo nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Undo what was done by hand, in the terminal, on the page or through the API."""
+    if not show:
+        with open_steering(config, data) as steering:
+            said = steering.undo(action)
+        if as_json:
+            emit_json({"said": said})
+            return
+        say(*said)
+        return
+    with open_context(config, data).reading() as store:
+        found = [entry for entry in recent(store) if action in (None, entry.id)]
+    if as_json:
+        emit_json({"actions": [entry.document() for entry in found]})
+        return
+    if not found:
+        say("nothing was done by hand")
+    for entry in found:
+        state = "undone" if entry.undone else f"undo sets: {entry.inverse()}"
+        say(f"{entry.id}  {local_time(entry.id * 1000)}  {plain(entry.said)}  (from {WHERE[entry.client]}; {state})")
 
 
 def apps(as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from console.commands.context import Context
+from console.page import memory
 from console.page.access import address
 from console.page.access.guard import Guard
 from console.page.api.application import PageApplication
@@ -38,6 +39,7 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
 
 def serve(context: Context, port: int, stop: threading.Event, ready: Callable[[PageService], None]) -> int:
     """Serve on ``port`` or the next free one; ``ready`` is called once, when it listens."""
+    memory.share_one_arena()
     sock = address.listen(port)
     bound = int(sock.getsockname()[1])
     if bound != port:
@@ -64,6 +66,7 @@ async def _serve(
     guard = Guard(application, address.hosts(service.port), address.origins(service.port))
     server = PageServer(guard)
     tasks = [asyncio.create_task(broadcast.run()), asyncio.create_task(_live(service, broadcast))]
+    memory.give_back()
     ready(service)
     try:
         await server.until(sock, stop)

@@ -1,7 +1,7 @@
-"""What was done from the page or through the API, with what it was before, so that it can be undone.
+"""What was done by hand (page, API, terminal), with what it was before, so that it can be undone.
 
-Each action is a document ``action:<id>`` in the store; the newest hundred are kept. Undoing sets the former value,
-unless somebody changed it since: then it is refused, because it would undo their change too.
+Each action is a document ``action:<id>`` in the store; the newest hundred are kept, and ``newest_action`` names the
+last one. Carrying out and undoing: ``undoable``.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,15 @@ from typing import Any, ClassVar, Final, Literal, Self, get_args
 
 from console.steering import overrides
 from console.steering.overrides import States
-from qos.contract.documents.override import Override
+from console.views.times import rfc3339
+from qos.contract.documents.mode import ModeOverride
 from qos.contract.documents.pause import Pause
+from qos.contract.units import format_bps
 
-Kind = Literal["priority", "limit", "pause", "config"]
+Kind = Literal["priority", "limit", "pause", "mode", "config"]
+Client = Literal["page", "api", "terminal"]
+WHERE: Final[Mapping[Client, str]] = {"page": "the page", "api": "the API", "terminal": "the terminal"}
+NEWEST: Final = "newest_action"
 MOST: Final = 100
 _LIMIT: Final = ("down_bps", "up_bps", "until_ns")
 
@@ -25,7 +30,7 @@ class Action:
     PREFIX: ClassVar[str] = "action:"
 
     id: int
-    client: str
+    client: Client
     kind: Kind
     subject: str
     before: Mapping[str, Any]
@@ -43,7 +48,7 @@ class Action:
             return None
         if not all(isinstance(fields[name], dict) for name in ("before", "after")):
             return None
-        if not all(isinstance(fields[name], str) for name in ("client", "subject", "said")):
+        if fields["client"] not in WHERE or not all(isinstance(fields[name], str) for name in ("subject", "said")):
             return None
         return cls(**{**fields, "undone": fields["undone"] is True})
 
@@ -51,6 +56,36 @@ class Action:
     def key(self) -> str:
         """Its key in the store."""
         return f"{self.PREFIX}{self.id:020d}"
+
+    def inverse(self) -> str:
+        """In words, what undoing it sets."""
+        match self.kind:
+            case "priority":
+                level = self.before.get("priority")
+                return "priority automatic" if level is None else f"priority {level}"
+            case "limit":
+                named = [(side, self.before.get(f"{side}_bps")) for side in ("down", "up")]
+                rates = [f"{side} {format_bps(bps)}" for side, bps in named if isinstance(bps, int)]
+                return f"at most {', '.join(rates)}" if rates else "no limit by hand"
+            case "pause":
+                return "paused" if self.before.get("paused") else "not paused"
+            case "mode":
+                return f"mode {self.before.get('mode') or 'as in the settings'}"
+            case _:
+                return "the former settings"
+
+    def document(self) -> dict[str, Any]:
+        """JSON's object, without the texts of the settings."""
+        return {
+            "id": str(self.id),
+            "time": rfc3339(self.id * 1000),
+            "client": self.client,
+            "kind": self.kind,
+            "subject": self.subject,
+            "said": self.said,
+            "inverse": self.inverse(),
+            "undone": self.undone,
+        }
 
 
 def recent(states: States) -> list[Action]:
@@ -69,6 +104,7 @@ def keep(states: States, action: Action) -> Action:
     while states.get_state(action.key) is not None:
         action = replace(action, id=action.id + 1)
     states.set_state(action.key, asdict(action))
+    states.set_state(NEWEST, {"id": action.id, "undone": False})
     for key in sorted(states.states(Action.PREFIX))[:-MOST]:
         states.delete_state(key)
     return action
@@ -77,6 +113,7 @@ def keep(states: States, action: Action) -> Action:
 def mark_undone(states: States, action: Action) -> None:
     """It cannot be undone a second time."""
     states.set_state(action.key, asdict(replace(action, undone=True)))
+    states.set_state(NEWEST, {"id": action.id, "undone": True})
 
 
 def current(states: States, kind: Kind, subject: str, now_ns: int) -> dict[str, Any]:
@@ -84,6 +121,9 @@ def current(states: States, kind: Kind, subject: str, now_ns: int) -> dict[str, 
     if kind == "pause":
         pause = overrides.read_pause(states, now_ns)
         return {"paused": pause is not None, "until_ns": pause.until_ns if pause is not None else None}
+    if kind == "mode":
+        mode = ModeOverride.parse(states.get_state(ModeOverride.KEY))
+        return {"mode": mode.mode if mode is not None else None}
     override = overrides.read_override(states, subject, now_ns)
     if kind == "priority":
         return {"priority": override.priority}
@@ -99,6 +139,11 @@ def apply(states: States, kind: Kind, subject: str, value: Mapping[str, Any], no
             states.set_state(Pause.KEY, Pause(until_ns, now_ns).dump())
         else:
             overrides.resume(states)
+    elif kind == "mode":
+        if value["mode"] is None:
+            states.delete_state(ModeOverride.KEY)
+        else:
+            states.set_state(ModeOverride.KEY, ModeOverride(value["mode"], now_ns).dump())
     elif kind == "priority":
         overrides.set_priority(states, subject, value["priority"], now_ns)
     else:
@@ -106,8 +151,3 @@ def apply(states: States, kind: Kind, subject: str, value: Mapping[str, Any], no
         overrides.set_limit(
             states, subject, down_bps=rates[0], up_bps=rates[1], until_ns=None if over else until_ns, now_ns=now_ns
         )
-
-
-def override_of(states: States, app: str, now_ns: int) -> Override:
-    """What is set by hand for ``app`` now."""
-    return overrides.read_override(states, app, now_ns)

@@ -2,12 +2,16 @@
 
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from console.commands.context import Context
-from console.steering import overrides
+from console.steering import action_log, overrides
+from console.steering.action_log import Kind
+from console.steering.undoable import ChangedSinceError, Hand
 from console.views.enforcement import known_apps, read_enforcement
 from console.views.times import local_time
+from qos.contract.documents.override import Override
+from qos.contract.errors import ConfigError
 from qos.system import clock
 
 if TYPE_CHECKING:
@@ -50,36 +54,62 @@ class Steering:
     def priority(self, app: str, level: int | None) -> list[str]:
         """Set a level by hand, or None: back to the rules."""
         name, said = self.resolve(app)
-        overrides.set_priority(self.store, name, level, clock.wall_ns())
         words = f"{name}: priority is automatic again"
         if level is not None:
             words = f"{name}: priority {level} ({self.context.config.levels[level].name})"
+        self._act("priority", name, {"priority": level}, words)
         return [words, *said, *self._effect()]
 
     def limit(self, app: str, down_bps: int | None, up_bps: int | None, until_ns: int | None) -> list[str]:
         """Set rates by hand; both None lifts them."""
         name, said = self.resolve(app)
-        now_ns = clock.wall_ns()
-        override = overrides.set_limit(
-            self.store, name, down_bps=down_bps, up_bps=up_bps, until_ns=until_ns, now_ns=now_ns
-        )
-        if not override.limited:
-            return [f"{name}: no limit by hand", *said, *self._effect()]
+        limited = down_bps is not None or up_bps is not None
+        until_ns = until_ns if limited else None
+        rates = Override(down_bps=down_bps, up_bps=up_bps)
         until = f" until {local_time(until_ns)}" if until_ns is not None else ""
+        words = f"{name}: at most {overrides.words(rates)}{until}" if limited else f"{name}: no limit by hand"
+        self._act("limit", name, {"down_bps": down_bps, "up_bps": up_bps, "until_ns": until_ns}, words)
+        if not limited:
+            return [words, *said, *self._effect()]
+        override = overrides.read_override(self.store, name, clock.wall_ns())
         zero = ["level 0 is never limited: the limit has no effect"] if override.priority == 0 else []
         return [f"{name}: {overrides.words(override)}{until}", *zero, *said, *self._effect()]
 
     def pause(self, until_ns: int | None) -> list[str]:
         """Switch the enforcer off."""
-        overrides.pause(self.store, until_ns, clock.wall_ns())
         until = f"until {local_time(until_ns)}" if until_ns is not None else "until `autoqos resume`"
+        self._act("pause", "enforcer", {"paused": True, "until_ns": until_ns}, f"enforcer paused {until}")
         running = read_enforcement(self.store, self.context.config, clock.wall_ns()).running
         return [f"enforcer paused {until}", *([] if running else ["no enforcer is running now"])]
 
     def resume(self) -> list[str]:
         """Switch it on again."""
-        overrides.resume(self.store)
+        self._act("pause", "enforcer", {"paused": False, "until_ns": None}, "enforcer resumed")
         return ["enforcer resumed", *self._effect()]
+
+    def undo(self, action_id: int | None) -> list[str]:
+        """Undo one action, or the newest that is not undone. Raises ConfigError when it cannot be."""
+        if action_id is None:
+            action = next((action for action in action_log.recent(self.store) if not action.undone), None)
+            if action is None:
+                return ["nothing to undo: no action is kept"]
+        else:
+            action = action_log.find(self.store, action_id)
+            if action is None:
+                raise ConfigError(f"undo: there is no action {action_id}: `autoqos undo --list` shows them")
+        if action.undone:
+            return [f"undone already: {action.said}"]
+        try:
+            said = self._hand().undo(action, self.context.config_path)
+        except ChangedSinceError as error:
+            raise ConfigError(f"undo: {error}") from None
+        return [said, f"now: {action.inverse()}", *self._effect()]
+
+    def _act(self, kind: Kind, subject: str, value: dict[str, Any], said: str) -> None:
+        self._hand().act(kind, subject, value, said)
+
+    def _hand(self) -> Hand:
+        return Hand(self.store, self.context.config.host, "terminal", clock.wall_ns())
 
     def _effect(self) -> list[str]:
         note = read_enforcement(self.store, self.context.config, clock.wall_ns()).note()

@@ -1,12 +1,13 @@
 """Switching the enforcer on and off: the file's ``mode``, with everything else in it untouched; else an override."""
 
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from console.commands.context import Context
+from console.steering import settings_file
+from console.steering.action_log import Action
+from console.steering.undoable import Hand
 from qos.contract.config import parse_config
 from qos.contract.documents.mode import EnforcerMode, ModeOverride
 from qos.contract.errors import ConfigError
@@ -34,45 +35,36 @@ def with_mode(text: str, mode: EnforcerMode) -> str:
 
 
 def set_mode(context: Context, mode: EnforcerMode) -> list[str]:
-    """Make it so, and say where. Raises ConfigError when the file cannot be changed without changing anything else."""
-    before = context.config.mode
-    lines = []
+    """Make it so from the terminal, and say where. Raises ConfigError when the file cannot be changed safely."""
+    if context.config_path is not None and not context.has_store:
+        settings_file.replace(context.config_path, _changed(context.config_path, mode))
+        return _words(context, mode, context.config.mode)
+    with context.writing() as store:
+        return change_mode(context, Hand(store, context.config.host, "terminal", clock.wall_ns()), mode)[0]
+
+
+def change_mode(context: Context, hand: Hand, mode: EnforcerMode) -> tuple[list[str], Action | None]:
+    """Write the mode into the file, or into the store where there is none; what to say, and what can be undone."""
+    kept = ModeOverride.parse(hand.desk.get_state(ModeOverride.KEY))
+    before = kept.mode if kept is not None else context.config.mode
+    if context.config_path is None:
+        action = hand.act("mode", "enforcer", {"mode": mode}, f"mode: {mode}")
+        return _words(context, mode, before), action
+    action = hand.save_settings(context.config_path, _changed(context.config_path, mode), f"mode: {mode}")
+    if kept is not None:
+        hand.desk.delete_state(ModeOverride.KEY)
+    return _words(context, mode, before), action
+
+
+def _words(context: Context, mode: EnforcerMode, before: str) -> list[str]:
+    line = f"mode: {mode}, kept in {context.store_path} because there is no config.yaml here"
     if context.config_path is not None:
-        write_mode(context.config_path, mode)
-        lines.append(f"mode: {mode} in {context.config_path}, in force within two seconds where AutoQoS runs with it")
-    if context.config_path is None or context.has_store:
-        with context.writing() as store:
-            kept = ModeOverride.parse(store.get_state(ModeOverride.KEY))
-            if context.config_path is not None:
-                if kept is not None:
-                    store.delete_state(ModeOverride.KEY)
-            else:
-                before = kept.mode if kept is not None else before
-                store.set_state(ModeOverride.KEY, ModeOverride(mode, clock.wall_ns()).dump())
-                lines.append(f"mode: {mode}, kept in {context.store_path} because there is no config.yaml here")
-    if before == "observe" and mode != "observe":
-        lines += FIRST_TIME
-    return lines
+        line = f"mode: {mode} in {context.config_path}, in force within two seconds where AutoQoS runs with it"
+    return [line, *(FIRST_TIME if before == "observe" and mode != "observe" else ())]
 
 
-def write_mode(path: Path, mode: EnforcerMode) -> None:
-    """Change the file in one step. Raises ConfigError."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    changed = with_mode(text, mode)
+def _changed(path: Path, mode: EnforcerMode) -> str:
+    changed = with_mode(settings_file.read(path), mode)
     if parse_config(changed.removeprefix("\ufeff"), str(path)).mode != mode:
         raise ConfigError(f"{path}: mode: cannot be changed safely here: write `mode: {mode}` by hand")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(changed.encode("utf-8"))
-            os.chmod(name, path.stat().st_mode & 0o777)
-            os.replace(name, path)
-        except OSError:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}: run it with more rights, or edit it") from None
+    return changed

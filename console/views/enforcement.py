@@ -12,6 +12,7 @@ from qos.contract.config import Config
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.documents.live import Live
+from qos.contract.documents.mode import ModeOverride
 from qos.contract.documents.override import Override
 from qos.contract.reason import Reason
 from qos.policy.wording import sentence
@@ -87,10 +88,11 @@ def read_enforcement(states: States, config: Config, now_ns: int) -> Enforcement
         state = (limits.state if limits is not None else "") or part.state
         reason = (limits.reason if limits is not None else "") or part.detail
     live = Live.parse(states.get_state(Live.KEY))
+    by_hand = ModeOverride.parse(states.get_state(ModeOverride.KEY))
     pause = read_pause(states, now_ns)
     return Enforcement(
         running=running,
-        mode=(limits.mode if limits is not None else "") or config.mode,
+        mode=(limits.mode if limits is not None else "") or (by_hand.mode if by_hand is not None else config.mode),
         state=state,
         reason=reason,
         paused=pause is not None,

@@ -62,9 +62,17 @@ class Operation:
     body: type[Input] | None = None
     access: Access = "token"
     writes: bool = False
-    answers: str = "what the summary says"
+    answer: type | None = None
+    """The shape of a JSON answer (a TypedDict); None: there is no JSON."""
+    status: int = 200
     media: tuple[str, ...] = ("application/json",)
-    stream: bool = False
+    events: Mapping[str, type] = field(default_factory=dict)
+    """The server-sent events of a stream, by name."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer does not end."""
+        return bool(self.events)
 
     @property
     def full_path(self) -> str:

@@ -1,13 +1,14 @@
 """Server-sent events: one reader of the store for all who follow, a small queue for each, the newest frame wins.
 
 Source: html.spec.whatwg.org, "Server-sent events". Events: ``history`` (the last minutes, or what was missed since
-``Last-Event-ID``), then ``live`` once a second, and ``action`` when somebody steered here.
+``Last-Event-ID``), then ``live`` once a second; ``action`` when somebody steered, here or in a terminal; ``incident``
+when lag begins or ends.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
@@ -17,6 +18,7 @@ from console.page.api.operation import Call
 from console.page.live.live_frame import FrameReader
 from console.page.problems import Problem
 from console.page.service import PageService
+from console.steering import action_log
 from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
 from qos.system import clock
 
@@ -39,6 +41,8 @@ class Broadcast:
         self._sent_id = -1
         self._sent_ns = 0
         self._version: int | None = None
+        self._action: Any = None
+        self._incident: Any = None
 
     @property
     def followers(self) -> int:
@@ -57,6 +61,8 @@ class Broadcast:
         self._queues.add(queue)
         self._version = None
         self._sent_id = -1
+        if len(self._queues) == 1:  # nobody followed until now: what happened meanwhile is no news
+            self._action = self._incident = None
         return queue
 
     def leave(self, queue: "asyncio.Queue[bytes]") -> None:
@@ -95,7 +101,22 @@ class Broadcast:
         if frame["id"] == self._sent_id and not hurry and not due:
             return None
         self._sent_id, self._sent_ns = frame["id"], now_ns
-        return encode("live", frame, frame["id"])
+        return self._news(frame) + encode("live", frame, frame["id"])
+
+    def _news(self, frame: Mapping[str, Any]) -> bytes:
+        """An ``action`` that somebody did or undid by hand, a lag ``incident`` that began or ended, since last time."""
+        found = b""
+        newest = self.service.read_state(action_log.NEWEST) or {}
+        if newest != self._action and self._action is not None:
+            action = action_log.find(self.service.store, int(newest.get("id", 0)))
+            found += encode("action", action.document()) if action is not None else b""
+        self._action = newest
+        lag = frame.get("lag") or {}
+        incident = (lag.get("id"), lag.get("running"))
+        if lag and incident != self._incident and self._incident is not None:
+            found += encode("incident", lag)
+        self._incident = incident
+        return found
 
     def _put(self, event: bytes) -> None:
         for queue in self._queues:

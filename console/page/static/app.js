@@ -6,7 +6,8 @@ import { fill, h } from "./dom.js";
 import { clock, percent } from "./format.js";
 import { LiveModel } from "./model.js";
 import { Stream } from "./stream.js";
-import { attempt } from "./toast.js";
+import * as lag from "./lag.js";
+import { attempt, say } from "./toast.js";
 import { ApplicationView } from "./views/application.js";
 import { ForecastView } from "./views/forecast.js";
 import { HealthView } from "./views/health.js";
@@ -40,6 +41,8 @@ const stream = new Stream(
   ({ event, data }) => {
     if (event === "history") model.load(data);
     else if (event === "live") model.push(data);
+    else if (event === "action") tellAction(data);
+    else if (event === "incident") tellIncident(data);
     else if (event === "trouble") return;
     drawState();
     view?.update?.();
@@ -51,6 +54,19 @@ const stream = new Stream(
     }
   },
 );
+
+/** What somebody did elsewhere. @param {any} action */
+function tellAction(action) {
+  if (action.client === "page") return; // whoever did it has been told
+  const from = action.client === "terminal" ? "the terminal" : "the API";
+  if (action.undone) say(`undone: ${action.said} (from ${from})`);
+  else say(`${action.said} (from ${from})`, { path: `/history/${action.id}/undo` });
+}
+
+/** @param {import("./lag.js").Incident} incident */
+function tellIncident(incident) {
+  if (incident.running) say(`Lag began: ${lag.extra(incident)}, ${lag.cause(incident)}`);
+}
 
 function route() {
   const hash = location.hash;

@@ -10,6 +10,7 @@ import pytest
 from console.steering.overrides import States
 from qos.contract.points import Forecast, ForecastScore, LagIncident
 from qos.store.sqlite.store import SqliteStore
+from tests.console.page.described import Described
 from tests.console.page.rig import Api, PageProcess
 from tests.console.samples import S, fill, live_document
 
@@ -43,7 +44,8 @@ class SamplePage:
         with SqliteStore(self.data / "autoqos.db") as store:
             store.write([*forecasts(self.now_ns), incident(self.now_ns)])
         self.process = PageProcess(self.config, self.data)
-        self.api = Api(self.process.port)
+        described = Described(Api(self.process.port).call("GET", "/openapi.json")[2])
+        self.api = Api(self.process.port, described=described)
         self.api.log_in(self.process.code)
 
     @property

@@ -17,6 +17,7 @@ from typing import IO, Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import require
+from tests.console.page.described import Described
 from tests.lab import Lab
 
 ROOT = Path(__file__).parents[3]
@@ -41,8 +42,8 @@ def wait_for(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
 class Api:
     """The HTTP API of one server."""
 
-    def __init__(self, port: int, token: str | None = None) -> None:
-        self.port, self.token = port, token
+    def __init__(self, port: int, token: str | None = None, described: Described | None = None) -> None:
+        self.port, self.token, self.described = port, token, described
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -63,7 +64,10 @@ class Api:
         finally:
             connection.close()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return response.status, found, json.loads(raw) if "json" in found.get("content-type", "") else raw.decode()
+        answer = json.loads(raw) if "json" in found.get("content-type", "") else raw.decode()
+        if self.described is not None:
+            self.described.hold(method, path, response.status, found, answer)
+        return response.status, found, answer
 
     def log_in(self, code: str) -> None:
         """Buy a token."""

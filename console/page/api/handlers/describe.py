@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from console.page.api.operation import Answer, Call, Operation
 from qos import __version__
 
@@ -38,8 +40,9 @@ def get_openapi(_call: Call) -> Answer:
 def describe(operations: tuple[Operation, ...]) -> dict[str, Any]:
     """The whole document. Pure."""
     paths: dict[str, dict[str, Any]] = {}
+    schemas: dict[str, Any] = {"Problem": _PROBLEM}
     for operation in operations:
-        paths.setdefault(operation.full_path, {})[operation.method.lower()] = _one(operation)
+        paths.setdefault(operation.full_path, {})[operation.method.lower()] = _one(operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -49,13 +52,13 @@ def describe(operations: tuple[Operation, ...]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {"Problem": _PROBLEM},
+            "schemas": dict(sorted(schemas.items())),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _one(operation: Operation) -> dict[str, Any]:
+def _one(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters = [
         {"name": segment[1:-1], "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
         for segment in operation.segments
@@ -64,11 +67,15 @@ def _one(operation: Operation) -> dict[str, Any]:
     schema = operation.query.model_json_schema(by_alias=True)
     for name, field in schema.get("properties", {}).items():
         parameters.append({"name": name, "in": "query", "required": False, "schema": field})
-    content = {media: {"schema": {"type": "object" if "json" in media else "string"}} for media in operation.media}
-    status = {"log_in": "201", "log_out": "204"}.get(operation.handler.__name__, "200")
-    success: dict[str, Any] = {"description": operation.answers}
-    if status != "204":
-        success["content"] = content
+    success: dict[str, Any] = {"description": operation.summary}
+    if operation.answer is not None and (words := operation.answer.__doc__) and operation.answer is not dict:
+        success["description"] = words.strip()
+    if operation.media:
+        success["content"] = {media: {"schema": _shape(operation, media, schemas)} for media in operation.media}
+    if operation.events:
+        success["content"]["text/event-stream"]["x-events"] = {
+            name: _named(shape, schemas) for name, shape in operation.events.items()
+        }
     problem = {
         "description": "RFC 9457",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -77,10 +84,36 @@ def _one(operation: Operation) -> dict[str, Any]:
         "operationId": operation.handler.__name__.lstrip("_"),
         "summary": operation.summary,
         "parameters": parameters,
-        "responses": {status: success, "default": problem},
+        "responses": {str(operation.status): success, "default": problem},
         "security": [] if operation.access == "open" else [{"token": []}],
     }
     if operation.body is not None:
-        body = operation.body.model_json_schema(by_alias=True)
+        body = _referred(operation.body.model_json_schema(by_alias=True, ref_template=_REF), schemas)
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return found
+
+
+_REF = "#/components/schemas/{model}"
+
+
+def _shape(operation: Operation, media: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    if media != "application/json" or operation.answer is None:
+        return {"type": "string"}
+    if operation.answer is dict:
+        return {"type": "object"}
+    return _named(operation.answer, schemas)
+
+
+def _named(shape: type, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to the shape's schema, which is put among ``schemas``."""
+    if shape.__name__ not in schemas:
+        found = TypeAdapter(shape).json_schema(mode="serialization", ref_template=_REF)
+        schemas[shape.__name__] = _referred(found, schemas)
+    return {"$ref": _REF.format(model=shape.__name__)}
+
+
+def _referred(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema without its own definitions, which are put among ``schemas``."""
+    for name, definition in schema.pop("$defs", {}).items():
+        schemas.setdefault(name, definition)
+    return schema

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator
 
-from console.page.api.handlers.applications import rate_of
+from console.page.api.handlers.steering import rate_of
 from console.page.api.operation import Answer, Call, Input
 from console.page.what_if import Tick, compare
 from console.steering.overrides import read_overrides

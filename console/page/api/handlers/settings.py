@@ -4,9 +4,7 @@ A save checks first, keeps the former file beside (``config.yaml.before``), repl
 undone. Single keys are changed with ruamel.yaml's round trip, so that comments and order stay.
 """
 
-import hashlib
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,11 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field
 
-from console.page.api.handlers.applications import inverse, keep_action
+from console.page.api.handlers.steering import hand_of, inverse
 from console.page.api.operation import Answer, Call, Input
 from console.page.problems import Fault, Problem
 from console.page.yaml_edit import YamlEditError, set_keys
-from console.steering.action_log import Action
+from console.steering import settings_file
 from console.views.status.status import read_status
 from qos.contract.config import parse_config
 from qos.contract.errors import ConfigError
@@ -92,7 +90,7 @@ def patch_config(call: Call) -> Answer:
 def check(text: str, name: str) -> list[dict[str, str]]:
     """What is wrong with the settings: a list of ``{key, problem}``. Empty: good."""
     try:
-        parse_config(text, name)
+        parse_config(text.removeprefix("\ufeff"), name)
     except ConfigError as error:
         found = []
         for line in error.lines:
@@ -101,14 +99,6 @@ def check(text: str, name: str) -> list[dict[str, str]]:
             found.append({"key": key, "problem": problem} if colon else {"key": "", "problem": rest})
         return found
     return []
-
-
-def undo_config(call: Call, action: Action) -> None:
-    """Put the former text back, unless the file was changed since."""
-    path = _path(call)
-    if _digest(_read(path)) != action.after.get("sha256"):
-        raise Problem(409, f"{path.name} was changed since: undoing this would undo that change too")
-    _write(path, str(action.before["text"]))
 
 
 def _save(call: Call, text: str, said: str) -> Answer:
@@ -121,14 +111,16 @@ def _save(call: Call, text: str, said: str) -> Answer:
     if problems:
         faults = [Fault(problem["key"], problem["problem"]) for problem in problems]
         raise Problem(422, f"not saved: {faults[0].pointer}: {faults[0].detail}", faults)
+    state = {"sha256": settings_file.digest(text)}
     if text == old:
-        return Answer({"state": {"sha256": _digest(old)}, "said": said, "inverse": None, "effect": None})
-    with suppress(OSError):
-        _write(path.with_name(f"{path.name}.before"), old, like=path)
-    _write(path, text)
-    action = keep_action(call, "config", path.name, before={"text": old}, after={"sha256": _digest(text)}, said=said)
+        return Answer({"state": state, "said": said, "inverse": None, "effect": None})
+    try:
+        with suppress(ConfigError):
+            settings_file.replace(path.with_name(f"{path.name}.before"), old, like=path)
+        action = hand_of(call).save_settings(path, text, said)
+    except ConfigError as error:
+        raise Problem(409, error.lines[0]) from None
     effect = "in force within two seconds; the former file is kept beside it"
-    state = {"sha256": _digest(text)}
     return Answer({"state": state, "said": said, "inverse": inverse(action), "effect": effect})
 
 
@@ -141,44 +133,13 @@ def _path(call: Call) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise Problem(409, f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise Problem(409, f"{path}: is not UTF-8 text") from None
-
-
-def _write(path: Path, text: str, *, like: Path | None = None) -> None:
-    """Replace the file whole: owner and mode stay, a reader sees the old text or the new."""
-    place = path.resolve()
-    model = (like or place).resolve()
-    try:
-        stat = model.stat()
-        handle, draft = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).chmod(stat.st_mode & 0o777)
-            if hasattr(os, "chown"):
-                with suppress(PermissionError):
-                    os.chown(draft, stat.st_uid, stat.st_gid)
-            os.replace(draft, place)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(draft)
-            raise
-    except OSError as error:
-        raise Problem(409, f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return settings_file.read(path)
+    except ConfigError as error:
+        raise Problem(409, error.lines[0]) from None
 
 
 def _etag(text: str) -> str:
-    return f'"{_digest(text)[:20]}"'
+    return f'"{settings_file.digest(text)[:20]}"'
 
 
 def _flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
