@@ -22,7 +22,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from qos.contract.points import AppTraffic, HostTraffic, Point, Probe  # noqa: E402
 from qos.store.sqlite.store import SqliteStore  # noqa: E402
@@ -31,6 +31,8 @@ from tests.console.samples import live_document  # noqa: E402
 
 S = 10**9
 APPS = 50
+MOST_UPKEEP_S = 150
+PARTS = ("server", "agent", "timeline")
 WRITER = """
 import sys, time
 sys.path.insert(0, {root!r})
@@ -125,8 +127,8 @@ def times(page: Page) -> dict[str, float]:
     return {"first_paint_ms": round(paint), "first_data_ms": round(data)}
 
 
-def history(data: Path, apps: int = 10) -> float:
-    """A month at one point a minute and a year at one an hour; seconds that writing took."""
+def history(data: Path, apps: int = 10) -> dict[str, float]:
+    """A month at one point a minute and a year at one an hour; seconds that writing and the roll-ups took."""
     begin, now = time.monotonic(), time.time_ns() // (60 * S) * 60 * S
     with SqliteStore(data / "autoqos.db") as store:
         for step, count in ((3600 * S, 365 * 24), (60 * S, 30 * 24 * 60)):
@@ -138,10 +140,11 @@ def history(data: Path, apps: int = 10) -> float:
                     store.write(batch)
                     batch = []
             store.write(batch)
-        for _ in range(400):
-            if store.maintain(time.time_ns(), budget_s=1):
-                break
-    return round(time.monotonic() - begin, 1)
+        written = time.monotonic()
+        while not (done := store.maintain(time.time_ns(), budget_s=2)) and time.monotonic() - written < MOST_UPKEEP_S:
+            pass
+    ended = time.monotonic()
+    return {"write_s": round(written - begin, 1), "upkeep_s": round(ended - written, 1), "upkeep_done": done}
 
 
 def draw(page: Page, button: str) -> float:
@@ -155,7 +158,10 @@ def draw(page: Page, button: str) -> float:
               const title = document.querySelector("#main h2");
               const before = title.textContent, begin = performance.now();
               [...document.querySelectorAll("#main button")].find((b) => b.textContent === text).click();
-              while (title.textContent === before) await new Promise((ok) => setTimeout(ok, 5));
+              while (title.textContent === before) {
+                if (performance.now() - begin > 20000) return -1;
+                await new Promise((ok) => setTimeout(ok, 5));
+              }
               await new Promise((ok) => requestAnimationFrame(() => setTimeout(ok, 0)));
               return Math.round(performance.now() - begin);
             }""",
@@ -191,52 +197,79 @@ class _Spoken(dict[str, Any]):
         print(f"{key}: {json.dumps(value)}", file=sys.stderr)
 
 
+def open_server(stack: contextlib.ExitStack) -> tuple[PageProcess, Api, Path]:
+    """A page over an empty folder."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    data, config = folder / "data", folder / "config.yaml"
+    data.mkdir()
+    config.write_text("collector: {capture: psutil, targets: []}\nforecast: {enabled: false}\n")
+    server = PageProcess(config, data)
+    stack.callback(server.stop)
+    api = Api(server.port)
+    api.log_in(server.code)
+    return server, api, data
+
+
+def measure_server(stack: contextlib.ExitStack, browser: Browser, result: dict[str, Any], seconds: float) -> None:
+    """A server with a collector of 50 applications: idle, one page, 50 reloads, five pages."""
+    server, api, data = open_server(stack)
+    writer = subprocess.Popen([sys.executable, "-c", WRITER.format(root=str(ROOT), data=str(data))])
+    stack.callback(writer.wait)
+    stack.callback(writer.kill)
+    process = psutil.Process(server.process.pid)
+    time.sleep(3)
+    result["idle"] = {"pss_mb": pss(process.pid), "cpu_percent": cpu_percent(process, seconds / 2)}
+    result["stream_kB_per_s"], result["frame_kB"] = stream_bytes(api, seconds / 2)
+    page = browser.new_context().new_page()
+    result["cold"] = open_page(page, api, server)
+    result["one_page"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
+    reloads, grown = [], []
+    for count in range(50):
+        page.reload()
+        page.wait_for_selector("tr[data-app=application00]")
+        reloads.append(times(page))
+        if count % 10 == 9:
+            grown.append(pss(process.pid))
+    result["reloads"] = {"count": 50, "pss_mb_every_10": grown}
+    for name in ("first_paint_ms", "first_data_ms"):
+        found = [reload[name] for reload in reloads]
+        result[f"reload_{name}"] = {"median": statistics.median(found), "worst": max(found)}
+    for _ in range(4):
+        open_page(browser.new_context().new_page(), api, server)
+    result["five_pages"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
+
+
+def measure_timeline(stack: contextlib.ExitStack, browser: Browser, result: dict[str, Any], apps: int) -> None:
+    """Weeks, a month and a year on the timeline."""
+    server, api, data = open_server(stack)
+    result["history"] = history(data, apps)
+    code = server.another_code()
+    page = browser.new_context().new_page()
+    page.goto(f"http://127.0.0.1:{api.port}/#code={code}")
+    page.wait_for_selector("#connection")
+    result["timeline_ms"] = {name: [draw(page, name) for _ in range(3)] for name in ("1 week", "1 month", "1 year")}
+    result["after_timeline"] = {"pss_mb": pss(server.process.pid)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="shorter measurements")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only these")
     options = parser.parse_args()
-    seconds = 8 if options.quick else 30
+    parts = options.part or PARTS
     result: dict[str, Any] = _Spoken()
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        data, config = folder / "data", folder / "config.yaml"
-        data.mkdir()
-        config.write_text("collector: {capture: psutil, targets: []}\nforecast: {enabled: false}\n")
-        writer = subprocess.Popen([sys.executable, "-c", WRITER.format(root=str(ROOT), data=str(data))])
-        stack.callback(writer.kill)
-        server = PageProcess(config, data)
-        stack.callback(server.stop)
-        process = psutil.Process(server.process.pid)
-        api = Api(server.port)
-        api.log_in(server.code)
-        time.sleep(3)
-        result["idle"] = {"pss_mb": pss(process.pid), "cpu_percent": cpu_percent(process, seconds / 2)}
-        result["stream_kB_per_s"], result["frame_kB"] = stream_bytes(api, seconds / 2)
+        if "agent" in parts:
+            result["agent"] = whole_agent(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
         stack.callback(browser.close)
-        page = browser.new_context().new_page()
-        result["cold"] = open_page(page, api, server)
-        result["one_page"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
-        reloads = []
-        for _ in range(50):
-            page.reload()
-            page.wait_for_selector("tr[data-app=application00]")
-            reloads.append(times(page))
-        result["reloads"] = {"count": 50, "pss_mb_after": pss(process.pid)}
-        for name in ("first_paint_ms", "first_data_ms"):
-            found = [reload[name] for reload in reloads]
-            result["reloads"][name] = {"median": statistics.median(found), "worst": max(found)}
-        others = [browser.new_context().new_page() for _ in range(4)]
-        for other in others:
-            open_page(other, api, server)
-        page.evaluate("location.hash = '#/'")
-        result["five_pages"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
-        result["agent"] = whole_agent(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        result["history_write_s"] = history(data, 2 if options.quick else 10)
-        result["timeline_ms"] = {name: [draw(page, name) for _ in range(3)] for name in ("1 week", "1 month", "1 year")}
+        if "server" in parts:
+            measure_server(stack, browser, result, 8 if options.quick else 30)
+        if "timeline" in parts:
+            measure_timeline(stack, browser, result, 2 if options.quick else 10)
     print(json.dumps(result, indent=1))
 
 

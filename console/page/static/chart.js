@@ -19,7 +19,7 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 
 /**
  * @typedef {{names: string[], times: number[], lines: (number|null)[][]}} ChartData
- * @typedef {{from: number, to: number, kind: "lag" | "gap" | "future"}} Shade
+ * @typedef {{from: number, to: number, kind: "lag" | "gap" | "event"}} Shade
  * @typedef {object} ChartOptions
  * @property {string} label what is drawn, for a screen reader
  * @property {boolean} stacked
@@ -162,7 +162,7 @@ export class Chart {
   /** @param {any} u */
   drawShades(u) {
     const { ctx, bbox } = u;
-    for (const shade of this.shades) {
+    for (const shade of this.shades.filter((shade) => shade.kind !== "event")) {
       const left = Math.max(bbox.left, u.valToPos(shade.from, "x", true));
       const right = Math.min(bbox.left + bbox.width, u.valToPos(shade.to, "x", true));
       if (right <= left) continue;
@@ -185,6 +185,12 @@ export class Chart {
       ctx.globalAlpha = 0.16;
       ctx.fillRect(left, bbox.top, Math.max(2, right - left), bbox.height);
       ctx.globalAlpha = 1;
+    }
+    for (const mark of this.shades.filter((shade) => shade.kind === "event")) {
+      const x = u.valToPos(mark.from, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.fillStyle = css("--accent");
+      ctx.fillRect(x - 1, bbox.top, 2, 12 * devicePixelRatio);
     }
     if (this.limit === null) return;
     const y = u.valToPos(this.limit, "y", true);

@@ -156,11 +156,11 @@ export function modeDialog(mode) {
         event.preventDefault();
         const chosen = /** @type {RadioNodeList} */ (/** @type {HTMLFormElement} */ (event.target).elements.namedItem("mode")).value;
         dialog.close();
-        await attempt(() => act("PATCH", "/config", { changes: { mode: chosen } }));
+        await attempt(() => act("PUT", "/mode", { mode: chosen }));
       },
     },
       modes.map(([name, words]) => h("label", { class: "choice" }, h("input", { type: "radio", name: "mode", value: name, checked: name === mode }), name.replace("_", " "), h("small", null, words))),
-      h("p", { class: "soft small" }, "Written into config.yaml with its comments kept; in force within two seconds."),
+      h("p", { class: "soft small" }, "Written into config.yaml with its comments kept (without such a file: into the store); in force within two seconds."),
       h("div", { class: "row" }, h("button", { class: "primary", type: "submit" }, "Set"), h("button", { type: "button", onclick: () => dialog.close() }, "Cancel")),
     ));
 }

@@ -1,7 +1,7 @@
 // Lag incidents in words.
 
 import { h, safeName } from "./dom.js";
-import { clock, dayTime, percent } from "./format.js";
+import { clock, dayTime, percent, span } from "./format.js";
 
 /**
  * @typedef {{id: string, start_ms: number, duration_s: number, extra_ms: number, loss_ratio: number, cause: string, app: string | null, direction: string | null, share_ratio: number | null, confidence: number, running: boolean, suffered: string | null, evidence: string}} Incident
@@ -33,6 +33,16 @@ export function when(incident) {
 export function extra(incident) {
   const loss = incident.loss_ratio >= 0.005 ? `, ${percent(incident.loss_ratio)} loss` : "";
   return `+${incident.extra_ms.toFixed(0)} ms${loss}`;
+}
+
+/**
+ * How much of the lag one application made.
+ * @param {Incident[]} mine @param {Incident[]} all
+ */
+export function part(mine, all) {
+  if (!all.length) return "There was no lag in the period of the chart.";
+  const seconds = (/** @type {Incident[]} */ incidents) => incidents.reduce((sum, incident) => sum + incident.duration_s, 0);
+  return `Made ${mine.length} of ${all.length} incidents, ${span(seconds(mine))} of ${span(seconds(all))} of lag.`;
 }
 
 /** @param {Incident} incident */

@@ -21,7 +21,7 @@ VIEWS = {
     "usage": "Host (all interfaces)",
     "forecast": "host_down",
     "settings": "In force",
-    "health": "Done from here",
+    "health": "Done by hand",
     "app/steam": "Priority and limits",
 }
 

@@ -143,7 +143,7 @@ class TimelineAnswer(TypedDict):
 
 
 @closed
-class ForecastStep(TypedDict):
+class StepEntry(TypedDict):
     """One step: the forecast, its 80 % band, the baseline."""
 
     time_ms: int
@@ -160,7 +160,7 @@ class ForecastEntry(TypedDict):
     series: str
     model: str
     made_at: str
-    steps: list[ForecastStep]
+    steps: list[StepEntry]
 
 
 @closed

@@ -97,7 +97,7 @@ export class ApplicationView {
     const line = answer.apps.find((/** @type {any} */ entry) => entry.app === this.name);
     this.chart.show({ names: ["▼ download", "▲ upload"], times, lines: line ? [line.down, line.up] : [[], []].map(() => answer.ran.map((/** @type {boolean} */ ran) => (ran ? 0 : null))) }, shadesOf(answer));
     const mine = answer.incidents.filter((/** @type {lag.Incident} */ incident) => incident.app === this.name);
-    fill(this.lag, h("h2", null, "Its part in lag"), mine.length ? mine.slice(0, 10).map(lag.card) : h("p", { class: "soft" }, "None in the period of the chart."));
+    fill(this.lag, h("h2", null, "Its part in lag"), h("p", null, lag.part(mine, answer.incidents)), mine.length ? mine.slice(0, 10).map(lag.card) : null);
   }
 
   async loadDays() {

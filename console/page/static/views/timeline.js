@@ -23,6 +23,7 @@ export function shadesOf(answer) {
   return [
     ...answer.gaps.map((/** @type {any} */ gap) => ({ from: gap.start_ms / 1000, to: gap.stop_ms / 1000, kind: "gap" })),
     ...answer.incidents.map((/** @type {lag.Incident} */ incident) => ({ from: incident.start_ms / 1000, to: incident.start_ms / 1000 + incident.duration_s, kind: "lag" })),
+    ...answer.events.map((/** @type {any} */ event) => ({ from: event.time_ms / 1000, to: event.time_ms / 1000, kind: "event" })),
   ];
 }
 
@@ -51,7 +52,7 @@ export class TimelineView {
           h("select", { "aria-label": "Direction of the chart", onchange: (/** @type {Event} */ event) => { this.side = /** @type {any} */ (/** @type {HTMLSelectElement} */ (event.target).value); this.draw(); } },
             h("option", { value: "down" }, "Download"), h("option", { value: "up" }, "Upload"), h("option", { value: "both" }, "Both"))),
         this.period, this.chart.element, h("h2", null, "Latency"), this.latency.element,
-        h("p", { class: "soft small" }, "Drag to zoom in. Red: lag. Grey: nothing was measured (asleep, or AutoQoS was not running).")),
+        h("p", { class: "soft small" }, "Drag to zoom in. Red: lag. Blue marks at the top: limits and events, listed below. Grey: nothing was measured (asleep, or AutoQoS was not running).")),
       this.list);
     this.show(this.from, this.to);
   }
