@@ -82,7 +82,9 @@ def test_a_mode_without_a_file_is_kept_in_the_store_and_undone(tmp_path: Path) -
     lines, action = change_mode(context, Hand(store, "laptop", "page", 1 * S), "dry_run")
     assert action is not None
     assert "there is no config.yaml" in lines[0]
-    assert store.get_state(ModeOverride.KEY)["mode"] == "dry_run"
+    kept = ModeOverride.parse(store.get_state(ModeOverride.KEY))
+    assert kept is not None
+    assert kept.mode == "dry_run"
     Hand(store, "laptop", "terminal", 2 * S).undo(action, None)
     assert store.get_state(ModeOverride.KEY) is None
 
