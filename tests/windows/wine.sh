@@ -25,9 +25,12 @@ W=${W:-${XDG_CACHE_HOME:-$HOME/.cache}/autoqos-wine}/$version
 mkdir -p "$W"
 export WINEPREFIX=$W/prefix WINEARCH=win64 WINEDEBUG=-all DISPLAY=${WINE_DISPLAY:-:79}
 export WINEDLLOVERRIDES="ucrtbase=n,b;winedbg.exe=d;mscoree=d;mshtml=d"
+export PATH=$PATH:$W/tools/bin UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1  # the certificates that the other tools use
+export LC_ALL=C.UTF-8            # else Wine finds no file whose name is not ASCII
+unset AUTOQOS_TEST_REQUIRE       # what Wine lacks is skipped, and listed at the end
 copy=$W/checkout
 
-PACKAGES=(binutils-mingw-w64-x86-64 maven rsync unzip wine wine64 xvfb)
+PACKAGES=(binutils-mingw-w64-x86-64 maven python3-venv rsync unzip wine wine64 xvfb)
 
 wine_python() { # cat: CPython 3.13 cannot write to Wine's handle of a plain file
   wine "$W/python/python.exe" "$@" </dev/null 2> >(cat >&2) | cat; return "${PIPESTATUS[0]}"
@@ -79,7 +82,10 @@ interpreter() {
 
 wheels() {
   cd "$W"
-  command -v uv >/dev/null || retry python3 -m pip install -q uv || die "uv is not installed and cannot be"
+  if ! command -v uv >/dev/null; then
+    python3 -m venv tools
+    retry tools/bin/pip install -q --disable-pip-version-check uv || die "uv is not installed and cannot be"
+  fi
   python3 - "$root/pyproject.toml" > requirements.txt <<'P'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8").read()  # Debian 11's Python has no tomllib
