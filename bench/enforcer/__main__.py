@@ -1,6 +1,7 @@
 """What the enforcer reaches, with real packets in namespaces, as JSON. Root, iperf3; ``--traffictoll TT`` beside it.
 
-    sudo uv run python -m bench.enforcer [SECTION ...] [--seconds 10] [--traffictoll /path/to/venv/bin/tt]
+    sudo uv run python -m bench.enforcer [SECTION ...] [--seconds 10] [--datapath kernel --datapath divert]
+                                         [--traffictoll /path/to/venv/bin/tt]
 
 Sections: core goodput short parallel processes running delay beside idle shares dropped failures giveup stress. Each
 figure is from one run; the machine's load shows in ``oldest_ms`` (how long packets waited for us in the system).
@@ -20,7 +21,7 @@ from bench.enforcer.shaper import core
 from bench.enforcer.sharing import shares
 from bench.enforcer.traffictoll import traffictoll
 from bench.enforcer.waiting import beside, delay
-from tests.enforcer.rig import required
+from tests.enforcer.rig import Rig, required
 
 SECTIONS: dict[str, Callable[[float], dict[str, Any]]] = {
     f.__name__: f
@@ -47,19 +48,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="all of them by default")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--datapath", action="append", choices=["auto", "kernel", "divert"], help="one after the other")
     parser.add_argument("--traffictoll", metavar="TT", help="TrafficToll's program, for comparison")
     options = parser.parse_args()
     required()
     result: dict[str, Any] = {}
     for name in options.sections or SECTIONS:
-        try:
-            result[name] = SECTIONS[name](options.seconds)
-        except (AssertionError, RuntimeError, OSError) as error:
-            result[name] = {"error": f"{type(error).__name__}: {error}"[:2000]}
+        for datapath in options.datapath or ["auto"]:
+            Rig.default_datapath = datapath
+            result.setdefault(name, {})[datapath] = _run(SECTIONS[name], options.seconds)
     if options.traffictoll:
         result["traffictoll"] = traffictoll(options.seconds, options.traffictoll)
     print(json.dumps(result, indent=2))
     return 0
+
+
+def _run(section: Callable[[float], dict[str, Any]], seconds: float) -> dict[str, Any]:
+    try:
+        return section(seconds)
+    except (AssertionError, RuntimeError, OSError) as error:
+        return {"error": f"{type(error).__name__}: {error}"[:2000]}
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def beside(seconds: float) -> dict[str, Any]:
                 "ping_p99_ms": quantiles[98],
             }
             if name == "with":
-                result["filters"] = rig.limits()["engine"]["filters"]["tcp"]
+                result["filters"] = rig.limits()["engine"].get("filters", {}).get("tcp")
     result["goodput_change_percent"] = round(
         (result["with"]["goodput_mbit"] / result["without"]["goodput_mbit"] - 1) * 100, 2
     )

@@ -32,10 +32,14 @@ def required() -> None:
 
 class Rig:
     """A lab with an enforcer in its host. ``config`` is the text of its config.yaml; ``mode: enforce`` is put before
-    it."""
+    it, and ``datapath`` into it."""
 
-    def __init__(self, lab: Lab, config: str = "", *, mode: str = "enforce") -> None:
+    default_datapath = "auto"
+    """What a bench wants where nothing else is said."""
+
+    def __init__(self, lab: Lab, config: str = "", *, mode: str = "enforce", datapath: str | None = None) -> None:
         self.lab = lab
+        self.datapath = datapath or self.default_datapath
         self.data = Path(tempfile.mkdtemp(prefix="autoqos-enforcer-"))
         self.config = self.data / "config.yaml"
         self.write_config(config, mode=mode)
@@ -45,6 +49,8 @@ class Rig:
         self._port = 5300
 
     def write_config(self, text: str, *, mode: str = "enforce") -> None:
+        mine = f"enforcer: {{datapath: {self.datapath}"
+        text = text.replace("enforcer: {", f"{mine}, ") if "enforcer: {" in text else f"{text}\n{mine}}}"
         self.config.write_text(f"mode: {mode}\nhost: rig\n{text}\n", encoding="utf-8")
 
     def __enter__(self) -> Self:

@@ -62,14 +62,10 @@ def datapath(request: pytest.FixtureRequest) -> str:
     return wanted
 
 
-def using(datapath: str) -> str:
-    return f"enforcer: {{datapath: {datapath}}}"
-
-
 @pytest.fixture
 def rig(datapath: str) -> Iterator[Rig]:
     """A fresh one each: how wide a filter is depends on what others did before (docs/decisions/0023)."""
-    with Lab() as lab, Rig(lab, using(datapath)) as made:
+    with Lab() as lab, Rig(lab, datapath=datapath) as made:
         yield made
         assert made.limits()["engine"].get("datapath", "divert") == datapath or not made.limits()["engine"]["handles"]
 
@@ -152,7 +148,7 @@ def classifiers(rig: Rig) -> str:
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
 def test_packets_flow_again_when_the_enforcer_is_killed_or_stopped(datapath: str, how: str) -> None:
-    with Lab() as lab, Rig(lab, using(datapath)) as rig:
+    with Lab() as lab, Rig(lab, datapath=datapath) as rig:
         app = "victim"
         command = [rig.copy(app, sys.executable), "-c", LONG, PEER4, "7102", "9"]
         lab.start("peer", sys.executable, "-c", SERVER, "7102", "0")
@@ -172,7 +168,7 @@ def test_packets_flow_again_when_the_enforcer_is_killed_or_stopped(datapath: str
 
 
 def test_stopping_leaves_nothing_behind(datapath: str) -> None:
-    with Lab() as lab, Rig(lab, using(datapath)) as rig:
+    with Lab() as lab, Rig(lab, datapath=datapath) as rig:
         rig.copy("bulk")
         in_force(rig, "bulk", down=5 * MBIT)
         rig.until(lambda: classifiers(rig), "an open filter")

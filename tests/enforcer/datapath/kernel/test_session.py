@@ -1,0 +1,87 @@
+"""Real packets through the kernel's queues: what only this datapath promises. The rest is in test_packets."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.enforcer.datapath.test_packets import in_force
+from tests.enforcer.rig import MBIT, Rig, goodput_bps, required, result_of
+from tests.lab import Lab
+
+if sys.platform != "linux":
+    pytest.skip("the kernel's queues are Linux's", allow_module_level=True)
+
+pytestmark = [pytest.mark.packets, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    required()
+    with Lab() as lab, Rig(lab, "enforcer: {hold_off: 2s}", datapath="kernel") as made:
+        yield made
+
+
+def devices(rig: Rig) -> list[str]:
+    lines = rig.lab.run("host", "ip", "-br", "link").stdout.splitlines()
+    return [line.split()[0].partition("@")[0] for line in lines if line.startswith("autoqos")]
+
+
+def test_rates_change_without_a_lost_or_reordered_datagram(rig: Rig) -> None:
+    in_force(rig, "bulk", down=5 * MBIT)
+    client = rig.begin("-u", "-R", "-b", "3M", "-l", "600", "-t", "8", app="bulk")
+    time.sleep(1)
+    for turn in range(40):
+        rig.limit("bulk", down=(4 + turn % 7) * MBIT)
+        time.sleep(0.1)
+    rig.unlimit("bulk")
+    time.sleep(0.5)
+    rig.limit("bulk", down=5 * MBIT)
+    end = result_of(client.communicate(timeout=60)[0])["end"]
+    assert end["sum"]["packets"] > 3_000
+    assert end["sum"]["lost_packets"] == 0
+    assert end["streams"][0]["udp"]["out_of_order"] == 0
+
+
+@pytest.mark.parametrize("how", ["del", "down"])
+def test_a_device_that_somebody_takes_away_lets_everybody_go_and_comes_back(rig: Rig, how: str) -> None:
+    in_force(rig, "bulk", down=5 * MBIT)
+    client = rig.begin("-R", "-t", "10", "-b", "30M", app="bulk")
+    rig.until(lambda: rig.app("bulk").get("delayed_packets", 0) > 20, "the download to be held", 20)
+    ifb = next(name for name in devices(rig) if name.startswith("autoqosd"))
+    rig.lab.run("host", "ip", "link", *(["del", ifb] if how == "del" else ["set", ifb, "down"]))
+    rig.until(lambda: rig.limits()["state"] == "holding_off", "the enforcer to let go", 10)
+    assert ifb in rig.limits()["reason"]
+    rig.until(lambda: rig.limits()["state"] == "enforcing" and rig.limits()["engine"]["handles"], "the next try", 20)
+    intervals = result_of(client.communicate(timeout=60)[0])["intervals"]
+    assert (
+        min(interval["sum"]["bits_per_second"] for interval in intervals) > 0
+    )  # never a black hole for a whole second
+
+
+def test_an_interface_that_comes_while_limits_hold_is_covered(rig: Rig) -> None:
+    in_force(rig, "bulk", down=5 * MBIT)
+    before = rig.limits()["engine"]["handles"]
+    rig.lab.run("host", "ip", "link", "add", "late0", "type", "veth", "peer", "name", "late1")
+    rig.until(lambda: rig.limits()["engine"]["handles"] == before + 4, "both ends to be covered", 10)
+    rig.lab.run("host", "ip", "link", "del", "late0")
+    rig.until(lambda: rig.limits()["engine"]["handles"] == before, "both to be forgotten", 10)
+
+
+def test_sixteen_downloads_at_once_share_the_rate(rig: Rig) -> None:
+    in_force(rig, "many", down=20 * MBIT)
+    result = rig.iperf("-R", "-P", "16", "-t", "8", "-O", "2", app="many")
+    assert 0.85 * 20 * MBIT <= goodput_bps(result) <= 1.06 * 20 * MBIT
+    shares = [stream["receiver"]["bits_per_second"] / (20 * MBIT / 16) for stream in result["end"]["streams"]]
+    assert min(shares) > 0.25
+
+
+def test_a_new_process_is_held_from_its_first_packet(rig: Rig) -> None:
+    in_force(rig, "brief", down=2 * MBIT)
+    port = rig.server()
+    total = 0.0
+    for _ in range(4):
+        total += rig.iperf("-R", "-n", "200K", app="brief", port=port)["end"]["sum_received"]["seconds"]
+    # 4 * 200 kB at 2 Mbit/s take 3.2 s; what escapes makes it shorter.
+    assert total > 2.2
