@@ -13,6 +13,7 @@ from console.commands.context import Context
 from console.steering.overrides import read_pause
 from console.views.learned_line import told
 from console.views.times import rfc3339
+from qos.contract.documents.engine import EngineReport
 from qos.contract.documents.heartbeat import Heartbeat
 from qos.contract.documents.limits import Limits
 from qos.contract.documents.link_estimates import LinkEstimates
@@ -169,7 +170,16 @@ def _line(context: Context, store: "SqliteStore", now_ns: int) -> tuple[str, ...
         return ()
     known = LinkEstimates.parse(store.get_state(LinkEstimates.KEY))
     link = context.config.link
-    return tuple(told(known, limits.engine.auto, link.down, link.up, now_ns))
+    return (*told(known, limits.engine.auto, link.down, link.up, now_ns), *_datapath(limits.engine))
+
+
+def _datapath(engine: EngineReport) -> tuple[str, ...]:
+    """What holds the packets now, and why not the kernel where it does not; nothing while nobody is held."""
+    if not engine.handles:
+        return ()
+    if engine.datapath == "kernel":
+        return ("limits are held by the kernel's own queues",)
+    return (f"limits are held by the enforcer itself{f': {engine.why}' if engine.why else ''}",)
 
 
 def _part(store: "SqliteStore", name: str, beat: Heartbeat, now_ns: int) -> PartStatus:

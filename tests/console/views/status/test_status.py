@@ -1,5 +1,6 @@
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from console.commands.context import Context
 from console.views.status.status import Status, read_status
 from console.views.status.status_table import lines
 from qos.contract.config import Config, parse_config
+from qos.contract.documents.engine import ControlReport, EngineReport
+from qos.contract.documents.limits import Limits
 from qos.contract.points import Agent
 from qos.store.sqlite.store import SqliteStore
 from qos.system.process_start import process_start
@@ -128,3 +131,23 @@ def test_every_state_of_shipping_has_its_sentence(tmp_path: Path, monkeypatch: p
     assert "2 points set aside" in text
     assert "does not run" not in text
     assert "forecasts: made here" in "\n".join(lines(_status(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        (EngineReport(handles=5, datapath="kernel"), "limits are held by the kernel's own queues"),
+        (EngineReport(handles=2, datapath="divert", why="no tcx"), "limits are held by the enforcer itself: no tcx"),
+        (EngineReport(), None),
+    ],
+)
+def test_what_holds_the_limits_is_said_while_somebody_is_held(
+    tmp_path: Path, engine: EngineReport, said: str | None
+) -> None:
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        limits = Limits(
+            time_ns=time.time_ns(), mode="enforce", state="enforcing", engine=replace(engine, auto=ControlReport())
+        )
+        store.set_state(Limits.KEY, limits.dump())
+    found = [line for line in _status(tmp_path).line if line.startswith("limits")]
+    assert found == ([said] if said else [])
