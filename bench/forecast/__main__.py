@@ -1,12 +1,15 @@
 """Every forecasting model on real and synthetic traffic in one run, and what a day of forecasting costs. JSON.
 
-    uv run python -m bench.forecast [--data ../shared/data] [--public DIR] [--store DIR] [--part accuracy|cost|all]
+    uv run python -m bench.forecast [--data ../shared/data] [--public DIR] [--store DIR]
+                                   [--part accuracy|cost|long|quota|all]
 
 ``accuracy``: the real series under ``--data`` (numenta/NAB; left out with a note when absent), further public ones in
 ``--public`` (docs/forecasting.md says where they come from), synthetic traffic, and with ``--store`` the bandwidth of a
 store of one's own. A model is chosen on the first 75 % of the rows alone, every model is scored on the rest:
-``held_back`` is the headline. ``cost``: a day's schedule with real fits (``--hours 3`` for a quick look), and one
-forecast served from disk in a process without TensorFlow.
+``held_back`` is the headline; series named ``fresh_…`` are summed up apart, nobody tuned to them. ``cost``: a day's
+schedule with real fits (``--hours 6 --only host_down,loss:1.1.1.1,app:app1`` for a look), and one forecast served from
+disk in a process without TensorFlow. ``long``: the coverage of the 48-hour forecasts. ``quota``: the bands of data
+volumes on drawn households.
 """
 
 import argparse
@@ -18,6 +21,8 @@ from typing import Any
 
 from bench.forecast.accuracy import accuracy, summary
 from bench.forecast.cost import cost
+from bench.forecast.long_horizon import long_horizon
+from bench.forecast.quota import quota_bands
 from bench.forecast.series import all_frames
 from forecaster.models.candidates import NAMES
 from forecaster.training.keras_trainer import KerasTrainer, unavailable
@@ -29,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--store", type=Path, help="a data directory of one's own")
-    parser.add_argument("--part", choices=("accuracy", "cost", "all"), default="all")
+    parser.add_argument("--part", choices=("accuracy", "cost", "long", "quota", "all"), default="all")
     parser.add_argument("--public", type=Path, help="a folder of further series: NAME_5m.csv, _30m, _1h")
     parser.add_argument("--models", help="names, comma-separated; default: all but lstm")
     parser.add_argument("--hours", type=int, default=24, help="rounds of the simulated day")
@@ -50,9 +55,19 @@ def main() -> None:
                     print(
                         name, json.dumps(series[name]["held_back"]), series[name]["served"], file=sys.stderr, flush=True
                     )
-        result |= {"notes": notes, "summary": summary(series), "series": series}
+        fresh = {name: one for name, one in series.items() if name.startswith("fresh_")}
+        result |= {
+            "notes": notes,
+            "summary": summary({name: one for name, one in series.items() if name not in fresh}),
+            "fresh": summary(fresh),
+            "series": series,
+        }
+    if given.part in ("long", "all"):
+        result["long"] = long_horizon(given.public)
+    if given.part in ("quota", "all"):
+        result["quota"] = quota_bands()
     if given.part in ("cost", "all"):
-        result["cost"] = cost(1000 if given.quick else 4000, given.hours, not given.without_networks)
+        result["cost"] = cost(1000 if given.quick else 4000, given.hours, not given.without_networks, given.only or "")
     print(json.dumps(result, indent=2))
 
 

@@ -14,17 +14,19 @@ from forecaster.training.keras_trainer import KerasTrainer
 from qos.system.clock import SYSTEM
 
 
-def walked(frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str]) -> Evaluation:
-    planned = plan(frame, horizon=12, sequence=48, folds=5, seed=7)
+def walked(frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str], horizon: int) -> Evaluation:
+    planned = plan(frame, horizon=horizon, sequence=48, folds=5, seed=7)
     chosen, missing = candidates(names, planned.task, trainer, why, lstm_every=6, hybrid_every=3, moderate_every=2)
     return evaluate(frame, planned.task, planned.folds, chosen, left_out=missing, clock=SYSTEM)
 
 
-def accuracy(frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str]) -> dict[str, Any]:
+def accuracy(
+    frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str], *, horizon: int = 12
+) -> dict[str, Any]:
     """Chosen on the first 75 % of the rows alone; every model scored on the rest, which the choice has not seen."""
     began = time.process_time()
-    choice = walked(frame.before(int(frame.rows * 0.75)), trainer, why, names).choice
-    found = walked(frame, trainer, why, names)
+    choice = walked(frame.before(int(frame.rows * 0.75)), trainer, why, names, horizon).choice
+    found = walked(frame, trainer, why, names, horizon)
     naive = [found.backtests[name].score for name in ("naive", "seasonal_naive") if name in found.backtests]
     mae = min(one.mae for one in naive)
     wql = min(one.wql or 0.0 for one in naive)

@@ -32,50 +32,66 @@ class Shifted:
     def wall_ns(self): return self.ns
     def monotonic_ns(self): return time.monotonic_ns()
 data, kind, now = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+only = sys.argv[4].split(",") if sys.argv[4] else None
 config = load_config(data / "config.yaml")
-done = whole_round(config, data / "config.yaml", data, networks=kind == "networks", clock=Shifted(now))
+done = whole_round(config, data / "config.yaml", data, only=only, networks=kind == "networks", clock=Shifted(now))
 served = {r.series.name: r.prediction.model if r.prediction else r.reason for r in done.results}
 print(json.dumps({"series": len(done.results), "served": served, "written": done.written}))
 """
 
 
-def cost(rows: int, hours: int, networks: bool) -> dict[str, Any]:
+FORECASTS = 18
+"""Of thirteen series: five are forecast in hours too."""
+
+
+def cost(rows: int, hours: int, networks: bool, only: str) -> dict[str, Any]:
     """A day's schedule with real fits: one process per job, as the schedule starts them, on a clock that is moved.
 
     Thirteen series: bandwidth down and up, latency and loss of three targets, five applications (and the forecasts in
-    hours). The first round walks over the past; after it ``hours`` rounds, an hour apart, and one job of the networks.
-    A day is 24 of the mean round and that job.
+    hours). The first round walks over the past; after it ``hours`` rounds, an hour apart; where these are fewer than
+    24, one more a day after the first, in which all is trained that is due once a day; and one job of the networks. A
+    day is 24 mean rounds, what that round took more, and the networks' job. ``only``: names of some series,
+    comma-separated; the day is then scaled to all of them by their number.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         end = SYSTEM.wall_ns() // (3600 * S) * 3600 * S
         fill(folder, rows, end)
         (folder / "config.yaml").write_text("forecast: {grid: 5m}\n")
-        start = end - hours * 3600 * S
-        first = job(folder, "round", start)
-        rounds = [job(folder, "round", start + k * 3600 * S) for k in range(1, hours + 1)]
-        trained = [job(folder, "networks", end + 60 * S)] if networks else []
+        start = end - 24 * 3600 * S
+        first = job(folder, "round", start, only)
+        rounds = [job(folder, "round", start + k * 3600 * S, only) for k in range(1, hours + 1)]
+        daily = [job(folder, "round", end, only)] if hours < 24 else []
+        trained = [job(folder, "networks", end + 60 * S, only)] if networks else []
         mean = float(np.mean([one["cpu_seconds"] for one in rounds]))
-        day = 24 * mean + sum(one["cpu_seconds"] for one in trained)
+        day = 24 * mean + sum(max(0.0, one["cpu_seconds"] - mean) for one in daily)
+        day += sum(one["cpu_seconds"] for one in trained)
+        count = len(only.split(",")) if only else FORECASTS
         return {
             "points_per_series": rows,
             "first_round": first,
             "rounds": rounds,
+            "daily": daily,
+            "forecasts": count,
             "networks": trained,
             "cpu_seconds_a_round": round(mean, 1),
             "cpu_seconds_a_day": round(day),
+            "cpu_seconds_a_day_of_all": round(day * FORECASTS / count),
             "cpu_seconds_a_day_holds_networks": networks,
             "serve": serve(folder / "forecast"),
             "load_average": os.getloadavg(),
         }
 
 
-def job(folder: Path, kind: str, now_ns: int) -> dict[str, Any]:
+def job(folder: Path, kind: str, now_ns: int, only: str) -> dict[str, Any]:
     """One job in a process of its own: processor seconds of it and its children, and the peak memory of them all."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-c", ROUND, str(folder), kind, str(now_ns)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ROUND, str(folder), kind, str(now_ns), only],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     peak = [0]
     watcher = threading.Thread(target=watch, args=(process.pid, peak))
@@ -84,12 +100,14 @@ def job(folder: Path, kind: str, now_ns: int) -> dict[str, Any]:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     watcher.join()
     said = json.loads(out.splitlines()[-1]) if process.returncode == 0 else {"status": process.returncode}
-    return said | {
+    found = said | {
         "kind": kind,
         "seconds": round(time.monotonic() - began, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime, 1),
         "peak_rss_bytes": peak[0],
     }
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
 
 
 def fill(folder: Path, rows: int, end_ns: int) -> None:

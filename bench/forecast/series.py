@@ -67,7 +67,7 @@ def nab(path: Path) -> Frame:
     return regular(times, [[float(row[1]) * 8 / 300 for row in rows]], ["down"], 300 * S, minimum=0)
 
 
-STEPS_S = {"5m": 300, "30m": 1800, "1h": 3600}
+STEPS_S = {"5s": 5, "15s": 15, "5m": 300, "30m": 1800, "1h": 3600}
 
 
 def public(path: Path) -> Frame:

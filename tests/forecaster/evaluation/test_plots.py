@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,3 +47,26 @@ def test_a_constant_series_leaves_out_what_says_nothing(values: np.ndarray, tmp_
     frame, found = evaluated(values)
     assert [path.name for path in draw_all(tmp_path, "x", frame, found)] == ["x-prediction.png", "x-errors.png"]
     assert draw_targets(tmp_path, {"x": found}) is None
+
+
+@pytest.mark.parametrize("served", ["naive", "ridge", "lstm"])
+def test_each_model_is_drawn_once_and_a_requested_lstm_is_there(
+    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    frame, found = evaluated(seasonal(400))
+    backtests = {**found.backtests, "lstm": replace(found.backtests["ridge"], model="lstm")}
+    found = replace(found, backtests=backtests, choice=replace(found.choice, model=served))
+    labels: list[list[str]] = []
+    legend = Axes.legend
+
+    def seen(axes: Axes, *args: Any, **kwargs: Any) -> Any:
+        labels.append(axes.get_legend_handles_labels()[1])
+        return legend(axes, *args, **kwargs)
+
+    monkeypatch.setattr(Axes, "legend", seen)
+    draw_all(tmp_path, "x", frame, found)
+    drawn = " ".join(labels[0])
+    for model in {"naive", "lstm", served}:
+        assert sum(model in label for label in labels[0]) == 1, drawn

@@ -15,8 +15,11 @@ from forecaster.models.candidates import Candidate
 from forecaster.models.model import Fitted, TrainingError
 from forecaster.serving import update
 from forecaster.serving.journal import RoundJournal
+from forecaster.serving.round import run_round
+from qos.contract.config import parse_config
 from qos.contract.points import Forecast
-from tests.fakes import MemoryStore
+from tests.fakes import FakeClock, MemoryStore
+from tests.forecaster.samples import seasonal, traffic
 from tests.forecaster.serving.test_round import NOW_NS, S, a_round, history, of, settings
 
 MODELS = "naive, window_quantiles, ets, ridge, lightgbm"
@@ -70,6 +73,35 @@ def test_whatever_one_candidate_does_the_series_has_a_forecast_and_the_reason_is
     assert result.evaluation is not None
     assert words in result.evaluation.left_out[model]
     assert model not in result.evaluation.backtests
+    assert len([point for point in of(store, Forecast) if point.series == "host_down"]) == 6
+
+
+class NoTrainer:
+    """Networks may take part; whatever is asked of it ends as the test says."""
+
+    def train(self, arrays: Any, settings: Any) -> Any:
+        raise TrainingError("the training process ended with status -9")
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("model", ["seasonal_naive", "lightgbm", "lstm", "lstm_hybrid"])
+def test_the_further_candidates_fail_alone_too(
+    model: str, failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit, words = FAILURES[failure]
+    monkeypatch.setattr(update, "candidates", broken({model}, fit))
+    store = MemoryStore()
+    store.write(traffic(seasonal(150) * 1e4, 3600 * S, NOW_NS))
+    config = parse_config(
+        f"forecast: {{grid: 1h, sequence: 12, horizon: 6, folds: 2, models: [naive, window_quantiles, {model}]}}"
+    )
+    (result,) = run_round(
+        store, config, tmp_path, FakeClock(wall=NOW_NS + S), only=["host_down"], trainer=NoTrainer()
+    ).results
+    assert result.prediction is not None
+    assert result.prediction.model != model
+    assert result.evaluation is not None
+    assert words in result.evaluation.left_out[model]
     assert len([point for point in of(store, Forecast) if point.series == "host_down"]) == 6
 
 
