@@ -41,6 +41,13 @@ def test_every_model_needs_proof_seasonal_naive_too(name: str) -> None:
     assert choose({"naive": scores(1.0), name: scores(0.74, folds=steady, upper=0.1)}).model == name
 
 
+@pytest.mark.parametrize(("loss", "model"), [(0.86, "naive"), (0.85, "ridge"), (0.5, "ridge")])
+def test_a_large_gain_needs_most_of_the_folds_only(loss: float, model: str) -> None:
+    # Three of five, and an interval that holds zero: bursts fall into few folds.
+    bursts = (0.2, 0.3, 0.9, 1.01, 1.01)
+    assert choose({"naive": scores(1.0), "ridge": scores(loss, folds=bursts, upper=0.1)}).model == model
+
+
 def test_a_narrower_band_does_not_buy_a_worse_path() -> None:
     choice = choose({"naive": scores(1.0, mae=1.0), "ridge": scores(0.5, mae=1.03)})
     assert choice.model == "naive"
