@@ -14,6 +14,7 @@ from enforcer.allocation.capacity import CapacityEstimate, rate_bps
 from enforcer.allocation.delay_detector import EchoSample
 from enforcer.allocation.elasticity import ElasticApps, Moving
 from enforcer.allocation.growth import PROBE_NS
+from enforcer.allocation.line_state import Load, State, started_with
 from enforcer.allocation.planner import Settings, Usage
 from enforcer.fast_usage import FastUsage
 from enforcer.qdisc.classifier import ClassStats
@@ -82,12 +83,14 @@ class CongestionControl:
     def __init__(self, clock: Clock, fast_usage: FastUsage, surroundings: Surroundings | None = None) -> None:
         self._clock, self._fast_usage = clock, fast_usage
         self._around = surroundings or Surroundings()
-        self._state = congestion.State()
+        self._state = State()
         self._apps = ElasticApps()
         self._estimates = LinkEstimates()
         self._network: Network | None = None
         self._network_ns: int | None = None
         self._bytes: LineBytes | None = None
+        self._bytes_ns = 0
+        """When they were read: a busy machine may let much time pass before anything is made of them."""
         self._looks: deque[tuple[int, dict[Direction, int]]] = deque()
         self._rates: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
         self._held_before: dict[tuple[str, Direction], int] = {}
@@ -100,14 +103,15 @@ class CongestionControl:
         self._on = False
 
     @property
-    def state(self) -> congestion.State:
+    def state(self) -> State:
         """What the pure loop remembers."""
         return self._state
 
     @property
     def probing(self) -> bool:
-        """Whether a direction looks for more, or drains: the next look should come soon."""
-        return any(line.phase == "drain" or line.grown_ns > PROBE_NS for line in self._state.lines.values())
+        """Whether a delay begins, or a direction looks for more, or drains: the next look should come soon."""
+        lines = self._state.lines.values()
+        return self._state.delay.rising or any(line.phase == "drain" or line.grown_ns > PROBE_NS for line in lines)
 
     @property
     def estimates(self) -> LinkEstimates:
@@ -129,11 +133,12 @@ class CongestionControl:
         self._follow_network(now_ns)
         if self._network is None:
             return False
+        now_ns = self._clock.monotonic_ns()
         found = self._around.line_bytes(self._network)
         if found is None:
             self._network_ns = None
             return False
-        self._bytes = found
+        self._bytes, self._bytes_ns = found, now_ns
         self._looks.append((now_ns, {"down": found.down, "up": found.up}))
         while now_ns - self._looks[0][0] > NS_PER_S // 4 and len(self._looks) > 2:
             self._looks.popleft()
@@ -155,8 +160,10 @@ class CongestionControl:
         usage: Mapping[str, Usage],
         present: frozenset[str],
         stats: Mapping[str, Mapping[Direction, ClassStats]],
+        in_force: bool = True,
     ) -> Control:
-        """One turn, after ``busy``. ``learns``: latency is acted upon; else only what a person set is shared out."""
+        """One turn, after ``busy``. ``learns``: latency is acted upon; else only what a person set is shared out.
+        ``in_force``: what was decided last holds packets."""
         links = settings.links()
         self._set_by_hand = bool(links)
         if not (learns or links):
@@ -182,7 +189,7 @@ class CongestionControl:
             )
             for way in DIRECTIONS
         }
-        unheld = self._measure_unheld(now_ns, stats)
+        unheld = self._measure_unheld(self._bytes_ns, stats)
         if any(usage[app].bps(way) > BUSY_BPS for way in DIRECTIONS for app in elastic[way] & usage.keys()):
             self._elastic_ns = now_ns
         if not learns or self._bytes is None or self._network is None:
@@ -190,12 +197,14 @@ class CongestionControl:
             self._budgets = links
             return Control(links, elastic, unheld, usage)
         active = self._busy_ns is not None and now_ns - self._busy_ns < LINGER_NS
-        fast = FAST_NS if len(targets) > 1 else FASTEST_NS
+        near = frozenset({self._network.gateway}) if self._network.gateway is not None else frozenset[str]()
+        fast = FAST_NS if len(frozenset(targets) - near) > 1 else FASTEST_NS
         self._around.echoes.run(targets, fast if active else SLOW_NS)
         loads = {way: self._load(way, elastic[way], usage, stats, budgets_before.get(way)) for way in DIRECTIONS}
-        near = frozenset({self._network.gateway}) if self._network.gateway is not None else frozenset[str]()
         samples = [_sample(answer) for answer in self._around.echoes.take()]
-        self._state = congestion.step(self._state, now_ns, samples, loads, links=links, near=near)
+        self._state = congestion.step(
+            self._state, self._bytes_ns, samples, loads, links=links, near=near, in_force=in_force
+        )
         self._budgets = self._state.budgets()
         self._keep(now_ns)
         return Control(self._state.budgets(), elastic, unheld, usage, self._state.notes)
@@ -213,12 +222,12 @@ class CongestionControl:
         usage: Mapping[str, Usage],
         stats: Mapping[str, Mapping[Direction, ClassStats]],
         budget_bps: int | None,
-    ) -> congestion.Load:
+    ) -> Load:
         moved = {app: usage[app].bps(way) for app in elastic if app in usage}
         held = any(usage[app].waiting(way) and way in stats.get(app, {}) for app in moved)
         free = budget_bps is None and any(bps > 0 for bps in moved.values())
         total = 0 if self._bytes is None else (self._bytes.down if way == "down" else self._bytes.up)
-        return congestion.Load(total, sum(moved.values()), held or free)
+        return Load(total, sum(moved.values()), held or free)
 
     def fast_usage(self, now_ns: int) -> Mapping[str, Usage]:
         """What TCP connections move now, by application, where the system tells."""
@@ -292,7 +301,7 @@ class CongestionControl:
         if found is None or self._network is None or found.key != self._network.key:
             known = self._estimates.of(found.key) if found is not None else {}
             age = self._clock.wall_ns() - now_ns
-            self._state = congestion.started_with(
+            self._state = started_with(
                 {
                     way: CapacityEstimate(known[way].bps, known[way].confidence, known[way].learned_ns - age)
                     for way in DIRECTIONS
@@ -326,6 +335,7 @@ class CongestionControl:
             threshold_ms=round(delay.threshold_ns / 1e6, 1),
             one_way_ms={way: round(ns / 1e6, 1) for way, ns in delay.one_way_ns.items()},
             failed=self._around.echoes.failed,
+            others_for_s=round(max(0, self._state.ignore_until_ns - now_ns) / NS_PER_S, 1),
             lines={way: self._described(now_ns, way) for way in DIRECTIONS},
         )
 
@@ -346,7 +356,7 @@ class CongestionControl:
         if self._on:
             self._on = False
             self._around.echoes.close()
-            self._state = congestion.started_with(
+            self._state = started_with(
                 {way: known for way in DIRECTIONS if (known := self._state.lines[way].capacity) is not None}
             )
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from enforcer.allocation.congestion import State
+from enforcer.allocation.line_state import State
 from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.documents.link_estimates import LinkEstimates
 from qos.contract.points import LinkEstimate, Point

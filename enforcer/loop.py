@@ -163,9 +163,10 @@ class Loop:
         if inputs.reconfigured:
             self._reconfigure()
         datapath = self._healthy(now_ns, wall_ns)
+        told_ns = self._clock.monotonic_ns()
         stats = datapath.stats() if datapath is not None else {}
         present = datapath.present if datapath is not None else frozenset[str]()
-        fast = self._control.fast_usage(now_ns) if busy else {}
+        fast = self._control.fast_usage(self._clock.monotonic_ns()) if busy else {}
         identities = {**self._control.identities, **(datapath.identities if datapath is not None else {})}
         inputs.decide(wall_ns, present | fast.keys(), identities)
         live = inputs.live
@@ -177,9 +178,10 @@ class Loop:
             learns=self._learns,
             settings=settings,
             decisions=inputs.decisions,
-            usage=self._control.merged(self._meter.usage(now_ns, stats, inputs.usage), fast),
+            usage=self._control.merged(self._meter.usage(told_ns, stats, inputs.usage), fast),
             present=present,
             stats=stats,
+            in_force=datapath is not None and datapath.opened,
         )
         for note in control.notes:
             self._event(wall_ns, "auto", "line", note)
@@ -284,6 +286,8 @@ class Loop:
             return "holding_off", self._why_held
         for note in self._datapath.take_notes():
             self._event(wall_ns, "note", "engine", note)
+        if not self._datapath.opened:
+            return "opening", "packets are about to be held"
         if not rates:
             return "enforcing", "nobody is limited now"
         return "enforcing", f"{len(rates)} application{'s' if len(rates) != 1 else ''} limited"

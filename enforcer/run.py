@@ -4,6 +4,7 @@ import sys
 import threading
 from pathlib import Path
 
+from enforcer.datapath.background import InBackground
 from enforcer.datapath.choice import DatapathChoice
 from enforcer.datapath.interface import DatapathFactory
 from enforcer.datapath.port import DivertPort
@@ -17,6 +18,7 @@ from qos.packets.divert.filters import LINUX_EXACT, MAX_TESTS
 from qos.service import ConfigWatcher, store_path
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
+from qos.system.priority import hurry
 
 
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
@@ -24,9 +26,11 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
     store = SqliteStore.when_available(store_path(data), stop, retention=config.retention)
     if store is None:
         return 0
+    hurry()
     with store:
         processes = LockedProcesses(config.collector.name_by_script)
-        datapath = DatapathChoice(DivertDatapath(machine(processes)), kernel(processes), config.enforcer.datapath)
+        chosen = DatapathChoice(DivertDatapath(machine(processes)), kernel(processes), config.enforcer.datapath)
+        datapath = InBackground(chosen)
         Loop(
             config,
             store,

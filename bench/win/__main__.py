@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--plots", type=Path)
     parser.add_argument("--random", type=int, default=0, metavar="COUNT")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--traffictoll", metavar="TT", help="TrafficToll's program, for the mode traffictoll")
     parser.add_argument("--series", action="store_true", help="with every sample")
     options = parser.parse_args()
     required()
@@ -40,9 +41,11 @@ def main() -> int:
         results = []
         for mode in options.modes.split(","):
             try:
-                results.append(run(scenario, mode, options.seconds))
+                results.append(run(scenario, mode, options.seconds, options.traffictoll))
             except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as error:
-                rows.append({"scenario": scenario.name, "mode": mode, "error": str(error)[-1500:]})
+                row = {"scenario": scenario.name, "mode": mode, "error": str(error)[-1500:]}
+                rows.append(row)
+                print(json.dumps(row), flush=True)
         if options.plots and results:
             plot(results, options.plots)
         for result in results:

@@ -1,8 +1,7 @@
 """The lines and loads that a call is timed on: named ones, and ones drawn by chance from a grid."""
 
 import random
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from tests.lab import PEER4
 
@@ -16,7 +15,13 @@ RULES = """apps:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One line and its load. ``changes``: (seconds after the load's start, down, up)."""
+    """One line and its load. Seconds count from the load's start.
+
+    ``changes``: (seconds, down, up); ``happens``: (seconds, what), see ``bench.win.happenings``; ``delay_ms`` and
+    ``jitter_ms``: the path's own round trip, wandering as Wi-Fi's does; ``stamps``: targets answer ICMP timestamps, as
+    few do; ``other_seconds``: from when to when another device downloads; ``levels``: bulk downloads of these levels
+    instead of the usual load.
+    """
 
     name: str
     down: float = 20
@@ -32,7 +37,26 @@ class Scenario:
     gateway_target: bool = False
     unreachable: bool = False
     seconds: float = 25
-    extra: dict[str, Any] = field(default_factory=dict)
+    happens: tuple[tuple[float, str], ...] = ()
+    delay_ms: float = 0
+    jitter_ms: float = 0
+    stamps: bool = False
+    other_seconds: tuple[float, float] = (0, 25)
+    levels: tuple[int, ...] = ()
+    lead_s: float = 5
+
+    @property
+    def peer(self) -> str:
+        """The server's address: behind the path with a delay of its own, or not."""
+        return DELAYED if self.delay_ms or self.jitter_ms else PEER4
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is any load."""
+        return bool(self.flows or self.browser or self.two_sided or self.levels)
+
+
+DELAYED = "10.77.2.1"
 
 
 SCENARIOS = {
@@ -61,8 +85,18 @@ SCENARIOS = {
             seconds=62,
         ),
         Scenario("shared-gateway", shared=True, gateway_target=True),
-        Scenario("shared-other", shared=True, other_load=True, seconds=40),
+        Scenario("shared-other", shared=True, other_load=True, other_seconds=(8, 25), seconds=45),
+        Scenario("stamps", stamps=True),
+        Scenario("jitter", delay_ms=20, jitter_ms=15),
+        Scenario("delayed", delay_ms=40),
+        Scenario("idle-jitter", flows=0, browser=False, two_sided=False, delay_ms=20, jitter_ms=15, seconds=600),
         Scenario("unreachable", unreachable=True),
+        Scenario("silent", happens=((12, "silence"),), seconds=35),
+        Scenario("few-answers", happens=((-4, "rate-limit"),)),
+        Scenario("powerboost", down=50, up=10, two_sided=False, browser=False, changes=((10, 20, 10),), seconds=35),
+        Scenario("vpn", happens=((10, "vpn up"), (20, "vpn down")), seconds=35),
+        Scenario("roaming", happens=((12, "roam"),), changes=((12, 8, 4),), seconds=35),
+        Scenario("shares", levels=(3, 4, 5), two_sided=False, browser=False, flows=0, seconds=30),
     )
 }
 
@@ -72,7 +106,8 @@ def drawn(seed: int, count: int) -> list[Scenario]:
     chance = random.Random(seed)
     found = []
     for number in range(count):
-        down, up = chance.choice([(4, 1), (20, 10), (50, 5), (100, 20)])
+        down, up = chance.choice([(4, 1), (20, 10), (50, 5), (100, 20), (300, 50)])
+        shared = chance.random() < 0.3
         found.append(
             Scenario(
                 f"random-{seed}-{number}",
@@ -83,7 +118,10 @@ def drawn(seed: int, count: int) -> list[Scenario]:
                 browser=chance.random() < 0.7,
                 flows=chance.choice([1, 8, 64]),
                 control=chance.choice(["cubic", "cubic", "bbr"]),
-                shared=chance.random() < 0.3,
+                shared=shared,
+                gateway_target=shared and chance.random() < 0.5,
+                jitter_ms=0 if shared or chance.random() < 0.7 else 15,
+                stamps=chance.random() < 0.3,
             )
         )
     return found
@@ -91,10 +129,11 @@ def drawn(seed: int, count: int) -> list[Scenario]:
 
 def config_of(scenario: Scenario, mode: str) -> tuple[str, str]:
     """The enforcer's mode and its settings."""
-    targets = ["10.77.9.9"] if scenario.unreachable else [PEER4]
+    targets = ["10.77.9.9"] if scenario.unreachable else [scenario.peer]
     if scenario.gateway_target:
         targets.append("10.77.0.254")
-    text = f"collector: {{targets: [{', '.join(targets)}]}}\n{RULES}"
+    rules = RULES + "".join(f"- {{match: level{level}, priority: {level}}}\n" for level in scenario.levels)
+    text = f"collector: {{targets: [{', '.join(targets)}]}}\n{rules}"
     if mode == "link":
         text += f"link: {{down: {int(scenario.down * 950)}kbit, up: {int(scenario.up * 950)}kbit}}\n"
     if mode in ("auto", "known", "link"):

@@ -18,6 +18,8 @@ STANDING_NS: Final = 2_000_000
 """A shorter queue may have been empty in between."""
 LEAST_NS: Final = 120_000_000
 """A shorter window says too little: packets come in bursts."""
+LONG_NS: Final = 50_000_000
+"""A queue that shrank by less says too little."""
 HALF_LIFE_S: Final = 7 * 86_400
 """After a week without new evidence half of the confidence is left."""
 
@@ -61,6 +63,16 @@ def rate_bps(looks: Sequence[Passed], span_ns: int) -> int:
     return (last.bytes - first.bytes) * 8 * _S // max(1, last.time_ns - first.time_ns)
 
 
+def earlier_bps(looks: Sequence[Passed], ago_ns: int) -> int:
+    """What passed before ``ago_ns`` ago, as far back as is known; 0 where too little is."""
+    if not looks:
+        return 0
+    before = [look for look in looks if looks[-1].time_ns - look.time_ns >= ago_ns]
+    if len(before) < 2 or before[-1].time_ns - before[0].time_ns < LEAST_NS:
+        return 0
+    return (before[-1].bytes - before[0].bytes) * 8 * _S // (before[-1].time_ns - before[0].time_ns)
+
+
 def carried_bps(looks: Sequence[Passed], span_ns: int, direction: Direction) -> int:
     """What the queue let through in the last ``span_ns``.
 
@@ -71,6 +83,8 @@ def carried_bps(looks: Sequence[Passed], span_ns: int, direction: Direction) -> 
         return 0
     last = looks[-1]
     lately = [look for look in looks if last.time_ns - look.time_ns <= span_ns]
+    if len(lately) < 2:  # a busy machine looks seldom
+        lately = list(looks[-2:])
     stood = standing_ns(lately)
     if stood >= LEAST_NS:
         first = next(look for look in lately if last.time_ns - look.time_ns <= stood)
@@ -90,6 +104,22 @@ def _through(first: Passed, last: Passed, direction: Direction) -> int:
     if direction == "up":
         span = max(span // 2, span + last.queue_ns - first.queue_ns)
     return (last.bytes - first.bytes) * 8 * _S // max(1, span)
+
+
+def drained_bps(looks: Sequence[Passed]) -> int | None:
+    """What the line took while a long queue in front of it shrank (up); None where that says too little.
+
+    While the queue stood, a full buffer may have dropped what was counted; while it shrinks nothing is dropped.
+    """
+    standing = [look for look in looks if look.queue_ns >= STANDING_NS]
+    if len(standing) < 2:
+        return None
+    first = max(standing, key=lambda look: look.queue_ns)
+    last = standing[-1]
+    span, fallen = last.time_ns - first.time_ns, first.queue_ns - last.queue_ns
+    if span < LEAST_NS or fallen < LONG_NS:
+        return None
+    return (last.bytes - first.bytes) * 8 * _S // max(span // 8, span - fallen)
 
 
 def standing_ns(looks: Sequence[Passed]) -> int:

@@ -13,13 +13,24 @@ can be concluded: what was learned is let go. It knows nothing of probes, packet
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
-from enforcer.allocation.attribution import MIN_ELASTIC_BPS, Use, guilty
-from enforcer.allocation.capacity import CapacityEstimate, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
+from enforcer.allocation.attribution import MIN_ELASTIC_BPS, Use, able, guilty
+from enforcer.allocation.capacity import (
+    CapacityEstimate,
+    Passed,
+    carried_bps,
+    drained_bps,
+    earlier_bps,
+    learn,
+    rate_bps,
+    standing_ns,
+    with_look,
+)
 from enforcer.allocation.delay_detector import Delay, EchoSample, Reflector, judge
 from enforcer.allocation.growth import PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
+from enforcer.allocation.line_state import GIVE_BACK_NS, Line, Load, State
 from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.units import format_bps
 
@@ -33,14 +44,29 @@ SURE_NS: Final = 250 * _MS
 AGAIN_NS: Final = 800 * _MS
 """A queue that is back so soon after a cut is no moment's burst."""
 STEADY_NS: Final = 500 * _MS
+BEFORE_NS: Final = _S
+"""What passed before so long ago is compared with what passes now, to see whose use grew."""
+MOST_PROBE_NS: Final = 4 * _S
+YIELD_NS: Final = 600 * _MS
+"""How long one direction looks for more at most, and how long it then lets the other go first."""
+RECENT_NS: Final = 2 * _S
+"""A queue that is back so soon is the same direction's again."""
+CERTAIN_NS: Final = 200 * _MS
+"""A queue that stood for so long tells the capacity well enough to raise it."""
+GONE_NS: Final = 2 * _S
+"""Without a queue for so long, whoever filled the line is gone."""
+SETTLED_NS: Final = 3 * _S
+"""So long after the share was given back, the applications have taken it."""
+BESIDE_NS: Final = 8 * _S
+"""Time constant of what passes for us beside somebody else."""
+MORE_PERCENT: Final = 160
 BLIND_NS: Final = 5 * _S
 """Without any vote for so long, what was learned is let go."""
 SUSPENDED_NS: Final = 2 * _S
 """A longer pause between two steps means that the machine slept: no sample from before counts."""
 HELPLESS_CUTS: Final = 2
-GIVE_BACK_NS: Final = 10 * _S
 GIVE_BACK_MOST_NS: Final = 80 * _S
-"""How long latency is not acted upon after vain cuts: at first, and at most (it doubles)."""
+"""Latency is not acted upon for so long at most after vain cuts."""
 CALM_NS: Final = 60 * _S
 """An episode of vain cuts is over when none came for so long."""
 QUIET_BPS: Final = 1_000_000
@@ -51,73 +77,6 @@ EMPTY_NS: Final = 3 * _MS
 """A direction's own queue of less is none."""
 MOST_STEP_NS: Final = 250 * _MS
 
-Phase = Literal["free", "drain", "hold"]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One direction since the last step. ``total_bytes``: IP bytes at the interface, of everybody, a counter.
-
-    ``elastic_bps``: what elastic applications move; ``wants_more``: whether the budget keeps them from more.
-    """
-
-    total_bytes: int
-    elastic_bps: int = 0
-    wants_more: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One direction's memory."""
-
-    phase: Phase = "free"
-    capacity: CapacityEstimate | None = None
-    trusted: CapacityEstimate | None = None
-    """The capacity before the cuts of this episode, in case they turn out to be vain."""
-    budget_bps: int | None = None
-    grown_ns: int = 0
-    cut_ns: int = 0
-    cut_queue_ns: int = 0
-    vain_cuts: int = 0
-    clear_since_ns: int | None = None
-    looks: tuple[Passed, ...] = ()
-    told_bps: int | None = None
-    """The capacity that was last told to people."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything that the loop remembers."""
-
-    reflectors: Mapping[str, Reflector] = field(default_factory=dict)
-    lines: Mapping[Direction, Line] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, Line()))
-    now_ns: int | None = None
-    delay: Delay = field(default_factory=Delay)
-    heard_ns: int | None = None
-    """When a target last had a vote."""
-    ignore_until_ns: int = 0
-    """Somebody else fills the line: no cut before."""
-    ignore_for_ns: int = GIVE_BACK_NS
-    notes: tuple[str, ...] = ()
-    """What this step decided that a person should know; one per episode."""
-
-    def budgets(self) -> dict[Direction, int]:
-        """The budget of everybody together, bits per second; only of directions that have one."""
-        return {
-            direction: line.budget_bps
-            for direction in DIRECTIONS
-            if (line := self.lines[direction]).budget_bps is not None
-        }
-
-    def cutting(self, direction: Direction) -> bool:
-        """Whether a queue is being drained in that direction now."""
-        return self.lines[direction].phase == "drain"
-
-
-def started_with(capacities: Mapping[Direction, CapacityEstimate]) -> State:
-    """A fresh state that remembers what this network's line was learned to carry before."""
-    return State(lines={direction: Line(capacity=capacities.get(direction)) for direction in DIRECTIONS})
-
 
 def step(
     state: State,
@@ -127,12 +86,20 @@ def step(
     *,
     links: Mapping[Direction, int] | None = None,
     near: frozenset[str] = frozenset(),
+    in_force: bool = True,
 ) -> State:
-    """The next state. ``links``: settings that a person made, bits per second; ``near``: targets before the line."""
+    """The next state. ``links``: settings that a person made, bits per second; ``near``: targets before the line.
+
+    ``in_force``: the budgets of the last step hold; else (packets cannot be held yet, or were let go) no cut is vain.
+    """
     if state.now_ns is not None and now_ns - state.now_ns > SUSPENDED_NS:
         state = _awakened(state)
     links = links or {}
-    idle = all(_idle(state.lines[way], now_ns, load, links.get(way)) for way, load in loads.items())
+    # What is held down to almost nothing, or stands beside somebody else's queue, is no idle line.
+    idle = now_ns >= state.ignore_until_ns and all(
+        state.lines[way].phase != "drain" and _idle(state.lines[way], now_ns, load, links.get(way))
+        for way, load in loads.items()
+    )
     reflectors = dict(state.reflectors)
     for sample in samples:
         reflectors[sample.target] = reflectors.get(sample.target, Reflector()).with_sample(sample, idle=idle)
@@ -151,10 +118,21 @@ def step(
             rate_bps(lines[direction].looks, SPAN_NS),
             loads[direction].elastic_bps,
             _known_bps(lines[direction], links.get(direction)),
+            earlier_bps(lines[direction].looks, BEFORE_NS),
         )
         for direction in DIRECTIONS
     }
-    found = guilty(delay, uses) if delay.rising and now_ns >= state.ignore_until_ns else frozenset()
+    if now_ns < state.ignore_until_ns:
+        long_uses = {way: replace(use, total_bps=rate_bps(lines[way].looks, _S)) for way, use in uses.items()}
+        state = _beside(state, now_ns, since_ns, long_uses)
+    vain = frozenset(way for way in DIRECTIONS if lines[way].phase == "drain" and lines[way].vain_cuts > 0)
+    draining = frozenset(way for way in DIRECTIONS if lines[way].phase == "drain" and way not in vain)
+    probers = frozenset(way for way in DIRECTIONS if lines[way].phase == "hold" and lines[way].grown_ns > PROBE_NS)
+    found = (
+        guilty(delay, uses, vain, draining or probers)
+        if delay.rising and now_ns >= state.ignore_until_ns
+        else frozenset()
+    )
     # The end of a probe is a beginning queue, so little is enough; anywhere else it must stand.
     cut = frozenset(way for way in found if delay.congested or lines[way].grown_ns > PROBE_NS)
     # Just woken, or just begun: nothing is known yet of what the line carries.
@@ -162,6 +140,8 @@ def step(
     probing = frozenset(way for way in DIRECTIONS if lines[way].grown_ns > PROBE_NS or lines[way].phase == "drain")
     notes: list[str] = []
     for direction in DIRECTIONS:
+        if direction not in probing:  # both at the same moment: one waits
+            probing |= {way for way in DIRECTIONS if lines[way].grown_ns > PROBE_NS}
         lines[direction] = _turn(
             lines[direction],
             now_ns,
@@ -172,10 +152,15 @@ def step(
             links.get(direction),
             cut=direction in cut,
             may_probe=not probing - {direction} and not delay.rising,
+            in_force=in_force,
+            relieved=bool(draining - {direction}),
             notes=notes,
         )
     state = replace(state, lines=lines, notes=tuple(notes))
-    if any(line.vain_cuts >= HELPLESS_CUTS for line in lines.values()):
+    most = 1 if state.ignore_for_ns > GIVE_BACK_NS else HELPLESS_CUTS
+    if any(line.vain_cuts >= most for line in lines.values()) and all(
+        lines[way].phase == "drain" and lines[way].vain_cuts > 0 for way in able(delay, uses)
+    ):
         return _give_back(state, now_ns, links)
     if now_ns >= state.ignore_until_ns + CALM_NS and all(line.vain_cuts == 0 for line in lines.values()):
         state = replace(state, ignore_for_ns=GIVE_BACK_NS)
@@ -193,15 +178,19 @@ def _turn(  # noqa: PLR0917  # values in, a value out
     *,
     cut: bool,
     may_probe: bool,
+    in_force: bool,
+    relieved: bool,
     notes: list[str],
 ) -> Line:
     """One direction's next phase."""
     clear_since = None if not delay.clear else (now_ns if line.clear_since_ns is None else line.clear_since_ns)
     line = replace(line, clear_since_ns=clear_since)
     if line.phase == "drain":
-        return _drain(line, now_ns, direction, delay, link_bps)
+        return _drain(line, now_ns, direction, delay, link_bps, in_force=in_force, relieved=relieved)
     if cut:
-        made = _cut(replace(line, trusted=line.capacity, vain_cuts=0), now_ns, direction, delay, link_bps)
+        made = _cut(
+            replace(line, trusted=line.capacity, vain_cuts=0, doubted_bps=None), now_ns, direction, delay, link_bps
+        )
         told, now_bps = line.told_bps, _known_bps(made, None) or 0
         if told is None or abs(now_bps - told) * 100 > told * NEWS_PERCENT:
             made = replace(made, told_bps=now_bps)
@@ -217,6 +206,10 @@ def _turn(  # noqa: PLR0917  # values in, a value out
     if load.wants_more and not delay.congested:
         # One direction looks for more at a time: two short queues together are a long one.
         grown = grown + since_ns if may_probe or grown > PROBE_NS else min(PROBE_NS, grown + since_ns)
+    since = None if grown <= PROBE_NS else (now_ns if line.probing_since_ns is None else line.probing_since_ns)
+    if since is not None and now_ns - since > MOST_PROBE_NS:  # somebody who wants a little more holds nobody else up
+        grown, since = PROBE_NS - YIELD_NS, None
+    line = replace(line, probing_since_ns=since)
     return _hold(replace(line, grown_ns=grown), link_bps)
 
 
@@ -256,16 +249,81 @@ def _cut(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: 
     )
 
 
-def _drain(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: int | None) -> Line:
+def _drain(  # values in, a value out
+    line: Line,
+    now_ns: int,
+    direction: Direction,
+    delay: Delay,
+    link_bps: int | None,
+    *,
+    in_force: bool,
+    relieved: bool,
+) -> Line:
+    """``relieved``: the other direction is being drained, and not in vain."""
     queue_ns = _queue_ns(delay, direction)
+    line = _mended(line, now_ns, direction)
     if not delay.rising or queue_ns < EMPTY_NS:
-        return _hold(replace(line, vain_cuts=0, grown_ns=0), link_bps)
+        return _hold(replace(_drained(line, now_ns, direction, relieved=relieved), vain_cuts=0, grown_ns=0), link_bps)
+    if carried_bps(line.looks, SPAN_NS, direction) == 0:
+        return line  # too early to say
+    if not in_force:
+        return replace(_cut(line, now_ns, direction, delay, link_bps), vain_cuts=0)
     if now_ns - line.cut_ns < 2 * drain_ns(line.cut_queue_ns) + 3 * SPAN_NS // 2:
         return line
     if queue_ns * 10 <= line.cut_queue_ns * 7:
         return replace(line, cut_ns=now_ns, cut_queue_ns=queue_ns)
-    again = _cut(line, now_ns, direction, delay, link_bps)
-    return replace(again, vain_cuts=line.vain_cuts + 1)
+    # Vain: what passes now is what we let pass, which says nothing of the line until a deeper cut drains the queue.
+    known_bps = _known_bps(line, link_bps)
+    assert known_bps is not None, "a cut made it known"
+    doubted = max(MIN_BUDGET_BPS, min(known_bps, carried_bps(line.looks, SPAN_NS, direction)))
+    budget = max(MIN_BUDGET_BPS, int(doubted * drain_ratio(queue_ns)))
+    vain = line.vain_cuts + 1
+    return replace(line, budget_bps=budget, cut_ns=now_ns, cut_queue_ns=queue_ns, vain_cuts=vain, doubted_bps=doubted)
+
+
+def _drained(line: Line, now_ns: int, direction: Direction, *, relieved: bool) -> Line:
+    """The queue is gone: what that says of the capacity."""
+    if line.doubted_bps is not None:
+        if relieved:  # it was the other direction's
+            return replace(line, capacity=line.trusted or line.capacity, doubted_bps=None)
+        return replace(line, capacity=CapacityEstimate(line.doubted_bps, 0.3, now_ns), doubted_bps=None)
+    if line.capacity is None or direction == "down":
+        return line
+    bps = drained_bps([look for look in line.looks if look.time_ns >= line.cut_ns])
+    if bps is None or bps * 100 >= line.capacity.bps * 80:
+        return line
+    return replace(line, capacity=CapacityEstimate(max(MIN_BUDGET_BPS, bps), 0.4, now_ns))
+
+
+def _mended(line: Line, now_ns: int, direction: Direction) -> Line:
+    """More passes than the capacity while the queue still stands: it was learned too low."""
+    known, stood = line.capacity, standing_ns(line.looks)
+    if known is None or stood < CERTAIN_NS or line.doubted_bps is not None:
+        return line
+    bps = carried_bps(line.looks, min(stood, SPAN_NS), direction)
+    if bps * 100 <= known.bps * 105:
+        return line
+    return replace(line, capacity=CapacityEstimate(bps, known.confidence, now_ns))
+
+
+def _beside(state: State, now_ns: int, since_ns: int, uses: Mapping[Direction, Use]) -> State:
+    """Latency is not acted upon, because somebody else fills the line: see whether they are gone.
+
+    They are when no queue stands, when we fill the line ourselves, or when far more passes for us than beside them.
+    """
+    clear = [line.clear_since_ns for line in state.lines.values()]
+    gone = any(then is not None and now_ns - then >= GONE_NS for then in clear)
+    beside: dict[Direction, int] = {}
+    if now_ns - state.gave_back_ns >= SETTLED_NS:
+        for way, use in uses.items():
+            before = state.beside_bps.get(way, use.total_bps)
+            beside[way] = before + (use.total_bps - before) * since_ns // BESIDE_NS
+            gone |= use.elastic_bps >= MIN_ELASTIC_BPS and (
+                use.total_bps * 100 > before * MORE_PERCENT
+                if use.capacity_bps is None
+                else use.total_bps * 10 >= use.capacity_bps * 9
+            )
+    return replace(state, beside_bps=beside, ignore_until_ns=now_ns if gone else state.ignore_until_ns)
 
 
 def _give_back(state: State, now_ns: int, links: Mapping[Direction, int]) -> State:
@@ -275,7 +333,8 @@ def _give_back(state: State, now_ns: int, links: Mapping[Direction, int]) -> Sta
         if line.phase != "drain":
             lines[direction] = line
             continue
-        back = replace(line, phase="free", capacity=line.trusted, vain_cuts=0, grown_ns=PROBE_NS, budget_bps=None)
+        back = replace(line, phase="free", capacity=line.trusted, vain_cuts=0, grown_ns=PROBE_NS)
+        back = replace(back, budget_bps=None, doubted_bps=None)
         known = _known_bps(back, links.get(direction))
         lines[direction] = back if known is None else _hold(back, links.get(direction))
     note = "somebody else fills the line: holding our applications shortens nothing, so their share is given back"
@@ -283,6 +342,8 @@ def _give_back(state: State, now_ns: int, links: Mapping[Direction, int]) -> Sta
     return replace(
         state,
         lines=lines,
+        gave_back_ns=now_ns,
+        beside_bps={},
         ignore_until_ns=now_ns + state.ignore_for_ns,
         ignore_for_ns=min(GIVE_BACK_MOST_NS, 2 * state.ignore_for_ns),
         notes=(*state.notes, note) if first else state.notes,

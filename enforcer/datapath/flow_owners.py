@@ -16,7 +16,7 @@ from enforcer.allocation.filters import Transport
 from qos.packets.divert import Drained, FlowEvent, FlowEvents
 from qos.packets.flows import FlowTable, SocketRow
 from qos.policy.applications import OURSELVES, ProcessIdentity
-from qos.system.clock import NS_PER_S, Clock
+from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
 from qos.system.processes import Processes
 
 _log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 NUMBERS: Final[dict[int, Transport]] = {6: "tcp", 17: "udp"}
 RESEED_NS: Final = 2 * NS_PER_S
 """How often the socket table is read again: for sockets older than the handles that start to be used."""
+UNOPENED_NS: Final = 200 * NS_PER_MS
+"""The same until the events are open."""
 
 
 class Events(Protocol):
@@ -68,13 +70,12 @@ class FlowOwners:
         self.failed: str | None = None
 
     def start(self) -> None:
-        """Begin to open the events, which takes a tenth of a second; ``settle`` waits for them."""
+        """Begin to open the events. That takes a third of a second, on a busy machine more: nobody waits for it."""
         self._thread = threading.Thread(target=self._listen, name="enforcer-flows", daemon=True)
         self._thread.start()
 
     def settle(self) -> None:
-        """Wait until the events are open (or cannot be), then read the table: nothing falls between."""
-        self._opened.wait(5)
+        """Read the table as it is now. It is read again when the events are open: nothing falls between."""
         self.refresh(force=True)
 
     def stop(self) -> None:
@@ -92,7 +93,8 @@ class FlowOwners:
     def refresh(self, *, force: bool = False) -> None:
         """Read the socket table again when it is time."""
         now_ns = self._clock.monotonic_ns()
-        if not force and self._seeded_ns is not None and now_ns - self._seeded_ns < RESEED_NS:
+        every_ns = RESEED_NS if self._opened.is_set() else UNOPENED_NS
+        if not force and self._seeded_ns is not None and now_ns - self._seeded_ns < every_ns:
             return
         self._seeded_ns = now_ns
         rows = self._sockets()
@@ -135,6 +137,7 @@ class FlowOwners:
         events = None
         try:
             events = self._events = self._open_events()
+            self.refresh(force=True)
             self._opened.set()
             while not self._stopped.is_set():
                 self._apply(events.recv(None))

@@ -19,6 +19,10 @@ class Datapath(Protocol):
     """See the module."""
 
     @property
+    def opened(self) -> bool:
+        """Whether it can hold anybody by now; False while it is still being opened in the background."""
+
+    @property
     def failed(self) -> str | None:
         """Why it let go by itself, in words for people; None while all is well. A failed one is only closed."""
 

@@ -135,6 +135,11 @@ class DivertSession:
             raise
 
     @property
+    def opened(self) -> bool:
+        """True: it is open as soon as it is made."""
+        return True
+
+    @property
     def failed(self) -> str | None:
         """Why the engine let go; None while all is well."""
         return self._engine.failed

@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,6 +31,9 @@ LOST_NS: Final = 3 * NS_PER_S
 """An echo without an answer for so long is lost."""
 RESOLVE_NS: Final = 5 * NS_PER_S
 KEPT: Final = 1024
+_TIMESTAMPNS: Final = 35
+"""SO_TIMESTAMPNS (socket(7)): the kernel says when a packet came, by the wall clock, however late it is read. Linux."""
+_ARRIVED: Final = struct.Struct("@qq")
 STAMP_TRIES: Final = 3
 """So many timestamp requests are tried with a target that has not answered one."""
 
@@ -82,6 +86,8 @@ class EchoStream:
         self._identity = os.getpid() & 0xFFFF
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._links: dict[int, socket.socket] = {}
+        self._reading = threading.Lock()
         self.failed: str | None = None
         """Why nobody can be asked here (no raw sockets); None while all is well."""
 
@@ -99,6 +105,9 @@ class EchoStream:
 
     def take(self) -> list[StreamedReply]:
         """Answers and losses since the last call, then one pending entry for each target's oldest echo under way."""
+        with self._reading:  # what has come is not under way, even where the thread had no time to read it
+            for link in self._links.values():
+                self._receive(link)
         now_ns = clock.monotonic_ns()
         found = [self._answers.popleft() for _ in range(len(self._answers))]
         oldest: dict[str, int] = {}
@@ -127,16 +136,24 @@ class EchoStream:
                         return
                     continue
                 made.setblocking(False)
+                if sys.platform == "linux":
+                    made.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
                 links[family] = made
             self.failed = None
+            with self._reading:
+                self._links = links
             while not stop.is_set():
                 wait_ns = self._send_due(due, links)
                 ready, _, _ = select.select(list(links.values()), [], [], min(0.1, wait_ns / NS_PER_S))
-                for one in ready:
-                    self._receive(one)
+                with self._reading:
+                    for one in ready:
+                        self._receive(one)
         finally:
-            for one in links.values():
-                one.close()
+            with self._reading:
+                if self._links is links:
+                    self._links = {}
+                for one in links.values():
+                    one.close()
 
     def _send_due(self, due: dict[str, int], links: dict[int, socket.socket]) -> int:
         """Send what is due; nanoseconds until the next is."""
@@ -195,10 +212,9 @@ class EchoStream:
     def _receive(self, link: socket.socket) -> None:
         while True:
             try:
-                data = link.recv(2048)
+                data, came_ns = _read(link)
             except OSError:
                 return
-            now_ns = clock.monotonic_ns()
             parsed = reply(data, six=link.family == socket.AF_INET6)
             if parsed is None or parsed[0] != self._identity:
                 continue
@@ -214,11 +230,24 @@ class EchoStream:
                 _, received, transmitted = stamps
                 if received < _DAY_MS and transmitted < _DAY_MS:  # RFC 792: the high bit marks another unit
                     there = _since_midnight(received * NS_PER_MS - self._of_day(sent_ns))
-                    back = _since_midnight(self._of_day(now_ns) - transmitted * NS_PER_MS)
-            self._answers.append(StreamedReply(target.name, now_ns, now_ns - sent_ns, False, there, back))
+                    back = _since_midnight(self._of_day(came_ns) - transmitted * NS_PER_MS)
+            self._answers.append(StreamedReply(target.name, came_ns, came_ns - sent_ns, False, there, back))
 
     def _of_day(self, monotonic_ns: int) -> int:
         return (monotonic_ns + self._wall_ns) % (_DAY_MS * NS_PER_MS)
+
+
+def _read(link: socket.socket) -> tuple[bytes, int]:
+    """A packet, and when it came by the monotonic clock. Raises OSError when there is none."""
+    if sys.platform != "linux":
+        return link.recv(2048), clock.monotonic_ns()
+    data, control, _, _ = link.recvmsg(2048, 64)
+    now_ns = clock.monotonic_ns()
+    for level, kind, value in control:
+        if level == socket.SOL_SOCKET and kind == _TIMESTAMPNS and len(value) >= _ARRIVED.size:
+            seconds, rest = _ARRIVED.unpack_from(value)
+            return data, now_ns - min(LOST_NS, max(0, clock.wall_ns() - seconds * NS_PER_S - rest))
+    return data, now_ns
 
 
 def _since_midnight(difference_ns: int) -> int:

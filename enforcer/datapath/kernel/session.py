@@ -163,6 +163,11 @@ class KernelSession:
             self._watchdog.beat()
 
     @property
+    def opened(self) -> bool:
+        """True: it is open as soon as it is made."""
+        return True
+
+    @property
     def present(self) -> frozenset[str]:
         """The applications that have flows."""
         return frozenset(app for apps in self._owners.values() for app in apps if app != OURSELVES)

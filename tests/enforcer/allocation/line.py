@@ -4,8 +4,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from enforcer.allocation.congestion import Load, State, step
+from enforcer.allocation.congestion import step
 from enforcer.allocation.delay_detector import EchoSample
+from enforcer.allocation.line_state import Load, State
 from qos.contract.direction import DIRECTIONS, Direction
 
 MS = 10**6
@@ -49,6 +50,8 @@ class Line:
     targets: Sequence[str] = ("a", "b", "c")
     stamps: bool = True
     answers: bool = True
+    obeys: bool = True
+    """Budgets are in force; else everybody sends what they want."""
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     now_ns: int = 0
     bytes: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 0))
@@ -59,7 +62,7 @@ class Line:
         self.now_ns += TICK_NS
         loads: dict[Direction, Load] = {}
         for way in DIRECTIONS:
-            budget = state.budgets().get(way)
+            budget = state.budgets().get(way) if self.obeys else None
             want = self.want_bps.get(way, 0)
             elastic = want if budget is None else min(want, max(64_000, budget - self.steady_bps))
             mine = elastic + self.steady_bps

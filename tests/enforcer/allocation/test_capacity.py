@@ -3,7 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enforcer.allocation.capacity import CapacityEstimate, Passed, carried_bps, learn, rate_bps, standing_ns, with_look
+from enforcer.allocation.capacity import (
+    CapacityEstimate,
+    Passed,
+    carried_bps,
+    drained_bps,
+    earlier_bps,
+    learn,
+    rate_bps,
+    standing_ns,
+    with_look,
+)
 from enforcer.allocation.growth import MOST, PLATEAU, PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
 
 MS = 10**6
@@ -84,3 +94,25 @@ def test_a_queue_that_shows_all_at_once_does_not_make_the_line_look_slow() -> No
 def test_a_lull_at_the_last_look_is_not_taken_for_the_line() -> None:
     lull = looks((0, 0.0, 0), (100, 0.25, 0), (200, 0.5, 0), (250, 0.5, 30))
     assert carried_bps(lull, 300 * MS, "down") == 20 * M
+
+
+def test_looks_that_come_seldom_say_what_passed_between_them() -> None:
+    """A machine that is busy elsewhere may look twice a second."""
+    seldom = looks((0, 0.0, 100), (500, 1.25, 100), (1000, 2.5, 100))
+    assert carried_bps(seldom, 300 * MS, "down") == 20 * M
+
+
+def test_an_uplinks_queue_that_shrinks_tells_what_the_line_takes_even_where_the_buffer_was_full() -> None:
+    """0.1 MB are sent in a second in which 0.5 s of queue leave: 0.2 MB in a second."""
+    shrinking = looks((0, 0.0, 500), (500, 0.05, 250), (1000, 0.1, 2), (1100, 0.2, 0))
+    told = drained_bps(shrinking)
+    assert told is not None
+    assert abs(told - 1.6 * M) < 0.05 * M
+    assert drained_bps(looks((0, 0.0, 20), (500, 0.05, 2))) is None
+    assert drained_bps(looks((0, 0.0, 500), (50, 0.05, 400))) is None
+
+
+def test_what_passed_a_second_ago() -> None:
+    assert earlier_bps(looks((0, 0.0, 0), (500, 0.5, 0), (1500, 5.5, 0)), S) == 8 * M
+    assert earlier_bps(looks((0, 0.0, 0), (100, 0.5, 0)), S) == 0
+    assert earlier_bps((), S) == 0

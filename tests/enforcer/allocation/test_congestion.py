@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enforcer.allocation.capacity import CapacityEstimate
-from enforcer.allocation.congestion import MIN_BUDGET_BPS, State, started_with
+from enforcer.allocation.congestion import MIN_BUDGET_BPS
+from enforcer.allocation.line_state import State, started_with
 from qos.contract.direction import Direction
 from tests.enforcer.allocation.line import Line, M, S, idle, line
 
@@ -115,6 +116,93 @@ def test_another_device_that_fills_the_line_gets_our_share_given_back_and_one_ev
     watch = Watch(made)
     made.run(state, 40, watch)
     assert watch.p(95, since_s=20) <= 20
+
+
+def test_while_nothing_can_be_held_yet_no_cut_is_in_vain_and_the_capacity_is_learned() -> None:
+    """On a busy machine opening the datapath takes seconds; so it does while it is let go."""
+    made = line(want_bps={"down": 24 * M, "up": 12 * M}, obeys=False)
+    state, watch = idle(made), Watch(made)
+    state = made.run(state, 6, watch, in_force=False)
+    assert not [note for note in watch.notes if "somebody else" in note]
+    assert all(state.cutting(way) for way in made.fifos)
+    made.obeys = True
+    watch = Watch(made)
+    state = made.run(state, 10, watch)
+    assert not [note for note in watch.notes if "somebody else" in note]
+    assert watch.p(95, "down", 1.5) <= 20
+    assert watch.p(95, "up", 1.5) <= 20
+    assert watch.used("down", 2) >= 0.9
+    assert watch.used("up", 2) >= 0.9
+
+
+@pytest.mark.parametrize(("first", "second"), [("up", "down"), ("down", "up")])
+def test_the_direction_whose_use_grew_is_cut_where_neither_capacity_nor_timestamps_are_known(
+    first: Direction, second: Direction
+) -> None:
+    steady = {"up": 5 * M, "down": 12 * M}
+    made = line(want_bps={first: steady[first]}, stamps=False)
+    state, watch = made.run(idle(made), 5), Watch(made)
+    assert not state.budgets()
+    made.want_bps = {first: steady[first], second: 60 * M}
+    state = made.run(state, 15, watch)
+    assert min(watch.rates[first]) >= steady[first]
+    assert state.budgets().keys() == {second}
+    assert watch.p(95, second, 1.5) <= 20
+
+
+def test_the_other_direction_is_cut_where_cutting_the_first_shortened_nothing() -> None:
+    """What did not grow can be the cause all the same: its line became slower."""
+    made = line(want_bps={"up": 8 * M, "down": 12 * M}, stamps=False)
+    state = made.run(idle(made), 5)
+    assert not state.budgets()
+    made.fifos["up"].capacity_bps = 2 * M
+    made.want_bps = {"up": 8 * M, "down": 17 * M}
+    watch = Watch(made)
+    state = made.run(state, 20, watch)
+    assert not [note for note in watch.notes if "somebody else" in note]
+    assert watch.p(90, "up", 8) <= 25
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_when_the_other_device_is_gone_the_line_is_looked_after_again_within_seconds(known: bool) -> None:
+    made = line(want_bps=BULK)
+    state = made.run(idle(made), 10) if known else idle(made)
+    made.others_bps = {"down": 40 * M}
+    watch = Watch(made)
+    state = made.run(state, 60, watch)
+    assert len([note for note in watch.notes if "somebody else" in note]) == 1
+    # Our share is given back: what is held for nothing stays below a quarter of the time.
+    free = 20 * M * 19.5 / 59.5 if known else 20 * M * 60 / 100
+    assert statistics.mean(watch.rates["down"]) >= 0.75 * free
+    made.others_bps = {}
+    watch = Watch(made)
+    made.run(state, 20, watch)
+    assert watch.p(95, since_s=4) <= 20
+    assert watch.used(since_s=5) >= 0.9
+
+
+def test_a_direction_in_which_nobody_wants_more_does_not_keep_the_other_from_looking() -> None:
+    made = line(4, 5, want_bps={"down": 400 * M, "up": 540_000}, stamps=False)
+    state = made.run(idle(made), 10)
+    made.fifos["down"].capacity_bps = int(1.2 * M)
+    state = made.run(state, 10)
+    made.fifos["down"].capacity_bps = 4 * M
+    watch = Watch(made)
+    made.run(state, 16, watch)
+    assert watch.used("down", 8) >= 0.9
+
+
+def test_what_is_learned_too_low_is_mended_while_the_queue_still_stands() -> None:
+    """The first moments of a download say too little: it has not filled the line for long enough."""
+    made = line(want_bps=BULK)
+    state = idle(made)
+    state = made.run(state, 0.3)
+    watch = Watch(made)
+    state = made.run(state, 4, watch)
+    known = state.lines["down"].capacity
+    assert known is not None
+    assert known.bps >= 18 * M
+    assert watch.used(since_s=1) >= 0.8
 
 
 def test_targets_that_never_answered_cut_nothing() -> None:

@@ -1,10 +1,12 @@
 """Flow owners: a new flow of an application that is known already wakes nobody."""
 
 import queue
+import threading
 
 from enforcer.datapath.flow_owners import FlowOwners
 from enforcer.locked_processes import LockedProcesses
 from qos.packets.divert import Drained, FlowEvent
+from qos.packets.flows import SocketRow
 from qos.system.clock import SYSTEM, monotonic_ns
 from tests.enforcer.ports import until
 from tests.enforcer.test_loop import OneProcess
@@ -61,4 +63,36 @@ def test_only_a_flow_that_matters_wakes_the_loop() -> None:
     events.batches.put([established(port) for port in range(4002, 4302)])
     until(lambda: len(seen) == 301)
     assert not owners.changed.is_set()
+    owners.stop()
+
+
+def test_owners_are_known_before_the_events_are_open_and_nothing_falls_between() -> None:
+    """Opening the events takes a third of a second, and more than one on a busy machine: a download does not wait."""
+    may_open, events = threading.Event(), GivenEvents()
+    ports = [4001]
+
+    def slowly() -> GivenEvents:
+        assert may_open.wait(10)
+        return events
+
+    owners = FlowOwners(
+        LockedProcesses(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
+        SYSTEM,
+        on_flow=lambda *_: True,
+        sockets=lambda: [SocketRow(6, 4, b"\x0a\0\0\1", port, 77) for port in ports],
+        events=slowly,
+    )
+    owners.start()
+    owners.settle()
+    assert owners.owners() == {("tcp", 4001): {"bulk"}}
+    ports.append(4002)
+
+    def found() -> bool:
+        owners.refresh()
+        return ("tcp", 4002) in owners.owners()
+
+    until(found)
+    ports.append(4003)
+    may_open.set()
+    until(lambda: ("tcp", 4003) in owners.owners())  # without another refresh: the table is read when they are open
     owners.stop()
