@@ -18,7 +18,7 @@ from qos.packets.divert.filters import LINUX_EXACT, MAX_TESTS
 from qos.service import ConfigWatcher, store_path
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
-from qos.system.priority import hurry
+from qos.system.processes.priority import hurry
 
 
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:

@@ -30,7 +30,7 @@ from enforcer.allocation.capacity import (
 )
 from enforcer.allocation.delay_detector import Delay, EchoSample, Reflector, judge
 from enforcer.allocation.growth import PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
-from enforcer.allocation.line_state import GIVE_BACK_NS, Line, Load, State
+from enforcer.allocation.line_state import GIVE_BACK_NS, Line, Load, State, known_bps, queue_ns
 from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.units import format_bps
 
@@ -109,7 +109,7 @@ def step(
     state = replace(state, reflectors=reflectors, delay=delay, now_ns=now_ns, heard_ns=heard_ns, notes=())
     lines: dict[Direction, Line] = {}
     for direction in DIRECTIONS:
-        look = Passed(now_ns, loads[direction].total_bytes, _queue_ns(delay, direction))
+        look = Passed(now_ns, loads[direction].total_bytes, queue_ns(delay, direction))
         lines[direction] = replace(state.lines[direction], looks=with_look(state.lines[direction].looks, look))
     if heard_ns is None or now_ns - heard_ns > BLIND_NS:
         return _blind(replace(state, lines=lines), links)
@@ -117,7 +117,7 @@ def step(
         direction: Use(
             rate_bps(lines[direction].looks, SPAN_NS),
             loads[direction].elastic_bps,
-            _known_bps(lines[direction], links.get(direction)),
+            known_bps(lines[direction], links.get(direction)),
             earlier_bps(lines[direction].looks, BEFORE_NS),
         )
         for direction in DIRECTIONS
@@ -191,11 +191,11 @@ def _turn(  # noqa: PLR0917  # values in, a value out
         made = _cut(
             replace(line, trusted=line.capacity, vain_cuts=0, doubted_bps=None), now_ns, direction, delay, link_bps
         )
-        told, now_bps = line.told_bps, _known_bps(made, None) or 0
+        told, now_bps = line.told_bps, known_bps(made, None) or 0
         if told is None or abs(now_bps - told) * 100 > told * NEWS_PERCENT:
             made = replace(made, told_bps=now_bps)
             notes.append(
-                f"{direction}: a queue of {_queue_ns(delay, direction) // _MS} ms stood: "
+                f"{direction}: a queue of {queue_ns(delay, direction) // _MS} ms stood: "
                 f"the line carries {format_bps(now_bps)}, elastic applications are held below"
             )
         return made
@@ -235,17 +235,17 @@ def _found_more(line: Line, now_ns: int) -> Line:
 
 
 def _cut(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: int | None) -> Line:
-    queue_ns = _queue_ns(delay, direction)
+    long_ns = queue_ns(delay, direction)
     bps = max(MIN_BUDGET_BPS, carried_bps(line.looks, SPAN_NS, direction))
-    before_bps = _known_bps(line, link_bps)
+    before_bps = known_bps(line, link_bps)
     again = line.cut_ns > 0 and line.grown_ns < AGAIN_NS
     if before_bps is not None and bps < before_bps and standing_ns(line.looks) < SURE_NS and not again:
         bps = before_bps  # a moment's burst of somebody who is not held: no reason to think less of the line
     known = learn(line.capacity, now_ns, bps)
     base = known.bps if link_bps is None else min(known.bps, link_bps)
-    budget = max(MIN_BUDGET_BPS, int(base * drain_ratio(queue_ns)))
+    budget = max(MIN_BUDGET_BPS, int(base * drain_ratio(long_ns)))
     return replace(
-        line, phase="drain", capacity=known, budget_bps=budget, cut_ns=now_ns, cut_queue_ns=queue_ns, grown_ns=0
+        line, phase="drain", capacity=known, budget_bps=budget, cut_ns=now_ns, cut_queue_ns=long_ns, grown_ns=0
     )
 
 
@@ -260,25 +260,25 @@ def _drain(  # values in, a value out
     relieved: bool,
 ) -> Line:
     """``relieved``: the other direction is being drained, and not in vain."""
-    queue_ns = _queue_ns(delay, direction)
+    long_ns = queue_ns(delay, direction)
     line = _mended(line, now_ns, direction)
-    if not delay.rising or queue_ns < EMPTY_NS:
+    if not delay.rising or long_ns < EMPTY_NS:
         return _hold(replace(_drained(line, now_ns, direction, relieved=relieved), vain_cuts=0, grown_ns=0), link_bps)
     if carried_bps(line.looks, SPAN_NS, direction) == 0:
         return line  # too early to say
-    if not in_force:
+    if not in_force or _still_passes(line):
         return replace(_cut(line, now_ns, direction, delay, link_bps), vain_cuts=0)
     if now_ns - line.cut_ns < 2 * drain_ns(line.cut_queue_ns) + 3 * SPAN_NS // 2:
         return line
-    if queue_ns * 10 <= line.cut_queue_ns * 7:
-        return replace(line, cut_ns=now_ns, cut_queue_ns=queue_ns)
+    if long_ns * 10 <= line.cut_queue_ns * 7:
+        return replace(line, cut_ns=now_ns, cut_queue_ns=long_ns)
     # Vain: what passes now is what we let pass, which says nothing of the line until a deeper cut drains the queue.
-    known_bps = _known_bps(line, link_bps)
-    assert known_bps is not None, "a cut made it known"
-    doubted = max(MIN_BUDGET_BPS, min(known_bps, carried_bps(line.looks, SPAN_NS, direction)))
-    budget = max(MIN_BUDGET_BPS, int(doubted * drain_ratio(queue_ns)))
+    whole_bps = known_bps(line, link_bps)
+    assert whole_bps is not None, "a cut made it known"
+    doubted = max(MIN_BUDGET_BPS, min(whole_bps, carried_bps(line.looks, SPAN_NS, direction)))
+    budget = max(MIN_BUDGET_BPS, int(doubted * drain_ratio(long_ns)))
     vain = line.vain_cuts + 1
-    return replace(line, budget_bps=budget, cut_ns=now_ns, cut_queue_ns=queue_ns, vain_cuts=vain, doubted_bps=doubted)
+    return replace(line, budget_bps=budget, cut_ns=now_ns, cut_queue_ns=long_ns, vain_cuts=vain, doubted_bps=doubted)
 
 
 def _drained(line: Line, now_ns: int, direction: Direction, *, relieved: bool) -> Line:
@@ -293,6 +293,15 @@ def _drained(line: Line, now_ns: int, direction: Direction, *, relieved: bool) -
     if bps is None or bps * 100 >= line.capacity.bps * 80:
         return line
     return replace(line, capacity=CapacityEstimate(max(MIN_BUDGET_BPS, bps), 0.4, now_ns))
+
+
+def _still_passes(line: Line) -> bool:
+    """A deep cut, long after which most of the line is ours all the same: it holds nobody yet, so it is not vain."""
+    if line.capacity is None or line.budget_bps is None or line.budget_bps * 3 > line.capacity.bps:
+        return False
+    waited = line.looks[-1].time_ns - line.cut_ns if line.looks else 0
+    deep = waited >= 2 * drain_ns(line.cut_queue_ns) + SPAN_NS
+    return deep and rate_bps(line.looks, SPAN_NS) * 2 > line.capacity.bps
 
 
 def _mended(line: Line, now_ns: int, direction: Direction) -> Line:
@@ -335,7 +344,7 @@ def _give_back(state: State, now_ns: int, links: Mapping[Direction, int]) -> Sta
             continue
         back = replace(line, phase="free", capacity=line.trusted, vain_cuts=0, grown_ns=PROBE_NS)
         back = replace(back, budget_bps=None, doubted_bps=None)
-        known = _known_bps(back, links.get(direction))
+        known = known_bps(back, links.get(direction))
         lines[direction] = back if known is None else _hold(back, links.get(direction))
     note = "somebody else fills the line: holding our applications shortens nothing, so their share is given back"
     first = state.ignore_for_ns == GIVE_BACK_NS
@@ -381,16 +390,6 @@ def _idle(line: Line, now_ns: int, load: Load, link_bps: int | None) -> bool:
     if line.looks and line.looks[-1].time_ns < now_ns:
         last = line.looks[-1]
         latest = (load.total_bytes - last.bytes) * 8 * _S // (now_ns - last.time_ns)
-    known = _known_bps(line, link_bps)
+    known = known_bps(line, link_bps)
     quiet = QUIET_BPS if known is None else known // 5
     return load.elastic_bps < MIN_ELASTIC_BPS and max(latest, rate_bps(line.looks, SPAN_NS)) < quiet
-
-
-def _queue_ns(delay: Delay, direction: Direction) -> int:
-    return delay.one_way_ns[direction] if len(delay.one_way_ns) == 2 else delay.queue_ns
-
-
-def _known_bps(line: Line, link_bps: int | None) -> int | None:
-    if line.capacity is None:
-        return link_bps
-    return line.capacity.bps if link_bps is None else min(line.capacity.bps, link_bps)

@@ -83,3 +83,15 @@ class State:
 def started_with(capacities: Mapping[Direction, CapacityEstimate]) -> State:
     """A fresh state that remembers what this network's line was learned to carry before."""
     return State(lines={direction: Line(capacity=capacities.get(direction)) for direction in DIRECTIONS})
+
+
+def queue_ns(delay: Delay, direction: Direction) -> int:
+    """A direction's own queue where timestamps tell it, else the whole."""
+    return delay.one_way_ns[direction] if len(delay.one_way_ns) == 2 else delay.queue_ns
+
+
+def known_bps(line: Line, link_bps: int | None) -> int | None:
+    """What a direction is known to carry: learned, but never more than a person set."""
+    if line.capacity is None:
+        return link_bps
+    return line.capacity.bps if link_bps is None else min(line.capacity.bps, link_bps)

@@ -71,6 +71,7 @@ class BackgroundDatapath:
         self._described: dict[str, Any] = {"handles": 0}
         self._news, self._turned = threading.Event(), threading.Event()
         self._closing: str | None = None
+        self._held: frozenset[str] = frozenset()
         self._thread = threading.Thread(target=self._work, name="enforcer-datapath", daemon=True)
         self._thread.start()
 
@@ -78,8 +79,9 @@ class BackgroundDatapath:
 
     @property
     def opened(self) -> bool:
-        """Whether packets can be held by now."""
-        return self._inner is not None
+        """Whether everybody who shall be held is held by now."""
+        wished = self._wish.rates
+        return self._inner is not None and (not wished or wished.keys() <= self._held)
 
     @property
     def failed(self) -> str | None:
@@ -171,6 +173,7 @@ class BackgroundDatapath:
                     doing = "a handle could not be opened"
                     if wish.rates is not None:
                         inner.set_rates(wish.rates, ready=wish.ready)
+                        self._held = frozenset(wish.rates)
                     self._notes.extend(inner.take_notes())
                 if self._closing is None:
                     self._news.wait()

@@ -20,7 +20,7 @@ class Datapath(Protocol):
 
     @property
     def opened(self) -> bool:
-        """Whether it can hold anybody by now; False while it is still being opened in the background."""
+        """Whether everybody who shall be held is held; False while it is still being opened or changed elsewhere."""
 
     @property
     def failed(self) -> str | None:

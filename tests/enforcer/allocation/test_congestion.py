@@ -135,6 +135,19 @@ def test_while_nothing_can_be_held_yet_no_cut_is_in_vain_and_the_capacity_is_lea
     assert watch.used("up", 2) >= 0.9
 
 
+def test_what_passes_all_the_same_was_not_held_and_is_not_somebody_elses() -> None:
+    """Rates were given out, and the system took seconds to put them in force."""
+    made = line(want_bps={"down": 24 * M, "up": 12 * M}, obeys=False, stamps=False)
+    state, watch = idle(made), Watch(made)
+    state = made.run(state, 5, watch)
+    assert not [note for note in watch.notes if "somebody else" in note]
+    made.obeys = True
+    watch = Watch(made)
+    made.run(state, 10, watch)
+    assert watch.p(95, "down", 2) <= 20
+    assert watch.used("down", 3) >= 0.9
+
+
 @pytest.mark.parametrize(("first", "second"), [("up", "down"), ("down", "up")])
 def test_the_direction_whose_use_grew_is_cut_where_neither_capacity_nor_timestamps_are_known(
     first: Direction, second: Direction
