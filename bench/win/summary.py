@@ -29,7 +29,7 @@ def summary(
     cpu: float,
 ) -> dict[str, Any]:
     answers = [((sent - load_ns) / 1e9, rtt / 1e6) for _, sent, rtt in call["answers"]]
-    idle = statistics.median([rtt for at, rtt in answers if at < -1])
+    idle = statistics.median([rtt for at, rtt in answers if at < -1] or [rtt for _, rtt in answers] or [0.0])
     extra = [(at, max(0.0, rtt - idle)) for at, rtt in answers]
     first = [value for at, value in extra if 0 <= at < 5]
     later = [value for at, value in extra if 5 <= at < span - 1]

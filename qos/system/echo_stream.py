@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from qos.system import clock
@@ -34,6 +34,9 @@ KEPT: Final = 1024
 _TIMESTAMPNS: Final = 35
 """SO_TIMESTAMPNS (socket(7)): the kernel says when a packet came, by the wall clock, however late it is read. Linux."""
 _ARRIVED: Final = struct.Struct("@qq")
+HEARD: Final = 20
+LOSES_PERCENT: Final = 25
+"""A target that answers fewer (it limits its answers) tells nothing by an echo that is still under way."""
 STAMP_TRIES: Final = 3
 """So many timestamp requests are tried with a target that has not answered one."""
 
@@ -58,8 +61,15 @@ class _Target:
     name: str
     address: str = ""
     asked_ns: int | None = None
+    heard: deque[bool] = field(default_factory=lambda: deque(maxlen=HEARD))
+    """Of the last echoes: answered, or overtaken by the answer to a later one, and so lost."""
     stamps_sent: int = 0
     stamps_answered: int = 0
+
+    @property
+    def loses(self) -> bool:
+        """Whether too many of its echoes are lost for silence to mean a delay."""
+        return self.heard.count(False) * 100 > len(self.heard) * LOSES_PERCENT
 
     @property
     def stamped(self) -> bool:
@@ -113,6 +123,8 @@ class EchoStream:
         oldest: dict[str, int] = {}
         with self._lock:
             for target, sent_ns in self._flying.values():
+                if target.loses:
+                    continue
                 oldest[target.name] = min(sent_ns, oldest.get(target.name, sent_ns))
         return found + [StreamedReply(name, now_ns, now_ns - sent_ns, pending=True) for name, sent_ns in oldest.items()]
 
@@ -221,9 +233,15 @@ class EchoStream:
             _, number, stamps = parsed
             with self._lock:
                 known = self._flying.pop(number, None)
-            if known is None:
-                continue
-            target, sent_ns = known
+                if known is None:
+                    continue
+                target, sent_ns = known
+                target.heard.append(True)
+                # A queue keeps the order: what was sent before an echo that is answered is lost.
+                for lost in [n for n, (who, then_ns) in self._flying.items() if who is target and then_ns < sent_ns]:
+                    del self._flying[lost]
+                    target.heard.append(False)
+                    self._answers.append(StreamedReply(target.name, came_ns, None))
             there = back = None
             if stamps is not None:
                 target.stamps_answered += 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qos.system.clock import NS_PER_MS
-from qos.system.echo_stream import EchoStream, reply, request
+from qos.system.echo_stream import EchoStream, _Target, reply, request
 from tests.enforcer.ports import until
 from tests.require import linux_root
 
@@ -91,3 +91,43 @@ def test_a_late_look_at_an_answer_makes_no_delay(monkeypatch: pytest.MonkeyPatch
     assert sorted(answered)[len(answered) // 2] < 50 * NS_PER_MS
     # What lies in the socket already is not under way any more.
     assert not [one for one in found if one.pending and (one.rtt_ns or 0) > 50 * NS_PER_MS]
+
+
+class Wire:
+    """A raw socket that answers what it is told to."""
+
+    family = 2
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.coming: list[bytes] = []
+
+    def sendto(self, data: bytes, _where: object) -> None:
+        self.sent.append(data)
+
+    def recvmsg(self, *_: int) -> tuple[bytes, list[Any], int, None]:
+        return self.recv(), [], 0, None
+
+    def recv(self, _size: int = 0) -> bytes:
+        if not self.coming:
+            raise BlockingIOError
+        return self.coming.pop(0)
+
+
+def test_a_target_that_limits_its_answers_makes_no_delay() -> None:
+    """One answer of five, at once: what is not answered was not late, it was left out."""
+    stream, wire = EchoStream(), Wire()
+    stream.run((), NS_PER_MS)
+    target = _Target("far", "192.0.2.9", stamps_sent=9)
+    late: list[int] = []
+    for number in range(100):
+        stream._send(target, 0, {2: wire})  # type: ignore[dict-item]  # the calls that are used
+        if number % 5 == 0:
+            head = bytearray(IP_HEAD + wire.sent[-1])
+            head[20] = 0  # an echo reply
+            wire.coming.append(bytes(head))
+            stream._receive(wire)  # type: ignore[arg-type]  # the calls that are used
+        elif number > 20:
+            time.sleep(0.001)
+            late += [one.rtt_ns or 0 for one in stream.take() if one.pending]
+    assert late == []
