@@ -29,10 +29,10 @@ def told(
         lines.append(f"latency is not measured: {now.failed}")
     elif now is not None and not now.targets_answering:
         lines.append("no target answers now: nothing is cut and nothing learned; see collector.targets")
-    if now.get("others_for_s"):
+    if now is not None and now.others_for_s:
         lines.append(
             "somebody else fills the line now: holding our applications would shorten nothing; looked at again "
-            f"in {now['others_for_s']:.0f} s, or as soon as they are gone"
+            f"in {now.others_for_s:.0f} s, or as soon as they are gone"
         )
     others = len(known.networks) - (1 if sides else 0)
     if others > 0:

@@ -59,6 +59,8 @@ class ControlReport:
     threshold_ms: float = 0.0
     one_way_ms: Mapping[str, float] = field(default_factory=dict)
     failed: str | None = None
+    others_for_s: float = 0.0
+    """For so long latency is not acted upon, because somebody else fills the line."""
     lines: Mapping[str, LineReport] = field(default_factory=dict)
 
     @classmethod
@@ -72,6 +74,7 @@ class ControlReport:
             threshold_ms=number(fields, "threshold_ms") or 0.0,
             one_way_ms={way: ms for way in one_way if (ms := number(one_way, way)) is not None},
             failed=text(fields, "failed") or None,
+            others_for_s=number(fields, "others_for_s") or 0.0,
             lines={way: LineReport.parse(line) for way, line in lines.items() if isinstance(line, Mapping)},
         )
 
@@ -84,6 +87,7 @@ class ControlReport:
             "threshold_ms": self.threshold_ms,
             "one_way_ms": dict(self.one_way_ms),
             "failed": self.failed,
+            "others_for_s": self.others_for_s,
             "lines": {way: line.dump() for way, line in self.lines.items()},
         }
 

@@ -78,10 +78,12 @@ def test_what_the_line_carries_is_told_with_age_and_certainty() -> None:
 
 
 def test_somebody_else_who_fills_the_line_is_told() -> None:
-    lines = told(LinkEstimates(), {"targets_answering": 1, "others_for_s": 8.4}, None, None, 10**18)
+    lines = told(LinkEstimates(), ControlReport(targets_answering=1, others_for_s=8.4), None, None, 10**18)
     assert lines[-1].startswith("somebody else fills the line now")
     assert "8 s" in lines[-1]
-    assert "somebody else" not in " ".join(told(LinkEstimates(), {"targets_answering": 1}, None, None, 10**18))
+    assert "somebody else" not in " ".join(
+        told(LinkEstimates(), ControlReport(targets_answering=1), None, None, 10**18)
+    )
 
 
 def test_link_answers_programs_too(tmp_path: Path) -> None:
