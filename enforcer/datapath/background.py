@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from enforcer.datapath.interface import Datapath, DatapathFactory
 from enforcer.qdisc.classifier import ClassStats, RateLimits
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import EngineReport
 from qos.policy.applications import ProcessIdentity
 
 CLOSE_S: Final = 5.0
@@ -68,7 +69,7 @@ class BackgroundDatapath:
         self._using = threading.Lock()
         """Held while the inner datapath is asked or changed: it knows one thread at a time."""
         self._stats: dict[str, dict[Direction, ClassStats]] = {}
-        self._described: dict[str, Any] = {"handles": 0}
+        self._described = EngineReport()
         self._news, self._turned = threading.Event(), threading.Event()
         self._closing: str | None = None
         self._held: frozenset[str] = frozenset()
@@ -135,7 +136,7 @@ class BackgroundDatapath:
         """What happened since the last call."""
         return [self._notes.popleft() for _ in range(len(self._notes))]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> EngineReport:
         """For the ``limits`` document."""
         if self._inner is not None and self._using.acquire(timeout=BUSY_S):
             try:

@@ -8,6 +8,7 @@ from enforcer.datapath.background import InBackground
 from enforcer.datapath.interface import Datapath
 from enforcer.qdisc.classifier import ClassStats, RateLimits
 from qos.contract.direction import Direction
+from qos.contract.documents.engine import EngineReport
 from qos.policy.applications import ProcessIdentity
 from qos.system.clock import monotonic_ns
 from tests.enforcer.ports import until
@@ -61,8 +62,8 @@ class Slow:
         found, self.notes = self.notes, []
         return found
 
-    def describe(self) -> dict[str, Any]:
-        return {"handles": 1}
+    def describe(self) -> EngineReport:
+        return EngineReport(handles=1)
 
     def close(self, reason: str) -> None:
         self.calls.append(reason)
@@ -84,14 +85,14 @@ def test_opening_returns_at_once_and_the_last_wish_is_in_force_when_it_is_open()
     assert not made.opened
     assert made.failed is None
     assert made.stats() == {}
-    assert made.describe()["handles"] == 0
+    assert made.describe().handles == 0
     slow.may_open.set()
     until(lambda: ({"bulk": RateLimits(2_000_000, None)}, True) in slow.calls)
     assert ({"bulk": RateLimits(1_000_000, None)}, False) not in slow.calls
     until(lambda: made.opened)
     assert made.stats() == {"bulk": {}}
     assert made.present == {"bulk"}
-    assert made.describe()["handles"] == 1
+    assert made.describe().handles == 1
     slow.notes = ["something"]
     made.refresh(frozenset({7}))
     until(lambda: ("refresh", frozenset({7})) in slow.calls)
