@@ -79,6 +79,12 @@ class Inputs:
         """What the enforcer does: set by hand where there is no file to write it into, else as configured."""
         return self.config.mode if self._mode is None else self._mode.mode
 
+    @property
+    def max_packet_rate(self) -> int | None:
+        """Packets a second above which the enforcer lets go; None: what this machine can do."""
+        most = self.config.enforcer.max_packet_rate
+        return None if most == "auto" else most
+
     def look(self, now_ns: int, wall_ns: int) -> bool:
         """See what changed; whether anything did. ``now_ns`` is monotonic, ``wall_ns`` UTC."""
         changed = self._look_at_config(now_ns)

@@ -210,7 +210,7 @@ class Loop:
         self._settings = Settings(config.link, config.levels)
         self._hold_until_ns = 0
         if self._datapath is not None:
-            self._datapath.set_max_packet_rate(_most_packets(config))
+            self._datapath.set_max_packet_rate(self._inputs.max_packet_rate)
 
     def _healthy(self, now_ns: int, wall_ns: int) -> Datapath | None:
         """The datapath, if it is open and all is well with it."""
@@ -277,7 +277,7 @@ class Loop:
                     return "holding_off", self._why_held
                 settings, own = self._inputs.config.enforcer, self._inputs.own
                 self._datapath = self._factory.open(
-                    max_packet_rate=_most_packets(self._inputs.config), hold_off_ns=settings.hold_off, own=own
+                    max_packet_rate=self._inputs.max_packet_rate, hold_off_ns=settings.hold_off, own=own
                 )
                 self._datapath.refresh(own)
             self._datapath.set_rates(rates, ready=self._control.ready)
@@ -395,8 +395,3 @@ class Loop:
             beat()
         except (StoreUnavailable, StoreRejected) as error:
             _log.warning("the heartbeat could not be written: %s", error)
-
-
-def _most_packets(config: Config) -> int | None:
-    most = config.enforcer.max_packet_rate
-    return None if most == "auto" else most
