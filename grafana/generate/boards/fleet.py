@@ -55,12 +55,22 @@ def build() -> dashboard.Dashboard:
             "rtt": ("Latency", "ms"),
             "lost": ("Lost", "percentunit"),
             "outbox": ("Outbox", "short"),
-            "dropped": ("Dropped points", "short"),
+            "dropped": ("Dropped", "short"),
             "version": ("Version", ""),
         },
         sort_by="Latency",
         width=18,
         height=12,
+        widths={
+            "Heartbeats": 100,
+            "Down": 160,
+            "Up": 160,
+            "Latency": 90,
+            "Lost": 75,
+            "Outbox": 80,
+            "Dropped": 85,
+            "Version": 85,
+        },
     )
     colored(colored(colored(panel, "Heartbeats", BEATS), "Latency", LATENCY), "Lost", LOSS)
     colored(panel, "Outbox", ((None, "text"), (t.OUTBOX_ROWS, "red")))

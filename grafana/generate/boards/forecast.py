@@ -111,12 +111,11 @@ def _serving() -> table.Panel:
         [
             Target(
                 'SELECT last("mase") AS "mase", last("coverage") AS "coverage", last("samples") AS "samples" '
-                f'FROM "forecast_score" WHERE {HOST} AND "published" = 1 AND $timeFilter GROUP BY "host", "series", "model"'
+                f'FROM "forecast_score" WHERE {HOST} AND "published" = 1 AND $timeFilter GROUP BY "series", "model"'
             )
         ],
         columns={
             "series": ("Series", ""),
-            "host": ("Host", ""),
             "model": ("Model", ""),
             "mase": ("MASE", "short"),
             "coverage": ("Coverage", "percentunit"),
@@ -124,6 +123,7 @@ def _serving() -> table.Panel:
         },
         sort_by="MASE",
         width=9,
+        widths={"MASE": 75, "Coverage": 85, "Samples": 85, "Model": 75},
         empty=NONE_YET,
     )
     return colored(panel, "MASE", SKILL)

@@ -228,7 +228,7 @@ def incidents(width: int, height: int, *, brief: bool = False) -> table.Panel:
         width=width,
         height=height,
         keep_time=True,
-        widths={"Time": 105, "Added": 75, "Lasted": 80, "By": 90, "Cause": 105, "Host": 80},
+        widths={"Time": 95, "Added": 70, "Lasted": 75, "By": 75, "Cause": 95} | ({} if brief else {"Host": 75}),
         empty="no lag in this range",
     )
     panel.override_by_name("Time", [option("unit", "time:MM-DD HH:mm")])
@@ -254,7 +254,7 @@ def _limits() -> table.Panel:
         sort_by="Down",
         width=6,
         height=8,
-        widths={"Application": 95, "Host": 70, "Down": 80, "Up": 80},
+        widths={"Application": 85, "Host": 60, "Down": 68, "Up": 72},
         empty="nothing is limited now",
     )
     return opening(panel, "Application", "Open the application", APP_URL).id(22)

@@ -179,7 +179,8 @@ def rows(
     )
     for label, unit_name in columns.values():
         if unit_name:
-            panel.override_by_name(label, [option("unit", unit_name)])
+            tenths = [option("decimals", 1)] if unit_name == "percentunit" else []
+            panel.override_by_name(label, [option("unit", unit_name), *tenths])
     for label, pixels in (widths or {}).items():
         panel.override_by_name(label, [option("custom.width", pixels)])
     return panel
