@@ -238,19 +238,24 @@ def totals(
     """
     tags = ", ".join(f'"{tag}"' for tag in by)
     grouped = f" GROUP BY {tags}" if tags else ""
-    columns = ", ".join(f'{reading} AS "{name}"' for name, reading in fields.items())
-    outer = ", ".join(f'{reading.split("(")[0]}("{name}") AS "{name}"' for name, reading in fields.items())
-    return [
-        Target(
-            f"SELECT {outer} FROM "
-            + ", ".join(
-                f"(SELECT {columns} FROM {table} WHERE {' AND '.join([chosen, *where, span])}{grouped})"
+    targets = []
+    for spans in _parts(measurement):
+        if len(spans) == 1:
+            table, chosen, span = spans[0]
+            columns = ", ".join(f'{reading} AS "{name}"' for name, reading in fields.items())
+            targets.append(
+                Target(f"SELECT {columns} FROM {table} WHERE {' AND '.join([chosen, *where, span])}{grouped}")
+            )
+            continue
+        # A column a query: InfluxQL runs every subquery once for each column of the outer one.
+        for name, reading in fields.items():
+            parts = ", ".join(
+                f'(SELECT {reading} AS "{name}" FROM {table} WHERE {" AND ".join([chosen, *where, span])}{grouped})'
                 for table, chosen, span in spans
             )
-            + grouped
-        )
-        for spans in _parts(measurement)
-    ]
+            outer = f'{reading.split("(")[0]}("{name}") AS "{name}"'
+            targets.append(Target(f"SELECT {outer} FROM {parts}{grouped}"))
+    return targets
 
 
 def _parts(measurement: str) -> list[list[tuple[str, str, str]]]:
@@ -320,12 +325,12 @@ def step_query() -> str:
 
 def top_query(where: Sequence[str], count: int) -> str:
     """The applications that moved the most in the range."""
-    alternatives = totals({"rx": 'sum("rx_bytes")', "tx": 'sum("tx_bytes")'}, "app_traffic", where, ("app",))
+    alternatives = totals({"b": 'sum("rx_bytes") + sum("tx_bytes")'}, "app_traffic", where, ("app",))
     sums = ", ".join(f"({target.query})" for target in alternatives)
     return (
         (
             f'SELECT "app", "b" FROM (SELECT top("b", "app", {count}) AS "b" FROM '
-            f'(SELECT sum("rx") + sum("tx") AS "b" FROM {sums} GROUP BY "app"))'
+            f'(SELECT sum("b") AS "b" FROM {sums} GROUP BY "app"))'
         )
         .replace("$__from", "${__from}")
         .replace("$__to", "${__to}")
