@@ -16,7 +16,7 @@ import sqlite3
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,11 +25,17 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.lag_lab import HERE, TARGETS, LagLab  # noqa: E402 - the repository's root is put on the path above
+from bench.lag_record import replay  # noqa: E402 - idem
 from bench.lag_scenarios import EXTERNAL, Scenario, Truth, scenarios  # noqa: E402 - idem
+from collector.lag.evidence import row  # noqa: E402 - idem
 
 SHOWN = ("cause", "app", "confidence", "extra_ms", "loss_ratio", "duration_s", "evidence")
 LINES = ((20, 6, 400), (12, 4, 300), (30, 10, 250), (8, 2, 500))
-REST_S = 11.0
+STRAY = "between scenarios"
+SHOWN_S = 0.15
+"""From a tick to the view of it, when replayed."""
+REST_S = 13.0
+"""More than an incident waits for its cause to come back (``REJOIN_NS``): two acts are two incidents."""
 WARM_S = 22.0
 _PING = re.compile(r"^\[(\d+\.\d+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms")
 
@@ -139,6 +145,15 @@ class Watch(threading.Thread):
             if running:
                 self.seen.append((time.time(), running["onset_ns"] / 1e9, running["cause"], running["app"]))
 
+    def waited_since(self, result: "Result") -> float | None:
+        """When the enforcer's own rows first told of a tenth of a second in its queue: in the second before them."""
+        with sqlite3.connect(self.path, timeout=10) as db:
+            rows = db.execute(
+                "SELECT MIN(time_ns) FROM app_limit WHERE queue_ms >= 100 AND time_ns BETWEEN ? AND ?",
+                (int(result.began * 1e9), int(result.ended * 1e9)),
+            ).fetchone()
+        return rows[0] / 1e9 - 0.5 if rows and rows[0] else None
+
     def incidents(self) -> list[dict[str, Any]]:
         with sqlite3.connect(self.path, timeout=10) as db:
             db.row_factory = sqlite3.Row
@@ -162,19 +177,31 @@ class Bench:
         self.seed = seed
         self.results: list[Result] = []
 
-    def run(self, share: list[Scenario], quiet_s: float = 0, keep: Path | None = None) -> None:
+    def run(
+        self, share: list[Scenario], quiet_s: float = 0, keep: Path | None = None, record: Path | None = None
+    ) -> None:
         with self.lab as lab:
             for name, values in lab.base.items():  # type: ignore[attr-defined]  # set above
                 lab.delays[name].set(*values)
             lab.start("p", sys.executable, str(HERE / "lag_traffic.py"), "serve")
             data = lab.folder / "data"
-            config = f"collector: {{targets: {json.dumps(TARGETS)}, name_by_script: ['*']}}\n"
+            limits = any(scenario.enforces for scenario in share)
+            config = f"mode: {'enforce' if limits else 'observe'}\nenforcer: {{auto: false}}\n"
+            config += f"collector: {{targets: {json.dumps(TARGETS)}, name_by_script: ['*']}}\n"
             if self.knows == "set":
                 config += f"link: {{down: {self.down * self.set:.2f}mbit, up: {self.up * self.set:.2f}mbit}}\n"
             (lab.folder / "config.yaml").write_text(config, encoding="utf-8")
             log = (lab.folder / "collector.log").open("w", encoding="utf-8")
-            words = ("-m", "console", "collector", "--config", str(lab.folder / "config.yaml"), "--data", str(data))
+            words: tuple[str, ...] = ("collector", "--config", str(lab.folder / "config.yaml"), "--data", str(data))
+            if record is None:
+                words = ("-m", "console", *words)
+            else:
+                words = (str(HERE / "lag_record.py"), str(record / f"ticks-{self.number}.jsonl"), *words)
             collector = lab.start("h", sys.executable, *words, stdout=log, stderr=log, cwd=ROOT)
+            if limits:
+                words = ("-m", "console", "enforcer", *words[words.index("collector") + 1 :])
+                lab.start("h", sys.executable, *words, stdout=log, stderr=log, cwd=ROOT)
+                lab.console("pause")
             self.pings = [Pings(lab, target) for target in TARGETS]
             watch = Watch(data)
             watch.start()
@@ -196,10 +223,15 @@ class Bench:
             watch.ending.set()
             watch.join()
             self.judge(watch)
+            if record is not None:
+                acts = [asdict(result) | {"truth": result.truth.document()} for result in self.results]
+                (record / f"acts-{self.number}.json").write_text(json.dumps(acts, default=list), encoding="utf-8")
             if keep is not None:
                 shutil.copytree(data, keep / str(self.number))
 
     def play(self, scenario: Scenario) -> None:
+        if scenario.enforces:
+            self.lab.console("resume")
         background = [self.lab.app(words[0], *words[1:], "10.88.3.9") for words in scenario.background]
         if background:
             time.sleep(5)
@@ -209,27 +241,47 @@ class Bench:
                 continue
             began = time.time()
             end = begin(self.lab)
+            began = time.time() if scenario.enforces else began
             time.sleep(truth.seconds)
             end()
             self.results.append(Result(self.number, scenario.name, truth, began, time.time(), None))
         for program in background:
             self.lab.stop(program)
+        if scenario.enforces:
+            self.lab.console("pause")
+            while self.lab.limited:
+                self.lab.console("unlimit", self.lab.limited.pop())
         time.sleep(REST_S)
 
     def judge(self, watch: Watch) -> None:
         records, incidents = [pings.read() for pings in self.pings], watch.incidents()
         for result in self.results:
-            until = result.ended + 4
-            result.onset = onset_of(records, result)
-            result.incidents = [i for i in incidents if result.began - 2 <= i["onset"] <= until]
-            result.shown = [
-                (at, cause, app) for at, onset, cause, app in watch.seen if result.began - 2 <= onset <= until
-            ]
-        claimed = {i["time_ns"] for result in self.results for i in result.incidents}
-        for i in incidents:
-            if i["time_ns"] not in claimed and i["onset"] > min((r.began for r in self.results), default=0):
-                stray = Result(self.number, "between scenarios", Truth(frozenset()), i["onset"], i["onset"], None, [i])
-                self.results.append(stray)
+            result.onset = result.began if result.truth.at_once else onset_of(records, result)
+            if "own_limit" in result.truth.causes:
+                result.onset = watch.waited_since(result)
+        self.results = assign(self.number, self.results, incidents, watch.seen)
+
+
+def assign(
+    number: int, results: list[Result], incidents: list[dict[str, Any]], seen: list[tuple[float, float, str, str]]
+) -> list[Result]:
+    """Each incident to the act that it began in; those of no act are acts in which nothing was wrong."""
+
+    def act_of(onset: float) -> Result | None:
+        begun = [result for result in results if result.began - 2 <= onset]
+        last = max(begun, key=lambda result: result.began, default=None)
+        return last if last is not None and onset <= last.ended + 4 else None
+
+    for result in results:
+        result.incidents = [i for i in incidents if act_of(i["onset"]) is result]
+        result.shown = [(at, cause, app) for at, onset, cause, app in seen if act_of(onset) is result]
+    claimed = {i["time_ns"] for result in results for i in result.incidents}
+    first = min((r.began for r in results), default=0)
+    return results + [
+        Result(number, STRAY, Truth(frozenset()), i["onset"], i["onset"], None, [i])
+        for i in incidents
+        if i["time_ns"] not in claimed and i["onset"] > first
+    ]
 
 
 def onset_of(records: list[list[tuple[float, float | None]]], result: Result) -> float | None:
@@ -299,6 +351,33 @@ def summary(results: list[Result]) -> dict[str, Any]:
     }
 
 
+def replayed(folder: Path) -> list[Result]:
+    """The acts of a recorded run, with what the detector of today makes of what it was fed then."""
+    results: list[Result] = []
+    for file in sorted(folder.glob("acts-*.json")):
+        number = int(file.stem.split("-")[1])
+        acts = [
+            Result(**fields | {"truth": Truth.parse(fields["truth"]), "incidents": [], "shown": []})
+            for fields in json.loads(file.read_text(encoding="utf-8"))
+            if fields["scenario"] != STRAY
+        ]
+        rows: dict[int, dict[str, Any]] = {}
+        seen: list[tuple[float, float, str, str]] = []
+        offset = None
+        for wall, found, running, tick in replay(folder / f"ticks-{number}.jsonl"):
+            if tick is not None:
+                offset = wall - tick.now_ns / 1e9
+            for incident in found:
+                onset_s = incident.onset_ns / 1e9 + (offset or 0)
+                made = asdict(row(incident, "pc", int(onset_s * 1e9)))
+                rows[incident.onset_ns] = made | {"onset": onset_s}
+            if running is not None and offset is not None:
+                diagnosis = running.diagnosis
+                seen.append((wall + SHOWN_S, running.onset_ns / 1e9 + offset, diagnosis.cause, diagnosis.app or ""))
+        results += assign(number, acts, list(rows.values()), seen)
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
@@ -307,21 +386,32 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="so many scenarios at most")
     parser.add_argument("--quiet", type=float, default=0, help="seconds without anything at the end, in each lab")
     parser.add_argument("--keep", type=Path, help="copy the collectors' data there, to look at it")
+    parser.add_argument("--record", type=Path, help="write down there what each detector was fed, for --replay")
+    parser.add_argument("--replay", type=Path, help="no lab: feed what was recorded there to the detector as it is now")
     parser.add_argument("--all", action="store_true", help="print every act, not only the wrong ones")
     options = parser.parse_args()
+    if options.replay is not None:
+        results = replayed(options.replay)
+        show(summary(results) | {"replayed": str(options.replay)}, results, every=options.all)
+        return
+    if options.record is not None:
+        options.record.mkdir(parents=True, exist_ok=True)
     benches = [Bench(number, options.seed) for number in range(options.labs)]
     threads = []
     for bench in benches:
         made = [s for s in scenarios(options.seed, bench.down, bench.up) if options.only in s.name]
         share = made[bench.number :: options.labs][: options.limit or None]
-        threads.append(threading.Thread(target=bench.run, args=(share, options.quiet, options.keep)))
+        threads.append(threading.Thread(target=bench.run, args=(share, options.quiet, options.keep, options.record)))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     results = [result for bench in benches for result in bench.results]
-    report = summary(results) | {"seed": options.seed, "labs": options.labs}
-    if options.all:
+    show(summary(results) | {"seed": options.seed, "labs": options.labs}, results, every=options.all)
+
+
+def show(report: dict[str, Any], results: list[Result], *, every: bool) -> None:
+    if every:
         report["all"] = [r.report() for r in results]
     print(json.dumps(report, indent=1))
 

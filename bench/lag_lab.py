@@ -2,8 +2,9 @@
 
 The bottleneck (a token bucket and a deep FIFO) is the line, both ways, behind the router, as at home: the gateway
 answers without the queue. ``wifi`` and ``far`` are joined by ``lag_delay.c``, which delays, jitters and loses in user
-space and can be changed while it runs; so can the way to one of the three targets alone. Needs root, iproute2,
-ethtool, cc.
+space and can be changed while it runs; so can the way to one of the three targets alone. What runs inside goes before
+other programs of the machine (real time for the delays, nice -12 for the rest), or their load would be measured, too.
+Needs root, iproute2, ethtool, util-linux, cc.
 """
 
 import itertools
@@ -34,7 +35,10 @@ class Delay:
 
     def __init__(self, binary: str, a: tuple[str, str], b: tuple[str, str], seed: int) -> None:
         self._program = subprocess.Popen(
-            [binary, *a, *b, "0", "0", "0", str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["chrt", "-f", "5", binary, *a, *b, "0", "0", "0", str(seed)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._program.stdout is not None
         if self._program.stdout.readline().strip() != "ready":
@@ -59,6 +63,7 @@ class LagLab:
         self.prefix = f"g{os.getpid() % 100000:x}{next(_serial):x}"
         self.down, self.up, self.buffer_ms, self.seed = down, up, buffer_ms, seed
         self.delays: dict[str, Delay] = {}
+        self.limited: set[str] = set()
         self._programs: list[subprocess.Popen[Any]] = []
         self._folder = tempfile.TemporaryDirectory()
         self.folder = Path(self._folder.name)
@@ -152,7 +157,7 @@ class LagLab:
     ) -> subprocess.Popen[Any]:
         """Start a program inside; what still runs at the end is killed."""
         program = subprocess.Popen(
-            ["ip", "netns", "exec", self.ns(where), "sh", "-c", _INSIDE, "sh", *words],
+            ["nice", "-n", "-12", "ip", "netns", "exec", self.ns(where), "sh", "-c", _INSIDE, "sh", *words],
             stdin=subprocess.DEVNULL, stdout=stdout, start_new_session=True, **more,
         )  # fmt: skip
         self._programs.append(program)
@@ -164,6 +169,11 @@ class LagLab:
         if not script.exists():
             script.write_bytes((HERE / "lag_traffic.py").read_bytes())
         return self.start(where, sys.executable, str(script), *words)
+
+    def console(self, *words: str) -> None:
+        """A command of AutoQoS, with the folder's settings and data."""
+        where = ("--config", str(self.folder / "config.yaml"), "--data", str(self.folder / "data"))
+        self.start("h", sys.executable, "-m", "console", *words, *where, cwd=HERE.parent).wait(60)
 
     def stop(self, program: subprocess.Popen[Any], how: int = 15) -> None:
         if program.poll() is None:

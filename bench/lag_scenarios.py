@@ -3,8 +3,8 @@
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from bench.lag_lab import SERVER4, SERVER6, LagLab
 
@@ -28,6 +28,16 @@ class Truth:
     optional: bool = False
     """No incident is right, too (a target that only rate-limits its answers)."""
 
+    at_once: bool = False
+    """The pings cannot tell when it began: it follows another one without a pause, or waits in AutoQoS's own queue."""
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self) | {"causes": sorted(self.causes), "apps": sorted(self.apps)}
+
+    @classmethod
+    def parse(cls, fields: dict[str, Any]) -> Self:
+        return cls(**fields | {"causes": frozenset(fields["causes"]), "apps": frozenset(fields["apps"])})
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -36,6 +46,8 @@ class Scenario:
     name: str
     acts: tuple[tuple[Callable[[LagLab], Callable[[], None]], Truth | None], ...]
     background: Background = ()
+    enforces: bool = False
+    """It needs an enforcer."""
 
 
 @dataclass
@@ -56,8 +68,8 @@ class Draw:
     def host(self) -> str:
         return SERVER4
 
-    def add(self, name: str, *acts: Any, background: Background = ()) -> None:
-        self.made.append(Scenario(name, tuple(acts), background))
+    def add(self, name: str, *acts: Any, background: Background = (), enforces: bool = False) -> None:
+        self.made.append(Scenario(name, tuple(acts), background, enforces))
 
 
 def traffic(app: str, *words: str, where: str = "h", host: str = SERVER4) -> Callable[[LagLab], Callable[[], None]]:
@@ -92,6 +104,17 @@ def delayed(*names: str, ms: float = 0, jitter: float = 0, loss: float = 0) -> C
                 lab.delays[name].set(*lab.base[name])  # type: ignore[attr-defined]  # idem
 
         return stop
+
+    return begin
+
+
+def limited(app: str, *words: str) -> Callable[[LagLab], Callable[[], None]]:
+    """Held by AutoQoS itself: ``autoqos limit`` with these words."""
+
+    def begin(lab: LagLab) -> Callable[[], None]:
+        lab.console("limit", app, *words)
+        lab.limited.add(app)
+        return lambda: None  # until the scenario is over, or what was held back would come as a flood
 
     return begin
 
@@ -219,11 +242,44 @@ def scenarios(seed: int, down: float, up: float) -> list[Scenario]:
         (nothing, None),
         (traffic(app, "bulk", "11", "dir=up", "n=4"), own(app)),
     )
+    _at_once(d, zoom)
+    _own_limits(d, video)
     quiet: tuple[Background, ...] = ((), (video,), (web, zoom))
     for background in quiet:
         d.add("quiet", (nothing, Truth(frozenset(), seconds=15)), background=background)
     d.random.shuffle(d.made)
     return d.made
+
+
+def _at_once(d: Draw, call: tuple[str, ...]) -> None:
+    """A second cause that begins when the first one ends, so that the lag never does."""
+    neighbour = traffic("neighbour", "bulk", "14", "n=8", where="x")
+    outside = Truth(EXTERNAL, seconds=13, at_once=True)
+    app, other = d.random.sample(CULPRITS, 2)
+    bulk = traffic(app, "bulk", "10", "n=4")
+    own = Truth(frozenset({"application"}), frozenset({app}), 10)
+    d.add("an app, at once another device", (bulk, own), (neighbour, outside), background=(call,))
+    then = traffic(other, "bulk", "14", "n=6")
+    follows = Truth(frozenset({"application"}), frozenset({other}), 13, at_once=True)
+    d.add("another device, at once an app", (neighbour, Truth(EXTERNAL, seconds=12)), (then, follows))
+
+
+def _own_limits(d: Draw, video: tuple[str, ...]) -> None:
+    """AutoQoS itself holds somebody: so that it waits in our queue, and so that it does not."""
+    mine = Truth(frozenset({"own_limit"}), seconds=12, at_once=True)
+    for way, line, share in (("up", d.up, 0.3), ("down", d.down, 0.25), ("up", d.up, d.between(0.15, 0.4))):
+        rate = line * share
+        app = d.random.choice(("zoom", "game"))
+        busy: Background = ((app, "udp", "40", f"dir={way}", f"rate={int(rate * 1e6)}"),)
+        act = limited(app, f"--{way}", f"{rate * d.between(0.4, 0.75):.2f}mbit")
+        d.add(f"own limit {way}", (act, mine), background=busy, enforces=True)
+    app = d.culprit()
+    rate = d.down * d.between(0.15, 0.3)
+    held = limited(app, "--down", f"{rate:.2f}mbit")
+    bulk: Background = ((app, "bulk", "45", "n=3", f"rate={int(rate * 1.3e6 / 3)}"),)
+    d.add("limited, nothing wrong", (held, Truth(frozenset(), seconds=15)), background=bulk, enforces=True)
+    act = both(held, later(traffic("neighbour", "bulk", "11", "n=8", where="x"), 3))
+    d.add("limited, another device", (act, Truth(EXTERNAL, seconds=13)), background=(*bulk, video), enforces=True)
 
 
 def later(part: Callable[[LagLab], Callable[[], None]], seconds: float) -> Callable[[LagLab], Callable[[], None]]:

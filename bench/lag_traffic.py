@@ -30,6 +30,8 @@ def _answer(made: socket.socket) -> None:
     try:
         with made:
             words = made.makefile("rb").readline().split()
+            if not words:
+                return
             if words[0] == b"up":
                 while made.recv(65536):
                     pass

@@ -50,15 +50,15 @@ class EnforcerState:
             overrides = overrides_from(self._store.states(Override.PREFIX))
             self.priorities.follow(self._limits, overrides, clock.local_time(wall_ns), wall_ns)
 
-    def enforcing(self, wall_ns: int) -> bool:
-        """Whether limits are in force now."""
-        return self._in_force and self._limits is not None and self._limits.fresh(wall_ns)
+    def limits(self, wall_ns: int) -> Limits | None:
+        """What an enforcer said, when it said something lately."""
+        return self._limits if self._limits is not None and self._limits.fresh(wall_ns) else None
 
     def dropped(self, wall_ns: int, backend: str) -> dict[str, int]:
         """Inbound bytes that the enforcer dropped since the last call and ``backend`` did not count, by application."""
-        totals = None
-        if self._limits is not None and self._limits.fresh(wall_ns):
-            totals = {app: found.dropped_down_bytes for app, found in self._limits.apps.items()}
+        totals, limits = None, self.limits(wall_ns)
+        if limits is not None:
+            totals = {app: found.dropped_down_bytes for app, found in limits.apps.items()}
         return self._drops.since_last(totals, backend)
 
     def late_ns(self, wall_ns: int) -> int:

@@ -11,11 +11,12 @@ from typing import Final
 from collector.accounting.tick import TrafficAccounts
 from collector.lag.detector import Incident, LagDetector
 from collector.lag.evidence import row
-from collector.lag.samples import DIRECTIONS, KnownCapacity, LagTick, Rates, RoundTrip
+from collector.lag.samples import DIRECTIONS, HeldApp, KnownCapacity, LagTick, Rates, RoundTrip
 from collector.probes.prober import Outstanding
 from collector.probes.result import ProbeResult
 from qos.contract.direction import Direction
 from qos.contract.documents.lag import RunningLag
+from qos.contract.documents.limits import Limits
 from qos.contract.points import LagCause, LagIncident
 from qos.policy.applications import OURSELVES
 from qos.system.echo import is_address
@@ -47,8 +48,8 @@ class TickInput:
     results: Sequence[ProbeResult] = ()
     outstanding: Sequence[Outstanding] = ()
     capacity: Mapping[Direction, KnownCapacity] = field(default_factory=dict)
-    limited: Mapping[str, float] = field(default_factory=dict)
-    enforcing: bool = False
+    limits: Limits | None = None
+    """What the enforcer says, when it said something lately."""
     sufferers: Callable[[float], Sequence[str]] = lambda extra_ms: ()
     """Applications that suffer now, given the extra milliseconds; asked seldom."""
 
@@ -68,6 +69,7 @@ class LagWatch:
         self._onsets: dict[int, int] = {}
         self._suffered: dict[int, list[str]] = {}
         self._asked_ns: int | None = None
+        self._said_ns = 0
         self.running: RunningLag | None = None
         """What the views show of the incident that goes on now."""
 
@@ -122,7 +124,7 @@ class LagWatch:
             host=host,
             unattributed=unnamed,
             capacity=self._capacity(given.capacity),
-            limited=given.limited,
+            held=self._held(given.limits),
             stalled=given.elapsed_ns > STALL * given.interval_ns,
         )
         incidents = self._detector.feed(tick)
@@ -152,7 +154,7 @@ class LagWatch:
     def _ask_who_suffers(self, given: TickInput) -> None:
         """Beside the one that makes the lag: those whose connections wait for it."""
         incident = self._detector.running
-        if incident is None or incident.extra_ns < 1:
+        if incident is None or incident.extra_ns < 1 or incident.kind == "queue":
             return
         if self._asked_ns is not None and given.now_ns - self._asked_ns < SUFFER_NS:
             return
@@ -177,6 +179,17 @@ class LagWatch:
                 found[direction] = KnownCapacity(self._most[direction], "seen")
         return found
 
+    def _held(self, limits: Limits | None) -> Mapping[str, HeldApp]:
+        """Those that the enforcer holds; nothing when it has not spoken since the last tick."""
+        if limits is None or limits.state != "enforcing" or limits.time_ns == self._said_ns:
+            return {}
+        self._said_ns = limits.time_ns
+        return {
+            app: HeldApp(found.priority, found.queue_ms, found.down_bps, found.up_bps)
+            for app, found in limits.apps.items()
+            if found.down_bps is not None or found.up_bps is not None
+        }
+
     def _keep_most(self, host: Rates) -> None:
         """The most over three ticks: one tick alone may hold what queued on this machine."""
         self._recent = [*self._recent, host][-3:]
@@ -191,6 +204,8 @@ class LagWatch:
             gone = next(iter(self._onsets))
             del self._onsets[gone]
             self._suffered.pop(gone, None)
+        if incident.kind == "queue" and incident.target is not None:
+            return row(incident, host, onset_ns, suffered=incident.target)
         makers = {incident.diagnosis.app, OURSELVES}
         suffered = [app for app in self._suffered.get(incident.onset_ns, ()) if app not in makers][:MOST_SUFFERERS]
         return row(incident, host, onset_ns, suffered=", ".join(suffered) or None)
@@ -208,5 +223,14 @@ class LagWatch:
             loss_ratio=now.loss_ratio,
             confidence=now.confidence,
             evidence=now.evidence,
-            advice=f"autoqos set {now.app} 5" if now.app and not given.enforcing else "",
+            advice=_advice(now, given.limits),
         )
+
+
+def _advice(made: LagIncident, limits: Limits | None) -> str:
+    """A command that would help; empty when none is known."""
+    if made.cause == "own_limit" and made.suffered:
+        by_hand = limits is not None and made.suffered in limits.held_by_hand()
+        return f"autoqos unlimit {made.suffered}" if by_hand else f"autoqos set {made.suffered} 0"
+    enforcing = limits is not None and limits.state == "enforcing"
+    return f"autoqos set {made.app} 5" if made.app and not enforcing else ""

@@ -175,8 +175,8 @@ class CollectorLoop:
                 last=last,
             )
         )
-        enforcing = self._enforcer.enforcing(wall_ns)
-        points += self._probing.points(arrival, now_ns, wall_ns, results, self.accounts, enforcing=enforcing)
+        limits = self._enforcer.limits(wall_ns)
+        points += self._probing.points(arrival, now_ns, wall_ns, results, self.accounts, limits=limits)
         points += self._resource_points(wall_ns, now_ns, moved)
         self._processes.sweep(now_ns)
         points += self._link_points(wall_ns, now_ns)

@@ -18,6 +18,7 @@ from collector.probes.prober import Prober
 from collector.probes.result import ProbeResult
 from qos.contract.config import Config
 from qos.contract.documents.lag import RunningLag
+from qos.contract.documents.limits import Limits
 from qos.contract.points import Point
 from qos.store import Reader
 from qos.system.processes import Processes
@@ -72,9 +73,12 @@ class Probing:
         results: Sequence[ProbeResult],
         accounts: TrafficAccounts,
         *,
-        enforcing: bool,
+        limits: Limits | None,
     ) -> list[Point]:
-        """The rows of ``results``, and the incidents of lag that are new or changed."""
+        """The rows of ``results``, and the incidents of lag that are new or changed.
+
+        ``limits``: what the enforcer said, when it said something lately.
+        """
         host = accounts.host
         self._newest.update({result.target: result for result in results})
         points: list[Point] = [result.point(host) for result in results if self._lag.asked(result)]
@@ -91,7 +95,7 @@ class Probing:
                 results=results,
                 outstanding=self._prober.outstanding(),
                 capacity=self._capacity.known(now_ns, wall_ns, self._config.link),
-                enforcing=enforcing,
+                limits=limits,
                 sufferers=lambda extra_ms: self._sufferers(extra_ms, now_ns),
             )
         )

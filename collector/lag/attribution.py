@@ -8,14 +8,14 @@ outlives its traffic was not its own. Otherwise the gateway tells the local netw
 Confidence is the sum of what speaks for the diagnosis, calibrated on labelled runs (bench/lag.py, docs/decisions/0052).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import fmean, median
+from statistics import median
 from typing import Final, Literal
 
 from collector.lag.onset import Onset
-from collector.lag.samples import DIRECTIONS, Direction, KnownCapacity, LagTick, RoundTrip
+from collector.lag.samples import DIRECTIONS, Direction, RoundTrip
+from collector.lag.suspects import Case, Suspect, suspects, use_of
 from collector.lag.targets import TargetTrack
 
 Cause = Literal["application", "unnamed", "others", "provider", "local_network", "target", "own_limit", "unknown"]
@@ -23,44 +23,15 @@ UNKNOWN: Final[Cause] = "unknown"
 HIGH: Final = 0.85
 MEDIUM: Final = 0.6
 S: Final = 10**9
-BEFORE_NS: Final = 60 * S
-LEAD_NS: Final = 2 * S
-"""Ticks that end so long before the onset may hold the traffic that filled the queue."""
-WINDOW_NS: Final = 20 * S
 SETTLE_NS: Final = 3 * S
 """For so long nobody outside is blamed while this computer is busy: its own bytes are counted a tick late."""
 FULL: Final = {"set": 0.75, "learned": 0.75, "seen": 0.8}
 LOOSE_FULL: Final = 0.5
 """Enough of the most ever seen when all else speaks against it: that may have been more than the line carries (what is
 sent is counted before the line drops it)."""
-FLOOR_BPS: Final[Mapping[Direction, int]] = {"down": 1_000_000, "up": 500_000}
-"""The most ever seen is no capacity below this: so little was never asked of the line."""
-AFTER_NS: Final = S // 2
-"""A queue outlives what filled it by so much at most, or we would not know whose it is."""
 BEGAN_WITH_S: Final = 3
-ACTIVE: Final = 0.35
 EXPLAINED: Final = 0.7
-
-History = Sequence[LagTick]
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """An application (None: traffic that nobody could be named for) in one direction, and what speaks against it."""
-
-    app: str | None
-    direction: Direction
-    share_ratio: float
-    utilization: float
-    capacity: KnownCapacity
-    rate_bps: int
-    excess_bps: int
-    lead_s: float
-    """How long before the onset it began; negative: after."""
-    explained_ratio: float
-    """The share of the late probes that were on their way while, or just after, it was active."""
-    stopped: bool | None = None
-    """Whether the lag ended when it stopped (True), outlived it (False), or nothing is known yet."""
+STEADY_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +51,24 @@ class Diagnosis:
     """The fuller direction's use of its capacity."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The ticks that an incident is judged by, and when its late probes were on their way."""
-
-    history: History
-    ticks: Sequence[LagTick]
-    late: Sequence[tuple[int, int]]
-    onset: Onset
-    last_ns: int
-    now_ns: int
-
-
-def diagnose(history: History, tracks: Sequence[TargetTrack], onset: Onset, last_ns: int, now_ns: int) -> Diagnosis:
-    """The cause by what is known at ``now_ns``. ``last_ns``: when the last late or lost probe was sent."""
+def diagnose(case: Case) -> Diagnosis:
+    """The diagnosis by what is known now."""
+    tracks, onset, last_ns, now_ns = case.tracks, case.onset, case.last_ns, case.now_ns
+    if onset.kind == "queue":
+        return Diagnosis("own_limit", 0.95)  # measured where it happens
     gateway_ms = _gateway_ms(tracks, onset, last_ns)
     if onset.target is not None:
         punctual = sum(1 for t in tracks if not t.gateway and t.name != onset.target and t.baseline.warm)
         return Diagnosis("target", 0.95 if punctual >= 2 else 0.8, gateway_ms=gateway_ms)
-    ticks = [t for t in history if t.now_ns > onset.at_ns - LEAD_NS and t.now_ns > last_ns - WINDOW_NS]
-    window = _Window(history, ticks, _late_spans(tracks, onset), onset, last_ns, now_ns)
-    suspects = sorted(
-        (suspect for direction in DIRECTIONS for suspect in _suspects(window, direction)),
+    ticks = case.window()
+    found = sorted(
+        suspects(case),
         key=lambda s: s.share_ratio * min(1.0, s.utilization),
         reverse=True,
     )
-    busiest = max((_use(ticks, d)[0] for d in DIRECTIONS), default=0.0)
-    risen = {d: sum(s.share_ratio for s in suspects if s.direction == d and _rose_with_it(s)) for d in DIRECTIONS}
-    guilty = [s for s in suspects if _is_guilty(s, onset, risen[s.direction])]
+    busiest = max((use_of(ticks, d)[0] for d in DIRECTIONS), default=0.0)
+    risen = {d: sum(s.share_ratio for s in found if s.direction == d and _rose_with_it(s)) for d in DIRECTIONS}
+    guilty = [s for s in found if _is_guilty(s, onset, risen[s.direction])]
     if guilty:
         best = guilty[0]
         return Diagnosis(
@@ -121,10 +82,10 @@ def diagnose(history: History, tracks: Sequence[TargetTrack], onset: Onset, last
             gateway_ms,
             busiest,
         )
-    if now_ns - onset.at_ns < SETTLE_NS and busiest >= 0.5 and any(s.stopped is not False for s in suspects):
+    if now_ns - onset.at_ns < SETTLE_NS and busiest >= 0.5 and any(s.stopped is not False for s in found):
         return Diagnosis(UNKNOWN, 0.3, gateway_ms=gateway_ms, busiest=busiest)  # perhaps one of ours: a tick tells
     quiet = 0.25 if busiest < 0.4 else 0.1 if busiest < 0.7 else -0.1
-    if suspects and suspects[0].utilization > 0.7 and suspects[0].stopped is not False:
+    if found and found[0].utilization > 0.7 and found[0].stopped is not False:
         quiet -= 0.1
     if gateway_ms is not None and _local(tracks, onset, last_ns, gateway_ms):
         return Diagnosis("local_network", 0.65 + quiet, gateway_ms=gateway_ms, busiest=busiest)
@@ -137,7 +98,9 @@ def _is_guilty(suspect: Suspect, onset: Onset, risen_share: float) -> bool:
     full = suspect.utilization >= FULL[suspect.capacity.source] or _plain(suspect, risen_share)
     rose = suspect.excess_bps * 2 >= suspect.rate_bps
     early = suspect.lead_s >= -1.5
-    grown = rose or (suspect.capacity.source != "seen" and suspect.utilization >= 0.85)
+    # Who moves what it always moved is blamed only for most of a line that is surely full.
+    steady = suspect.share_ratio >= STEADY_SHARE and suspect.utilization >= 0.85
+    grown = rose or (suspect.capacity.source != "seen" and steady)
     if onset.kind == "loss" and suspect.utilization < 0.9:
         return False
     fair = suspect.share_ratio >= 0.3 and suspect.explained_ratio >= EXPLAINED
@@ -166,111 +129,6 @@ def _confidence(suspect: Suspect, gateway_ms: float | None) -> float:
     value += 0.1 if suspect.stopped else 0.0
     value += 0.0 if gateway_ms is not None else -0.05
     return round(min(0.99, value), 2)
-
-
-def _suspects(
-    window: _Window,
-    direction: Direction,
-) -> list[Suspect]:
-    history, ticks, late, onset = window.history, window.ticks, window.late, window.onset
-    last_ns, now_ns = window.last_ns, window.now_ns
-    if not ticks:
-        return []
-    use, capacity = _use(ticks, direction)
-    earlier = [t for t in history if onset.at_ns - BEFORE_NS < t.now_ns <= onset.at_ns - LEAD_NS]
-    found = []
-    names: set[str | None] = {app for tick in ticks for app, rates in tick.apps.items() if rates[direction]}
-    for app in (*sorted(name for name in names if name), None):
-        rates = [_rate(tick, app, direction) for tick in ticks]
-        peak = max(rates)
-        if peak < FLOOR_BPS[direction] // 10:
-            continue
-        active = [rate >= ACTIVE * peak for rate in rates]
-        moving = [rate for rate, on in zip(rates, active, strict=True) if on]
-        rate_bps = int(fmean(moving))
-        before = int(median([_rate(tick, app, direction) for tick in earlier])) if earlier else 0
-        totals = [tick.host[direction] for tick, on in zip(ticks, active, strict=True) if on]
-        began = next((t.now_ns - t.elapsed_ns for t, on in zip(ticks, active, strict=True) if on), now_ns)
-        if began <= ticks[0].now_ns - ticks[0].elapsed_ns:
-            began = _began(history, app, direction, rate_bps, ticks[0].now_ns)
-        found.append(
-            Suspect(
-                app,
-                direction,
-                rate_bps / max(1.0, fmean(totals), rate_bps),
-                use,
-                capacity,
-                rate_bps,
-                max(0, rate_bps - before),
-                (onset.at_ns - began) / S,
-                _explained(ticks, active, late),
-                _stopped(ticks, active, last_ns, now_ns),
-            )
-        )
-    return found
-
-
-def _began(history: History, app: str | None, direction: Direction, rate_bps: int, until_ns: int) -> int:
-    """Since when without a pause it moved a third of its rate, going back from ``until_ns``."""
-    began = until_ns
-    for tick in reversed(history):
-        if tick.now_ns > until_ns:
-            continue
-        if _rate(tick, app, direction) < rate_bps // 3:
-            break
-        began = tick.now_ns - tick.elapsed_ns
-    return began
-
-
-def _stopped(ticks: Sequence[LagTick], active: Sequence[bool], last_ns: int, now_ns: int) -> bool | None:
-    last_active_ns = max((t.now_ns for t, on in zip(ticks, active, strict=True) if on), default=0)
-    if last_ns - last_active_ns > 3 * S:
-        return False
-    if now_ns - last_ns < 2 * S:
-        return None
-    after = [on for t, on in zip(ticks, active, strict=True) if t.now_ns - t.elapsed_ns > last_ns + S]
-    if not after:
-        return None
-    return True if not any(after) else None
-
-
-def _use(ticks: Sequence[LagTick], direction: Direction) -> tuple[float, KnownCapacity]:
-    """How full the direction was at its fullest, over two ticks, and against what."""
-    totals = [tick.host[direction] for tick in ticks] or [0]
-    pairs = [(a + b) / 2 for a, b in pairwise(totals)] or totals
-    capacity = ticks[-1].capacity.get(direction) if ticks else None
-    if capacity is None:
-        capacity = KnownCapacity(max(totals), "seen")
-    if capacity.source == "seen":
-        capacity = KnownCapacity(max(capacity.bps, *totals, FLOOR_BPS[direction]), "seen")
-    return max(pairs) / capacity.bps, capacity
-
-
-def _rate(tick: LagTick, app: str | None, direction: Direction) -> int:
-    if app is None:
-        return tick.unattributed[direction]
-    rates = tick.apps.get(app)
-    return rates[direction] if rates is not None else 0
-
-
-def _late_spans(tracks: Sequence[TargetTrack], onset: Onset) -> list[tuple[int, int]]:
-    """When each late or lost probe met the queue: from a little before it was sent until it came back."""
-    return [
-        (trip.sent_ns - AFTER_NS, trip.sent_ns + (trip.rtt_ns or 0))
-        for track in tracks
-        if not track.gateway
-        for trip in track.since(onset.at_ns)
-        if track.slow(trip) or track.lost(trip)
-    ]
-
-
-def _explained(ticks: Sequence[LagTick], active: Sequence[bool], late: Sequence[tuple[int, int]]) -> float:
-    """The share of late probes that were on their way while, or just after, it was active."""
-    spans = [(t.now_ns - t.elapsed_ns, t.now_ns) for t, on in zip(ticks, active, strict=True) if on]
-    first = ticks[0].now_ns - ticks[0].elapsed_ns
-    seen = [(start, end) for start, end in late if end > first]
-    met = sum(any(begin <= end and start <= until for begin, until in spans) for start, end in seen)
-    return met / len(seen) if seen else 1.0
 
 
 def _during(track: TargetTrack, onset: Onset, last_ns: int) -> list[RoundTrip]:

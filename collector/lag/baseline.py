@@ -17,6 +17,8 @@ BASE_SHARE: Final = 4
 """A quarter of the usual round trip at least: 20 ms more on 200 ms are no lag."""
 USUAL_LOSS: Final = 0.005
 """Less is never taken for usual."""
+UNSURE_SAMPLES: Final = 16
+"""An estimate from n samples is widened by so many parts of n: eight may by chance lie close together."""
 _EVERY: Final = 5
 
 
@@ -29,16 +31,13 @@ class Baseline:
         self._news = 0
         self.median_ns = 0
         self.noise_ns = 0
+        self.threshold_ns = MIN_EXCESS_NS
+        """More above the median than this is late."""
 
     @property
     def warm(self) -> bool:
         """Whether enough is known to call anything unusual."""
         return len(self._rtts) >= WARM_SAMPLES
-
-    @property
-    def threshold_ns(self) -> int:
-        """More above the median than this is late."""
-        return max(MIN_EXCESS_NS, NOISES * self.noise_ns, self.median_ns // BASE_SHARE)
 
     @property
     def loss_ratio(self) -> float:
@@ -62,6 +61,8 @@ class Baseline:
             ordered = sorted(self._rtts)
             self.median_ns = ordered[len(ordered) // 2]
             self.noise_ns = ordered[len(ordered) * 9 // 10] - self.median_ns
+            noise_ns = self.noise_ns + self.noise_ns * UNSURE_SAMPLES // len(ordered)
+            self.threshold_ns = max(MIN_EXCESS_NS, NOISES * noise_ns, self.median_ns // BASE_SHARE)
 
     def excess_ns(self, rtt_ns: int) -> int:
         """How far above the usual."""

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from collector.lag.attribution import UNKNOWN, Diagnosis, diagnose
+from collector.lag.attribution import HIGH, UNKNOWN, Diagnosis, diagnose
 from collector.lag.onset import Onset, calm, find, pooled
-from collector.lag.samples import LagTick
+from collector.lag.own_queue import find_waiting, long_waits, waits_no_more
+from collector.lag.samples import HeldApp, LagTick
+from collector.lag.suspects import Case, Starts
 from collector.lag.targets import TargetTrack
+from collector.lag.turns import CauseTurn, outlived, taken_over
 
 S: Final = 10**9
 REJOIN_NS: Final = 10 * S
@@ -29,7 +32,8 @@ HISTORY: Final = 180
 class Incident:
     """One episode. Times are those of the ticks (monotonic ns). ``extra_ns``: the median of late answers over usual.
 
-    ``ended``: why it is over; empty while it runs.
+    ``target``: the one that is slow alone, or the application that waits in a queue of AutoQoS's own, where ``kind`` is
+    ``queue``; ``held``: to what it is held there. ``ended``: why it is over; empty while it runs.
     """
 
     onset_ns: int
@@ -40,6 +44,7 @@ class Incident:
     loss_ratio: float
     diagnosis: Diagnosis
     ended: str = ""
+    held: HeldApp | None = None
 
     @property
     def running(self) -> bool:
@@ -56,6 +61,9 @@ class LagDetector:
         self._onset: Onset | None = None
         self._incident: Incident | None = None
         self._before: Incident | None = None
+        self._starts: Starts = {}
+        self._sure: Incident | None = None
+        """The running incident when somebody was last named for it with high confidence."""
         self._since_ns = -(2**62)
 
     @property
@@ -109,32 +117,74 @@ class LagDetector:
 
     def _look(self, tick: LagTick) -> tuple[Incident, ...]:
         onset = find(self._outside(), tick.now_ns, self._since_ns)
+        if onset is None and (waiting := find_waiting(self._history, tick.now_ns, self._since_ns)) is not None:
+            onset = Onset(waiting[1], "queue", waiting[0])
         if onset is None:
-            for track in self._tracks.values():
-                track.learn(tick.now_ns - (LEARN_AFTER_NS if track.baseline.warm else LEARN_FIRST_NS))
+            self._learn(tick)
             return ()
-        self._onset = onset
+        self._onset, starts, self._starts, self._sure = onset, self._starts, {}, None
         incident = self._measure(tick, onset)
         before, self._before = self._before, None
         if before is not None and _same(before, incident) and onset.at_ns - before.last_ns < REJOIN_NS:
-            self._onset = replace(onset, at_ns=before.onset_ns)
+            self._onset, self._starts = replace(onset, at_ns=before.onset_ns), starts
             incident = self._measure(tick, self._onset)
         self._incident = incident
         return (incident,)
 
+    def _learn(self, tick: LagTick) -> None:
+        for track in self._tracks.values():
+            track.learn(tick.now_ns - (LEARN_AFTER_NS if track.baseline.warm else LEARN_FIRST_NS))
+
     def _follow(self, tick: LagTick, onset: Onset) -> tuple[Incident, ...]:
+        if onset.kind == "queue":
+            return self._follow_queue(tick, onset)
         if onset.target is not None:  # the connection may have followed
             wider = find(self._outside(), tick.now_ns, self._since_ns)
             if wider is not None and wider.target is None:
                 return self._widen(tick, onset, wider)
         before = self._incident
         incident = self._incident = self._measure(tick, onset)
+        if onset.kind == "delay" and onset.target is None and (turn := self._turn(tick, onset, incident)) is not None:
+            return self._split(tick, onset, turn)
         if calm(self._outside(), tick.now_ns, onset):
             return self._finish("calm")
         if tick.now_ns - onset.at_ns > ADAPT_NS:
             for track in self._tracks.values():
                 track.baseline = type(track.baseline)()
             return self._finish("it is usual by now")
+        return (incident,) if incident != before else ()
+
+    def _turn(self, tick: LagTick, onset: Onset, incident: Incident) -> CauseTurn | None:
+        """Whether the cause has changed while the lag went on."""
+        diagnosis, sure, case = incident.diagnosis, self._sure, self._case(tick, onset, incident.last_ns)
+        if diagnosis.suspect is not None and diagnosis.confidence >= HIGH:
+            self._sure = incident
+            return None
+        if diagnosis.suspect is None and sure is not None:
+            return outlived(case, sure.diagnosis)
+        if diagnosis.suspect is None:
+            return taken_over(case)
+        return None
+
+    def _split(self, tick: LagTick, onset: Onset, turn: CauseTurn) -> tuple[Incident, ...]:
+        first = self._sure or self._incident
+        assert first is not None
+        last_ns = max(onset.at_ns, min(turn.until_ns, turn.at_ns - 1))
+        ended = replace(first, last_ns=last_ns, ended="then something else made it slow")
+        self._onset, self._incident, self._starts, self._sure = replace(onset, at_ns=turn.at_ns), None, {}, None
+        self._incident = self._measure(tick, self._onset)
+        return (ended, self._incident)
+
+    def _follow_queue(self, tick: LagTick, onset: Onset) -> tuple[Incident, ...]:
+        """AutoQoS's own queue is another place than the line: lag of the line is another incident."""
+        if find(self._outside(), tick.now_ns, self._since_ns) is not None:
+            ended = self._finish("the connection became slow")
+            return (*ended, *self._look(tick))
+        self._learn(tick)
+        before = self._incident
+        incident = self._incident = self._measure(tick, onset)
+        if waits_no_more(self._history, tick.now_ns, onset.target or ""):
+            return self._finish("calm")
         return (incident,) if incident != before else ()
 
     def _widen(self, tick: LagTick, onset: Onset, wider: Onset) -> tuple[Incident, ...]:
@@ -152,12 +202,16 @@ class LagDetector:
         if incident is None:
             return ()
         ended = replace(incident, ended=why)
-        for track in self._tracks.values():
-            track.skip(incident.last_ns)
-        self._before, self._since_ns = ended, incident.last_ns + 1
+        if incident.kind != "queue":  # the line was as usual
+            for track in self._tracks.values():
+                track.skip(incident.last_ns)
+            self._since_ns = incident.last_ns + 1
+        self._before = ended
         return (ended,)
 
     def _measure(self, tick: LagTick, onset: Onset) -> Incident:
+        if onset.kind == "queue":
+            return self._measure_queue(tick, onset)
         of = [track for track in self._outside() if onset.target is None or track.name == onset.target]
         sights = pooled(of, onset.at_ns)
         slow = sorted(
@@ -171,7 +225,7 @@ class LagDetector:
         # What came after the last bad one is not the incident: it only waits to be called over.
         done = [(trip, track) for trip, track in sights if not trip.pending and trip.sent_ns <= last_ns]
         lost = sum(track.lost(trip) for trip, track in done)
-        diagnosis = diagnose(self._history, self.tracks(), onset, last_ns, tick.now_ns)
+        diagnosis = diagnose(self._case(tick, onset, last_ns))
         if known is not None and known.diagnosis.confidence > diagnosis.confidence and diagnosis.cause == UNKNOWN:
             diagnosis = known.diagnosis
         return Incident(
@@ -182,6 +236,24 @@ class LagDetector:
             extra_ns=slow[len(slow) // 2] if slow else (known.extra_ns if known is not None else 0),
             loss_ratio=lost / len(done) if done else 0.0,
             diagnosis=diagnosis,
+        )
+
+    def _case(self, tick: LagTick, onset: Onset, last_ns: int) -> Case:
+        return Case(self._history, self.tracks(), onset, last_ns, tick.now_ns, self._starts)
+
+    def _measure_queue(self, tick: LagTick, onset: Onset) -> Incident:
+        waits = long_waits(self._history, onset.target or "", onset.at_ns)
+        ordered = sorted(held.queue_ms for _, held in waits)
+        known = self._incident
+        return Incident(
+            onset_ns=onset.at_ns,
+            last_ns=max([at_ns for at_ns, _ in waits] or [known.last_ns if known is not None else onset.at_ns]),
+            kind=onset.kind,
+            target=onset.target,
+            extra_ns=int(ordered[len(ordered) // 2] * 1e6) if ordered else (known.extra_ns if known else 0),
+            loss_ratio=0.0,
+            diagnosis=diagnose(self._case(tick, onset, tick.now_ns)),
+            held=waits[-1][1] if waits else (known.held if known is not None else None),
         )
 
 

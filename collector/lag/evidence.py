@@ -1,8 +1,9 @@
 """An incident's evidence in one sentence with numbers, and its row. Pure."""
 
-from collector.lag.attribution import HIGH, MEDIUM, Diagnosis, Suspect
+from collector.lag.attribution import HIGH, MEDIUM, Diagnosis
 from collector.lag.detector import Incident
 from collector.lag.samples import CapacitySource
+from collector.lag.suspects import Suspect
 from qos.contract.points import LagIncident
 from qos.contract.units import format_bps
 
@@ -35,6 +36,8 @@ def _cause(incident: Incident, diagnosis: Diagnosis) -> str:
         return _blame(suspect, diagnosis.runner_up)
     if diagnosis.cause == "unknown":
         return "it has just begun, and who made it is not known yet"
+    if diagnosis.cause == "own_limit":
+        return _own_limit(incident)
     load = f"this computer used {diagnosis.busiest:.0%} of the line at most"
     if diagnosis.cause == "target":
         return f"only {incident.target} was slow, the other targets answered as usual"
@@ -48,6 +51,15 @@ def _cause(incident: Incident, diagnosis: Diagnosis) -> str:
     if diagnosis.cause == "provider":
         return f"nothing came back from behind the gateway; {gateway}; {load}"
     return f"everything behind the gateway suffered: another device or the provider; {gateway}; {load}"
+
+
+def _own_limit(incident: Incident) -> str:
+    held = incident.held
+    sides = ((held.down_bps, "download"), (held.up_bps, "upload")) if held is not None else ()
+    rates = " and ".join(f"{format_bps(bps)} of {side}" for bps, side in sides if bps is not None)
+    to = f" to {rates}" if rates else ""
+    wait = incident.extra_ns / 1e6
+    return f"AutoQoS holds {incident.target}{to}, and its packets waited {wait:.0f} ms in AutoQoS's own queue"
 
 
 def _blame(suspect: Suspect, second: Suspect | None) -> str:

@@ -26,12 +26,16 @@ USUALLY_LOSES: Final = 0.05
 CHANCE: Final = 2e-5
 MAX_AGE_NS: Final = 5 * S
 
-Kind = Literal["delay", "loss"]
+Kind = Literal["delay", "loss", "queue"]
+"""Late answers, lost ones, or waits in a queue of AutoQoS's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Onset:
-    """Lag that is seen now. ``target``: of that one alone; None: of the connection. ``at_ns``: since when."""
+    """Lag that is seen now. ``target``: of that one alone; None: of the connection. ``at_ns``: since when.
+
+    Of a queue of AutoQoS's own, ``target`` is the application that waits in it.
+    """
 
     at_ns: int
     kind: Kind

@@ -47,10 +47,21 @@ NOTHING: Final = Rates()
 
 
 @dataclass(frozen=True, slots=True)
+class HeldApp:
+    """An application under a limit of AutoQoS, as the enforcer last said: its level (0 to 5), the longest wait in
+    AutoQoS's queue, and the rates that it is held to, bits per second (None: not held in that direction)."""
+
+    priority: int
+    queue_ms: float
+    down_bps: int | None = None
+    up_bps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LagTick:
     """What was measured since the last tick. ``apps`` has only those that moved something.
 
-    ``limited``: applications under a limit of AutoQoS now, and the longest wait in its queue, in milliseconds.
+    ``held``: what the enforcer said of those under a limit of AutoQoS; empty when it said nothing since the last tick.
     ``stalled``: this process itself was not scheduled in time, so its round trips say little.
     """
 
@@ -61,8 +72,18 @@ class LagTick:
     host: Rates = NOTHING
     unattributed: Rates = NOTHING
     capacity: Mapping[Direction, KnownCapacity] = field(default_factory=dict)
-    limited: Mapping[str, float] = field(default_factory=dict)
+    held: Mapping[str, HeldApp] = field(default_factory=dict)
     stalled: bool = False
 
 
-__all__ = ["DIRECTIONS", "NOTHING", "CapacitySource", "Direction", "KnownCapacity", "LagTick", "Rates", "RoundTrip"]
+__all__ = [
+    "DIRECTIONS",
+    "NOTHING",
+    "CapacitySource",
+    "Direction",
+    "HeldApp",
+    "KnownCapacity",
+    "LagTick",
+    "Rates",
+    "RoundTrip",
+]

@@ -1,8 +1,66 @@
-"""What the watch over lag tells while an incident runs: a row whose tags name the culprit, so that alerts can."""
+"""The lag detector inside the collector: rows and what the views show, and a row that names the culprit for alerts."""
 
-from collector.lag_watch import LagWatch
+from collector.accounting.tick import TrafficAccounts
+from collector.lag_watch import LagWatch, TickInput
+from collector.probes.result import ProbeResult
 from qos.contract.documents.lag import RunningLag
-from qos.contract.points import to_line
+from qos.contract.documents.limits import EnforcedApp, Limits
+from qos.contract.points import LagIncident, to_line
+from qos.contract.reason import Cause, Reason, Subject
+
+S = 10**9
+MS = 10**6
+WALL_NS = 1_800_000_000 * S
+
+
+def limits(second: int, queue_ms: float, cause: Cause = Cause.HAND, state: str = "enforcing") -> Limits:
+    held = EnforcedApp(
+        priority=1, reasons=(Reason(Subject.UP, cause),), up_bps=300_000, queue_ms=queue_ms, delayed_packets=1
+    )
+    return Limits(WALL_NS + second * S, "enforce", state, apps={"zoom": held, "web": EnforcedApp(priority=3)})
+
+
+def tick(watch: LagWatch, second: int, said: Limits | None) -> list[LagIncident]:
+    now_ns = 1000 * S + second * S
+    answer = ProbeResult(WALL_NS + second * S, "9.9.9.9", 12 * MS, "", None, 0.0, sent_ns=now_ns - S // 2)
+    accounts = TrafficAccounts("pc", 100)
+    return watch.tick(
+        TickInput(now_ns, WALL_NS + second * S, S, S, accounts, results=(answer,), limits=said)
+    )  # fmt: skip
+
+
+def test_a_wait_in_our_own_queue_is_shown_with_the_command_that_ends_it() -> None:
+    watch = LagWatch(["9.9.9.9"], route=lambda address: None)
+    for second in range(20):
+        tick(watch, second, limits(second, 3.0))
+    assert watch.running is None
+    rows = [row for second in range(20, 26) for row in tick(watch, second, limits(second, 400.0))]
+    shown = watch.running
+    assert shown is not None
+    assert (shown.cause, shown.app, shown.extra_ms, shown.advice) == ("own_limit", "", 400.0, "autoqos unlimit zoom")
+    assert {row.suffered for row in rows} == {"zoom"}
+    ended = [row for second in range(26, 34) for row in tick(watch, second, limits(second, 1.0))]
+    assert (ended[-1].running, ended[-1].cause) == (0, "own_limit")
+    assert watch.running is None
+
+
+def test_a_limit_that_nobody_set_by_hand_is_ended_by_a_higher_priority() -> None:
+    watch = LagWatch(["9.9.9.9"], route=lambda address: None)
+    for second in range(6):
+        tick(watch, second, limits(second, 400.0, Cause.LINK_SHARE))
+    assert watch.running is not None
+    assert watch.running.advice == "autoqos set zoom 0"
+
+
+def test_what_the_enforcer_said_once_counts_once() -> None:
+    watch = LagWatch(["9.9.9.9"], route=lambda address: None)
+    said = limits(0, 400.0)
+    assert [row for second in range(10) for row in tick(watch, second, said)] == []
+
+
+def test_an_enforcer_that_only_watches_holds_nobody() -> None:
+    watch = LagWatch(["9.9.9.9"], route=lambda address: None)
+    assert [row for n in range(10) for row in tick(watch, n, limits(n, 400.0, state="dry_run"))] == []
 
 
 def test_a_running_incident_is_a_row_a_tick_that_names_who_makes_it() -> None:

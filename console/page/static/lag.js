@@ -48,7 +48,7 @@ export function part(mine, all) {
 /** @param {Incident} incident */
 export function card(incident) {
   const share = incident.share_ratio === null ? "" : `${percent(incident.share_ratio)} of the ${incident.direction === "up" ? "upload" : "download"}. `;
-  const sure = incident.confidence >= 0.75 ? "high" : incident.confidence >= 0.4 ? "middling" : "low";
+  const sure = incident.confidence >= 0.85 ? "high" : incident.confidence >= 0.6 ? "medium" : "low";
   return h("div", { class: incident.cause === "application" ? "cause app" : "cause" },
     h("h3", null, `${when(incident)} · ${extra(incident)}`),
     h("div", null, incident.app && incident.cause === "application"

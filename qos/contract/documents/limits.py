@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Self
 
 from qos.contract.documents.engine import EngineReport
 from qos.contract.documents.fields import MAX_BPS, VERSION, Fields, fields_of, inner, number, rows, text, whole
-from qos.contract.reason import Reason
+from qos.contract.reason import Cause, Reason, Subject
 
 STALE_NS: Final = 30 * 10**9
 """An older document is that of an enforcer which no longer runs."""
@@ -117,6 +117,14 @@ class Limits:
             "apps": {app: row.dump() for app, row in self.apps.items()},
             "engine": self.engine.dump(),
         }
+
+    def held_by_hand(self) -> frozenset[str]:
+        """Applications with a limit that somebody set by hand."""
+        return frozenset(
+            app
+            for app, found in self.apps.items()
+            if any(each.cause is Cause.HAND and each.subject in (Subject.DOWN, Subject.UP) for each in found.reasons)
+        )
 
     def fresh(self, now_ns: int) -> bool:
         """Whether an enforcer wrote this lately (UTC)."""

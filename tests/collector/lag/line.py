@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from collector.lag.detector import Incident, LagDetector
-from collector.lag.samples import KnownCapacity, LagTick, Rates, RoundTrip
+from collector.lag.samples import Direction, HeldApp, KnownCapacity, LagTick, Rates, RoundTrip
 
 S = 10**9
 MS = 10**6
@@ -22,6 +22,7 @@ class Moment:
     lost: float = 0
     wifi_ms: float = 0
     stalled: bool = False
+    held: Mapping[str, HeldApp] = field(default_factory=dict)
 
 
 @dataclass
@@ -66,10 +67,19 @@ class Line:
             trips.append(RoundTrip(target, sent_ns, None if lost else int(ms * MS), target == "gateway"))
         self.now_ns += S
         host = Rates(sum(r.down_bps for r in apps.values()), sum(r.up_bps for r in apps.values()))
-        known = (
-            {"down": KnownCapacity(self.down_bps, "set"), "up": KnownCapacity(self.up_bps, "set")} if self.knows else {}
+        known: dict[Direction, KnownCapacity] = {}
+        if self.knows:
+            known = {"down": KnownCapacity(self.down_bps, "set"), "up": KnownCapacity(self.up_bps, "set")}
+        tick = LagTick(
+            self.now_ns,
+            S,
+            tuple(trips),
+            apps,
+            host,
+            capacity=known,
+            held=moment.held,
+            stalled=moment.stalled,
         )
-        tick = LagTick(self.now_ns, S, tuple(trips), apps, host, capacity=known, stalled=moment.stalled)  # type: ignore[arg-type]  # directions
         found = self.detector.feed(tick)
         for incident in found:
             self.rows[incident.onset_ns] = incident
