@@ -163,13 +163,16 @@ class Watch(threading.Thread):
 class Bench:
     """One lab and its share of the scenarios."""
 
-    def __init__(self, number: int, seed: int) -> None:
+    def __init__(self, number: int, seed: int, *, noisy: bool = False) -> None:
+        """``noisy``: Wi-Fi that wanders by tens of milliseconds and loses one packet in 500 from the start."""
         self.number = number
         draw = random.Random(seed * 100 + number)
         down, up, buffer_ms = LINES[number % len(LINES)]
         self.down, self.up = down * draw.uniform(0.8, 1.2), up * draw.uniform(0.8, 1.2)
         self.lab = LagLab(self.down, self.up, buffer_ms * draw.uniform(0.8, 1.2), seed + number)
         wifi, far = (draw.uniform(1, 6), draw.uniform(0, 15), 0.0), (draw.uniform(5, 60), draw.uniform(0, 6), 0.0)
+        if noisy:
+            wifi = (draw.uniform(1, 10), draw.uniform(15, 45), 0.002)
         self.lab.base = {"wifi": wifi, "far": far, "one": (far[0] * draw.uniform(0.8, 1.5), far[1], 0.0)}  # type: ignore[attr-defined]
         self.knows = ("set", "history", "nothing")[number % 3]
         self.set = draw.uniform(0.85, 1.0)
@@ -384,7 +387,7 @@ def main() -> None:
     parser.add_argument("--labs", type=int, default=3)
     parser.add_argument("--only", default="", help="scenarios whose name has this")
     parser.add_argument("--limit", type=int, default=0, help="so many scenarios at most")
-    parser.add_argument("--quiet", type=float, default=0, help="seconds without anything at the end, in each lab")
+    parser.add_argument("--quiet", type=float, default=0, help="seconds with nothing but noisy Wi-Fi at the end")
     parser.add_argument("--keep", type=Path, help="copy the collectors' data there, to look at it")
     parser.add_argument("--record", type=Path, help="write down there what each detector was fed, for --replay")
     parser.add_argument("--replay", type=Path, help="no lab: feed what was recorded there to the detector as it is now")
@@ -396,7 +399,7 @@ def main() -> None:
         return
     if options.record is not None:
         options.record.mkdir(parents=True, exist_ok=True)
-    benches = [Bench(number, options.seed) for number in range(options.labs)]
+    benches = [Bench(number, options.seed, noisy=options.quiet > 0) for number in range(options.labs)]
     threads = []
     for bench in benches:
         made = [s for s in scenarios(options.seed, bench.down, bench.up) if options.only in s.name]
