@@ -66,7 +66,7 @@ def diagnose(case: Case) -> Diagnosis:
         key=lambda s: s.share_ratio * min(1.0, s.utilization),
         reverse=True,
     )
-    busiest = max((use_of(ticks, d)[0] for d in DIRECTIONS), default=0.0)
+    busiest = max((use_of(case.since_onset(ticks), d)[0] for d in DIRECTIONS), default=0.0)
     risen = {d: sum(s.share_ratio for s in found if s.direction == d and _rose_with_it(s)) for d in DIRECTIONS}
     guilty = [s for s in found if _is_guilty(s, onset, risen[s.direction])]
     if guilty:

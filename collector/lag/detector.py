@@ -26,6 +26,8 @@ LEARN_FIRST_NS: Final = 3 * S
 ADAPT_NS: Final = 1800 * S
 """After half an hour the slow line is the usual one: a new route, another provider."""
 HISTORY: Final = 180
+CALM: Final = "calm"
+TURNED: Final = "it stayed slow for another reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class LagDetector:
         if onset.kind == "delay" and onset.target is None and (turn := self._turn(tick, onset, incident)) is not None:
             return self._split(tick, onset, turn)
         if calm(self._outside(), tick.now_ns, onset):
-            return self._finish("calm")
+            return self._finish(CALM)
         if tick.now_ns - onset.at_ns > ADAPT_NS:
             for track in self._tracks.values():
                 track.baseline = type(track.baseline)()
@@ -170,7 +172,7 @@ class LagDetector:
         first = self._sure or self._incident
         assert first is not None
         last_ns = max(onset.at_ns, min(turn.until_ns, turn.at_ns - 1))
-        ended = replace(first, last_ns=last_ns, ended="then something else made it slow")
+        ended = replace(first, last_ns=last_ns, ended=TURNED)
         self._onset, self._incident, self._starts, self._sure = replace(onset, at_ns=turn.at_ns), None, {}, None
         self._incident = self._measure(tick, self._onset)
         return (ended, self._incident)
@@ -184,7 +186,7 @@ class LagDetector:
         before = self._incident
         incident = self._incident = self._measure(tick, onset)
         if waits_no_more(self._history, tick.now_ns, onset.target or ""):
-            return self._finish("calm")
+            return self._finish(CALM)
         return (incident,) if incident != before else ()
 
     def _widen(self, tick: LagTick, onset: Onset, wider: Onset) -> tuple[Incident, ...]:

@@ -1,7 +1,7 @@
 """An incident's evidence in one sentence with numbers, and its row. Pure."""
 
 from collector.lag.attribution import HIGH, MEDIUM, Diagnosis
-from collector.lag.detector import Incident
+from collector.lag.detector import CALM, TURNED, Incident
 from collector.lag.samples import CapacitySource
 from collector.lag.suspects import Suspect
 from qos.contract.points import LagIncident
@@ -25,7 +25,9 @@ def sentence(incident: Incident) -> str:
     said = [_cause(incident, diagnosis)]
     if incident.loss_ratio >= 0.02:
         said.append(f"{incident.loss_ratio:.0%} of the probes were lost")
-    if incident.ended and incident.ended != "calm":
+    if incident.ended == TURNED:
+        said.append(f"then {TURNED}")
+    elif incident.ended and incident.ended != CALM:
         said.append(f"it is told only up to here: {incident.ended}")
     return "; ".join(said) + f". {confidence_word(diagnosis.confidence).capitalize()} confidence."
 

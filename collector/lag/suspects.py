@@ -12,6 +12,8 @@ from collector.lag.targets import TargetTrack
 
 S: Final = 10**9
 BEFORE_NS: Final = 60 * S
+JUST_NS: Final = (12 * S, 5 * S)
+"""Who moved as much in these seconds before the onset, without lag, is not what has changed."""
 LEAD_NS: Final = 2 * S
 """Ticks that end so long before the onset may hold the traffic that filled the queue."""
 WINDOW_NS: Final = 20 * S
@@ -19,6 +21,7 @@ FLOOR_BPS: Final[Mapping[Direction, int]] = {"down": 1_000_000, "up": 500_000}
 """The most ever seen is no capacity below this: so little was never asked of the line."""
 AFTER_NS: Final = S // 2
 """A queue outlives what filled it by so much at most, or we would not know whose it is."""
+ENOUGH_TICKS: Final = 3
 ACTIVE: Final = 0.35
 LOADED: Final = 0.4
 """A second with less of the capacity than this has filled no queue, whoever was active then."""
@@ -72,6 +75,11 @@ class Case:
         after_ns = max(self.onset.at_ns - LEAD_NS, self.last_ns - WINDOW_NS)
         return [tick for tick in self.history if tick.now_ns > after_ns]
 
+    def since_onset(self, ticks: Sequence[LagTick]) -> Sequence[LagTick]:
+        """Those of them that ended after the onset, once there are some: how full the line was before says little."""
+        since = [tick for tick in ticks if tick.now_ns > self.onset.at_ns]
+        return since if len(since) >= ENOUGH_TICKS else ticks
+
 
 def suspects(case: Case) -> list[Suspect]:
     """Everybody who moved something worth looking at in the window, in either direction."""
@@ -83,8 +91,9 @@ def _suspects(
     case: Case, direction: Direction, ticks: Sequence[LagTick], late: Sequence[tuple[int, int]]
 ) -> list[Suspect]:
     history, onset, now_ns = case.history, case.onset, case.now_ns
-    use, capacity = use_of(ticks, direction)
+    use, capacity = use_of(case.since_onset(ticks), direction)
     earlier = [t for t in history if onset.at_ns - BEFORE_NS < t.now_ns <= onset.at_ns - LEAD_NS]
+    just = [t for t in earlier if onset.at_ns - JUST_NS[0] < t.now_ns <= onset.at_ns - JUST_NS[1]]
     loaded = [tick.host[direction] >= LOADED * capacity.bps for tick in ticks]
     least_bps = max(FLOOR_BPS[direction] // 10, max(tick.host[direction] for tick in ticks) // WORTH)
     found = []
@@ -97,7 +106,10 @@ def _suspects(
         active = [rate >= ACTIVE * peak for rate in rates]
         moving = [rate for rate, on in zip(rates, active, strict=True) if on]
         rate_bps = int(fmean(moving))
-        before = int(median([rate_of(tick, app, direction) for tick in earlier])) if earlier else 0
+        before = max(
+            int(median([rate_of(tick, app, direction) for tick in earlier])) if earlier else 0,
+            min((rate_of(tick, app, direction) for tick in just), default=0),
+        )
         totals = [tick.host[direction] for tick, on in zip(ticks, active, strict=True) if on]
         began = next((t.now_ns - t.elapsed_ns for t, on in zip(ticks, active, strict=True) if on), now_ns)
         if began <= ticks[0].now_ns - ticks[0].elapsed_ns:

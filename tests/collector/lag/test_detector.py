@@ -264,6 +264,18 @@ def test_what_an_application_always_moved_is_not_blamed_for_somebody_s_later_flo
     assert "browser" not in {incident.diagnosis.app for _, incident in line.told}
 
 
+@pytest.mark.parametrize("knows", [True, False], ids=["capacity known", "capacity unknown"])
+def test_who_moved_as_much_for_seconds_without_lag_is_innocent(knows: bool) -> None:
+    for seed in range(4):
+        line = Line(knows=knows, seed=seed)
+        busy = {**CALL, "steam": (12_000_000, 200_000), "browser": (6_500_000, 100_000)}
+        line.run(60, Moment(CALL))
+        line.run(16, Moment(busy))
+        line.run(12, Moment(busy, others_bps=20_000_000))
+        line.run(15, Moment(CALL))
+        assert {incident.diagnosis.app for _, incident in line.told} == {None}
+
+
 def test_a_video_that_begins_while_another_device_fills_the_line_is_innocent() -> None:
     for seed in range(5):
         line = Line(seed=seed)
