@@ -129,7 +129,8 @@ def client(kind: str, seconds: float, options: dict[str, str], host: str) -> Non
         if way == "up":
             _stream(udp, (host, UDP), rate, seconds, float(options.get("ramp", "0")))
         else:
-            udp.sendto(f"down {rate} {seconds}".encode(), (host, UDP))
+            # It ends before the one who asked for it does, or nobody would own the rest.
+            udp.sendto(f"down {rate} {seconds - 2}".encode(), (host, UDP))
             time.sleep(seconds)
     elif kind == "bursts":
         length, pause = float(options["on"]), float(options["off"])

@@ -14,7 +14,8 @@ from statistics import median
 from typing import Final, Literal
 
 from collector.lag.onset import Onset
-from collector.lag.samples import DIRECTIONS, Direction, RoundTrip
+from collector.lag.samples import DIRECTIONS, Direction
+from collector.lag.side import during, side_of
 from collector.lag.suspects import Case, Suspect, suspects, use_of
 from collector.lag.targets import TargetTrack
 
@@ -68,7 +69,7 @@ def diagnose(case: Case) -> Diagnosis:
     )
     busiest = max((use_of(case.since_onset(ticks), d)[0] for d in DIRECTIONS), default=0.0)
     risen = {d: sum(s.share_ratio for s in found if s.direction == d and _rose_with_it(s)) for d in DIRECTIONS}
-    guilty = [s for s in found if _is_guilty(s, onset, risen[s.direction])]
+    guilty = [s for s in found if _is_guilty(s, case, risen[s.direction])]
     if guilty:
         best = guilty[0]
         return Diagnosis(
@@ -87,21 +88,25 @@ def diagnose(case: Case) -> Diagnosis:
     quiet = 0.25 if busiest < 0.4 else 0.1 if busiest < 0.7 else -0.1
     if found and found[0].utilization > 0.7 and found[0].stopped is not False:
         quiet -= 0.1
-    if gateway_ms is not None and _local(tracks, onset, last_ns, gateway_ms):
+    side = side_of(case, gateway_ms)
+    if side.known and not side.sure:
+        quiet -= 0.25
+    if side.local:
         return Diagnosis("local_network", 0.65 + quiet, gateway_ms=gateway_ms, busiest=busiest)
-    known = 0.05 if gateway_ms is not None else -0.2
+    known = 0.05 if side.known else -0.2
     cause: Cause = "provider" if _outage(tracks, onset, last_ns) else "others"
     return Diagnosis(cause, 0.6 + quiet + known, gateway_ms=gateway_ms, busiest=busiest)
 
 
-def _is_guilty(suspect: Suspect, onset: Onset, risen_share: float) -> bool:
+def _is_guilty(suspect: Suspect, case: Case, risen_share: float) -> bool:
     full = suspect.utilization >= FULL[suspect.capacity.source] or _plain(suspect, risen_share)
     rose = suspect.excess_bps * 2 >= suspect.rate_bps
     early = suspect.lead_s >= -1.5
-    # Who moves what it always moved is blamed only for most of a line that is surely full.
-    steady = suspect.share_ratio >= STEADY_SHARE and suspect.utilization >= 0.85
+    # Who moves what it always moved is blamed only for most of a line that stays full, which takes a while to see.
+    settled = case.now_ns - case.onset.at_ns >= SETTLE_NS
+    steady = settled and suspect.share_ratio >= STEADY_SHARE and suspect.utilization >= 0.85
     grown = rose or (suspect.capacity.source != "seen" and steady)
-    if onset.kind == "loss" and suspect.utilization < 0.9:
+    if case.onset.kind == "loss" and suspect.utilization < 0.9:
         return False
     fair = suspect.share_ratio >= 0.3 and suspect.explained_ratio >= EXPLAINED
     return full and early and grown and fair and suspect.stopped is not False
@@ -131,40 +136,17 @@ def _confidence(suspect: Suspect, gateway_ms: float | None) -> float:
     return round(min(0.99, value), 2)
 
 
-def _during(track: TargetTrack, onset: Onset, last_ns: int) -> list[RoundTrip]:
-    """What came of the probes of the incident itself: after the last bad one it only waits to be called over."""
-    return [trip for trip in track.since(onset.at_ns) if not trip.pending and trip.sent_ns <= last_ns]
-
-
 def _gateway_ms(tracks: Sequence[TargetTrack], onset: Onset, last_ns: int) -> float | None:
     for track in tracks:
         if track.gateway and track.baseline.warm:
-            seen = _during(track, onset, last_ns)
+            seen = during(track, onset, last_ns)
             trips = [trip.rtt_ns for trip in seen if trip.rtt_ns is not None]
             if trips:
                 return max(0.0, median(track.baseline.excess_ns(rtt) for rtt in trips) / 1e6)
     return None
 
 
-def _local(tracks: Sequence[TargetTrack], onset: Onset, last_ns: int, gateway_ms: float) -> bool:
-    """Whether the gateway suffers like what lies behind it."""
-    gateway = next(track for track in tracks if track.gateway)
-    if onset.kind == "loss":
-        trips = _during(gateway, onset, last_ns)
-        outside = [trip for t in tracks if not t.gateway for trip in _during(t, onset, last_ns)]
-        ours, theirs = (sum(t.rtt_ns is None for t in some) / max(1, len(some)) for some in (trips, outside))
-        return ours >= theirs / 3
-    excess = [
-        track.baseline.excess_ns(trip.rtt_ns) / 1e6
-        for track in tracks
-        if not track.gateway
-        for trip in track.since(onset.at_ns)
-        if trip.rtt_ns is not None and not trip.pending and track.slow(trip)
-    ]
-    return bool(excess) and gateway_ms >= 0.4 * median(excess)
-
-
 def _outage(tracks: Sequence[TargetTrack], onset: Onset, last_ns: int) -> bool:
     """Whether nearly nothing comes back from behind the gateway."""
-    trips = [trip for t in tracks if not t.gateway for trip in _during(t, onset, last_ns)]
+    trips = [trip for t in tracks if not t.gateway for trip in during(t, onset, last_ns)]
     return len(trips) >= 4 and sum(trip.rtt_ns is None for trip in trips) >= 0.9 * len(trips)

@@ -181,7 +181,8 @@ class LagDetector:
         """AutoQoS's own queue is another place than the line: lag of the line is another incident."""
         if find(self._outside(), tick.now_ns, self._since_ns) is not None:
             ended = self._finish("the connection became slow")
-            return (*ended, *self._look(tick))
+            found = self._look(tick)
+            return (*_until(ended, found[0].onset_ns), *found)
         self._learn(tick)
         before = self._incident
         incident = self._incident = self._measure(tick, onset)
@@ -193,7 +194,7 @@ class LagDetector:
         """What began with one target is the whole connection's; long after, it is another incident."""
         ended: tuple[Incident, ...] = ()
         if wider.at_ns - onset.at_ns > REJOIN_NS:
-            ended, onset = self._finish("the whole connection became slow"), wider
+            ended, onset = _until(self._finish("the whole connection became slow"), wider.at_ns), wider
         self._onset = replace(onset, target=None, kind=wider.kind)
         self._incident = self._measure(tick, self._onset)
         return (*ended, self._incident)
@@ -257,6 +258,11 @@ class LagDetector:
             diagnosis=diagnose(self._case(tick, onset, tick.now_ns)),
             held=waits[-1][1] if waits else (known.held if known is not None else None),
         )
+
+
+def _until(ended: tuple[Incident, ...], start_ns: int) -> tuple[Incident, ...]:
+    """What ended because another incident began did not last longer than until then."""
+    return tuple(replace(each, last_ns=max(each.onset_ns, min(each.last_ns, start_ns))) for each in ended)
 
 
 def _same(before: Incident, now: Incident) -> bool:

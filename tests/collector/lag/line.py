@@ -14,13 +14,14 @@ TARGETS = ("a", "b", "c")
 
 @dataclass
 class Moment:
-    """One second. Rates in bits per second; ``late_ms`` and ``lost`` by target; ``wifi_ms`` delays everything."""
+    """One second. Rates in bits per second; ``late_ms`` by target; ``wifi_ms``, ``wifi_lost``: the gateway's, too."""
 
     apps: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     others_bps: int = 0
     late_ms: Mapping[str, float] = field(default_factory=dict)
     lost: float = 0
     wifi_ms: float = 0
+    wifi_lost: float = 0
     stalled: bool = False
     held: Mapping[str, HeldApp] = field(default_factory=dict)
 
@@ -64,6 +65,7 @@ class Line:
             else:
                 ms += self.queue["down"] + self.queue["up"] + moment.late_ms.get(target, 0)
             lost = ms > 1000 or self.random.random() < moment.lost * (target != "gateway")
+            lost = lost or self.random.random() < moment.wifi_lost
             trips.append(RoundTrip(target, sent_ns, None if lost else int(ms * MS), target == "gateway"))
         self.now_ns += S
         host = Rates(sum(r.down_bps for r in apps.values()), sum(r.up_bps for r in apps.values()))

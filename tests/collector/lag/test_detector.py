@@ -81,6 +81,29 @@ def test_loss_without_delay_is_an_incident_with_its_ratio() -> None:
     assert 0.15 < incident.loss_ratio < 0.5
 
 
+def test_loss_on_this_side_of_the_gateway_is_told_from_loss_behind_it() -> None:
+    wrong = 0
+    for seed in range(20):
+        for moment, cause in ((Moment(CALL, wifi_lost=0.35), "local_network"), (Moment(CALL, lost=0.35), "others")):
+            line = Line(seed=seed)
+            line.run(40, Moment(CALL))
+            line.run(14, moment)
+            line.run(15, Moment(CALL))
+            longest = max(line.incidents, key=lambda incident: incident.last_ns - incident.onset_ns)
+            if longest.diagnosis.cause != cause:
+                wrong += 1
+                assert longest.diagnosis.confidence < HIGH
+    assert wrong <= 2
+
+
+def test_when_the_gateway_is_gone_too_it_is_the_local_network() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(12, Moment(CALL, wifi_lost=1.0))
+    line.run(15, Moment(CALL))
+    assert only(line).diagnosis.cause == "local_network"
+
+
 def test_nothing_comes_back_is_the_provider() -> None:
     line = Line()
     line.run(40, Moment(CALL))
@@ -169,6 +192,9 @@ def test_a_noisy_line_on_which_nothing_changes_has_no_incident(
         max_size=8,
     ),
 )
+@example(
+    seed=275850, acts=[(1, 0, 0, 0.5, 0.0), (12, 0, 0, 0.0625, 0.0), (11, 0, 0, 0.75, 20.0)]
+)  # one target, then all
 @settings(max_examples=60, deadline=None)
 def test_whatever_happens_rows_stay_sane(seed: int, acts: list[tuple[int, int, int, float, float]]) -> None:
     line = Line(seed=seed)
