@@ -20,7 +20,7 @@ from qos.contract.documents.limits import Limits
 from qos.contract.points import LagCause, LagIncident
 from qos.policy.applications import OURSELVES
 from qos.system.echo import is_address
-from qos.system.gateway import Gateway, gateway_to
+from qos.system.network.gateway import Gateway, gateway_to
 
 GATEWAY: Final = "gateway"
 SUFFER_NS: Final = 5 * 10**9

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from qos.system import gateway_windows
-from qos.system.gateway import gateway_to
+from qos.system.network import gateway_windows
+from qos.system.network.gateway import gateway_to
 from tests.require import linux_root, program
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux")
@@ -20,7 +20,7 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 @linux
 def test_linux_answers_hold_the_gateway_and_the_interface() -> None:
-    from qos.system.gateway_linux import parse, request
+    from qos.system.network.gateway_linux import parse, request
 
     body = bytes(12) + attribute(1, bytes([8, 8, 8, 8])) + attribute(5, bytes([192, 168, 1, 254]))
     body += attribute(4, struct.pack("=I", 3))
@@ -48,7 +48,7 @@ def test_windows_rows_hold_the_next_hop_and_the_interface() -> None:
 @linux
 def test_the_gateway_of_a_network_is_found_and_followed_when_it_changes() -> None:
     linux_root()
-    code = "from qos.system.gateway import gateway_to as g\nimport subprocess\n"
+    code = "from qos.system.network.gateway import gateway_to as g\nimport subprocess\n"
     code += "print(g('203.0.113.7'))\n"
     code += "subprocess.run('ip route add default via 192.0.2.1'.split(), check=True)\n"
     code += "print(g('203.0.113.7').address, g('192.0.2.77'), g('2001:db8::1'))\n"

@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass
 
 if sys.platform == "win32":
-    from qos.system.gateway_windows import route_to
+    from qos.system.network.gateway_windows import route_to
 elif sys.platform == "linux":
-    from qos.system.gateway_linux import route_to
+    from qos.system.network.gateway_linux import route_to
 else:
 
     def route_to(address: str) -> tuple[str, int] | None:
