@@ -1,6 +1,6 @@
 """The network that this machine is in now: its default route's interface and gateway, and the interface's counters.
 
-The gateway comes from ``qos.system.network.gateway``; where there is none, the network goes by this machine's own address.
+The gateway comes from ``network.gateway``; where there is none, the network goes by this machine's own address.
 Counters come from psutil, which reads the same on every system.
 """
 
