@@ -66,7 +66,7 @@ class EnforcerState:
 
         The enforcer tells its totals once a second, later on a busy machine: what came after that is not known yet.
         """
-        if self._limits is None or not self.enforcing(wall_ns):
+        if self._limits is None or not self._in_force or self.limits(wall_ns) is None:
             return 0
         return max(0, wall_ns - self._limits.time_ns)
 
