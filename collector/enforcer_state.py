@@ -50,6 +50,10 @@ class EnforcerState:
             overrides = overrides_from(self._store.states(Override.PREFIX))
             self.priorities.follow(self._limits, overrides, clock.local_time(wall_ns), wall_ns)
 
+    def enforcing(self, wall_ns: int) -> bool:
+        """Whether limits are in force now."""
+        return self._in_force and self.limits(wall_ns) is not None
+
     def limits(self, wall_ns: int) -> Limits | None:
         """What an enforcer said, when it said something lately."""
         return self._limits if self._limits is not None and self._limits.fresh(wall_ns) else None
@@ -66,7 +70,7 @@ class EnforcerState:
 
         The enforcer tells its totals once a second, later on a busy machine: what came after that is not known yet.
         """
-        if self._limits is None or not self._in_force or self.limits(wall_ns) is None:
+        if self._limits is None or not self.enforcing(wall_ns):
             return 0
         return max(0, wall_ns - self._limits.time_ns)
 
