@@ -54,6 +54,10 @@ class Episodes:
         """The states that hold now, each with its reason."""
         return MappingProxyType(self._told)
 
+    def resume(self, kind: Kind, reason: str, now_ns: int, lasted_ns: int) -> None:
+        """A state that was told before this process began, ``lasted_ns`` ago: its end is still to be told."""
+        self._told[kind], self._first[kind], self._last[kind] = reason, now_ns - lasted_ns, now_ns
+
     def saw(self, now_ns: int, seen: Mapping[Kind, str]) -> Iterator[StateChange]:
         """What began and what ended. ``seen``: the states that hold at this moment, with their reasons."""
         for kind, bounds in _BOUNDS.items():
@@ -73,7 +77,7 @@ def sentence(change: StateChange, url: str) -> str:
     """The change in words, for the log and the event."""
     if change.begins:
         return {
-            "outage": f"InfluxDB at {url} cannot be reached, points wait: {change.reason}",
+            "outage": f"InfluxDB at {url} takes no points now, they wait: {change.reason}",
             "refused": f"InfluxDB at {url} refuses, points wait until somebody acts: {change.reason}",
             "set_aside": f"InfluxDB at {url} never takes some points, they are set aside: {change.reason}",
             "history_refused": f"the coarse history is not shipped to {url}: {change.reason}",
@@ -81,7 +85,7 @@ def sentence(change: StateChange, url: str) -> str:
         }[change.kind]
     lasted = f"after {change.lasted_ns / NS_PER_S:.0f} s"
     return {
-        "outage": f"InfluxDB at {url} answers again {lasted}",
+        "outage": f"InfluxDB at {url} is back {lasted}, it takes points",
         "refused": f"InfluxDB at {url} takes points again {lasted}",
         "set_aside": f"no more points are set aside {lasted}",
         "history_refused": f"the coarse history is shipped again {lasted}",

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from qos.contract.config import Config, InfluxConfig
 from qos.contract.documents.shipping_report import ShippingReport
@@ -28,6 +28,12 @@ _RATE_OVER_NS: Final = 10 * NS_PER_S
 _log = logging.getLogger(__name__)
 
 
+class Told(Protocol):
+    """What was told of the states of shipping: ``qos.shipping.episode_log.EpisodeLog``."""
+
+    sentences: tuple[str, ...]
+
+
 class Reporter:
     """Writes the heartbeat ``part:shipper`` and an ``agent`` row every interval."""
 
@@ -37,12 +43,14 @@ class Reporter:
         source: JournalReader,
         shipper: Shipper,
         history: HistoryShipper,
+        told: Told,
         *,
         config: Config,
         settings: InfluxConfig,
         data: Path,
     ) -> None:
         self._store, self._source, self._shipper, self._history = store, source, shipper, history
+        self._told = told
         self._host, self._interval_ns, self._settings, self._data = config.host, config.interval, settings, data
         self._heartbeat = HeartbeatWriter(store, PART)
         self._usage = SelfUsage()
@@ -87,6 +95,7 @@ class Reporter:
             rss_bytes=usage.rss_bytes,
             history_waiting=self._source.coarse_waiting(wall_ns),
             history_error=self._history.refused,
+            states=self._told.sentences,
         )
         self._heartbeat.beat(wall_ns, status.state, status.last_error, **report.dump())
         dropped = status.rejected - self._last.rejected + aged_out - self._aged_out

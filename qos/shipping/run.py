@@ -15,11 +15,11 @@ from typing import Final
 from qos.contract.coarse import WIDTHS_NS, bucket
 from qos.contract.config import Config, InfluxConfig
 from qos.contract.environment import SUPERVISED
-from qos.contract.errors import ConfigError, StoreRejected, StoreUnavailable
-from qos.contract.points import Event
+from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.service import STORE_NAME, ConfigWatcher, HeartbeatWriter
 from qos.service.config_file import Secrets, load_secrets
-from qos.shipping.episodes import Episodes, Kind, StateChange, sentence
+from qos.shipping.episode_log import EpisodeLog
+from qos.shipping.episodes import Kind
 from qos.shipping.history import HistoryShipper
 from qos.shipping.reporter import CURSOR, PART, Reporter
 from qos.shipping.schedule import LIVE_EVERY_NS, SendSchedule
@@ -47,6 +47,7 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
     A part of ``autoqos up`` waits for the token instead, and says so: nobody sees its exit status.
     """
     watcher = ConfigWatcher(config_path)
+    log = EpisodeLog()
     first = True
     while not stop.is_set():
         settings = influx_settings(config)
@@ -60,47 +61,14 @@ def run(config: Config, config_path: Path | None, data: Path, stop: threading.Ev
             if secrets.influx_token is None:
                 if not os.environ.get(SUPERVISED):
                     raise ConfigError(NO_TOKEN)
-                config = _Session(config, settings, secrets, config_path, data).wait_for_token(stop, watcher)
+                config = _Session(config, settings, secrets, config_path, data).wait_for_token(stop, watcher, log)
             else:
-                config = _Session(config, settings, secrets, config_path, data).run(stop, watcher)
+                config = _Session(config, settings, secrets, config_path, data).run(stop, watcher, log)
         except StoreUnavailable as error:
             _log.warning("the local store cannot be opened yet: %s", error)
             stop.wait(max(1.0, error.retry_after_s))
         first = False
     return 0
-
-
-class _EpisodeLog:
-    """Turns changes into a log line and an ``event`` each; an event that the store cannot take now waits."""
-
-    def __init__(self, store: SqliteStore, config: Config, settings: InfluxConfig) -> None:
-        self._store, self._host, self._url = store, config.host, settings.url
-        self._episodes = Episodes()
-        self._unwritten: list[Event] = []
-
-    def saw(self, seen: dict[Kind, str]) -> None:
-        for change in self._episodes.saw(clock.monotonic_ns(), seen):
-            text = sentence(change, self._url)
-            _log.log(_level(change), "%s", text)
-            event = Event(
-                time_ns=clock.wall_ns() + len(self._unwritten),
-                host=self._host,
-                part=PART,
-                kind=f"shipping_{change.kind}",
-                subject="begin" if change.begins else "end",
-                message=text,
-            )
-            self._unwritten = [*self._unwritten, event][-50:]
-        if self._unwritten:
-            with contextlib.suppress(StoreUnavailable, StoreRejected):
-                self._store.write(self._unwritten)
-                self._unwritten = []
-
-
-def _level(change: StateChange) -> int:
-    if not change.begins:
-        return logging.INFO
-    return logging.ERROR if change.kind in ("refused", "set_aside") else logging.WARNING
 
 
 class _Session:
@@ -112,7 +80,7 @@ class _Session:
         self._config, self._settings, self._token = config, settings, secrets.influx_token
         self._config_path, self._data = config_path, data
 
-    def run(self, stop: threading.Event, watcher: ConfigWatcher) -> Config:
+    def run(self, stop: threading.Event, watcher: ConfigWatcher, log: EpisodeLog) -> Config:
         """Ship until the settings, the token or the store's file change, or ``stop``. The settings to go on with."""
         from qos.shipping.client import InfluxClient
 
@@ -131,6 +99,7 @@ class _Session:
             }
             store = stack.enter_context(contextlib.closing(SqliteStore(path)))
             store.register_cursor(CURSOR)
+            log.attach(store, self._config.host, settings.url)
             source = stack.enter_context(contextlib.closing(JournalReader(path)))
             rejected = RejectedFile(self._data)
             shipper = Shipper(
@@ -149,7 +118,7 @@ class _Session:
                 source=source, writers=coarse, shipped=store.coarse_shipped, set_aside=rejected.add
             )
             reporter = Reporter(
-                store, source, shipper, history, config=self._config, settings=settings, data=self._data
+                store, source, shipper, history, log, config=self._config, settings=settings, data=self._data
             )
             over = threading.Event()
             thread = threading.Thread(target=reporter.run, args=(over,), name="report", daemon=True)
@@ -157,24 +126,30 @@ class _Session:
             stack.callback(thread.join, 10.0)
             stack.callback(over.set)
             _log.info("shipping to %s, bucket %s", settings.url, settings.bucket)
-            return self._loop(stop, watcher, shipper, history, _EpisodeLog(store, self._config, settings))
+            return self._loop(stop, watcher, shipper, history, log)
 
-    def wait_for_token(self, stop: threading.Event, watcher: ConfigWatcher) -> Config:
+    def wait_for_token(self, stop: threading.Event, watcher: ConfigWatcher, log: EpisodeLog) -> Config:
         """Say what is missing until it is there, or the settings change, or ``stop``."""
         with SqliteStore(self._data / STORE_NAME) as store:
             store.register_cursor(CURSOR)
             heartbeat = HeartbeatWriter(store, PART)
-            log = _EpisodeLog(store, self._config, self._settings)
+            log.attach(store, self._config.host, self._settings.url)
             log.saw({"refused": NO_TOKEN})
             while not stop.is_set():
                 with contextlib.suppress(StoreUnavailable):
-                    heartbeat.beat(clock.wall_ns(), "refused", NO_TOKEN, url=self._settings.url, last_error=NO_TOKEN)
+                    heartbeat.beat(
+                        clock.wall_ns(),
+                        "refused",
+                        NO_TOKEN,
+                        url=self._settings.url,
+                        last_error=NO_TOKEN,
+                        states=list(log.sentences),
+                    )
                 stop.wait(_LONGEST_SLEEP_S)
                 change = watcher.poll()
                 if change is not None and change.config is not None:
                     return change.config
                 if load_secrets(self._config_path).influx_token is not None:
-                    log.saw({})
                     return self._config
             with contextlib.suppress(StoreUnavailable):
                 heartbeat.end(clock.wall_ns())
@@ -186,7 +161,7 @@ class _Session:
         watcher: ConfigWatcher,
         shipper: Shipper,
         history: HistoryShipper,
-        log: _EpisodeLog,
+        log: EpisodeLog,
     ) -> Config:
         file = identity(self._data / STORE_NAME)
         unreadable = ""
@@ -201,7 +176,8 @@ class _Session:
                 unreadable = str(error)
                 wait_ns = max(_LEAST_WAIT_NS, int(error.retry_after_s * NS_PER_S))
                 resume_ns = clock.monotonic_ns() + wait_ns
-            log.saw(_seen(shipper, history, unreadable))
+            if (seen := _seen(shipper, history, unreadable)) is not None:
+                log.saw(seen)
             if shipper.status.failures > failures and shipper.status.state == "refused":
                 renewed = load_secrets(self._config_path).influx_token
                 if renewed is not None and renewed != self._token:
@@ -231,8 +207,11 @@ def _turn(shipper: Shipper, history: HistoryShipper) -> int:
     return min(wait_ns, max(1, history.turn()))
 
 
-def _seen(shipper: Shipper, history: HistoryShipper, unreadable: str) -> dict[Kind, str]:
+def _seen(shipper: Shipper, history: HistoryShipper, unreadable: str) -> dict[Kind, str] | None:
+    """The states that hold; None while nothing was tried yet, so that nothing is known."""
     status = shipper.status
+    if not (status.sent or status.failures or status.last_rejected or unreadable or history.refused):
+        return None
     seen: dict[Kind, str] = {}
     if unreadable:
         seen["store_unreadable"] = unreadable

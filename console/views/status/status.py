@@ -261,5 +261,6 @@ def _outbox(
         "history_waiting": said.history_waiting,
         "history_error": said.history_error,
         "rate": said.rate,
+        "states": list(said.states),
         "last_error": said.last_error or ("" if load_secrets(context.config_path).influx_token else NO_TOKEN),
     }

@@ -69,12 +69,14 @@ def _outbox(outbox: dict[str, object]) -> Iterator[str]:
         yield f"          {outbox['aged_out']} rows aged out before they were shipped"
     if not outbox.get("running"):
         yield "          the shipper does not run: nothing is sent, `autoqos up` starts it"
-    if outbox.get("last_error"):
+    if isinstance(states := outbox.get("states"), list) and states:
+        yield from (f"          {state}" for state in states)
+    elif outbox.get("last_error"):
         yield f"          last error: {outbox['last_error']}"
     if outbox.get("set_aside"):
         yield f"          {outbox['set_aside']} points set aside: the server did not take them (outbox-rejected.lp in"
         yield "          the data directory says why); `autoqos ship` sends them again"
-    if outbox.get("history_error"):
+    if outbox.get("history_error") and not outbox.get("states"):
         yield f"          coarse history not shipped: {outbox['history_error']}"
     elif isinstance(windows := outbox.get("history_waiting"), int) and windows > 20:
         yield f"          coarse history: {windows} windows waiting"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from qos.contract.documents.fields import Fields, number, text, whole
+from qos.contract.documents.fields import Fields, number, text, texts, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class ShippingReport:
 
     ``rate``: rows a second over the last ten seconds; ``aged_out``: lost because the store's bounds removed them;
     ``rejected``: set aside because the server will never take them; ``set_aside``: how many of those wait beside the
-    store. ``history_waiting``: windows of the coarse history. None: not known.
+    store. ``history_waiting``: windows of the coarse history. ``states``: what keeps points from arriving now, a
+    sentence each. None: not known.
     """
 
     url: str = ""
@@ -30,6 +31,7 @@ class ShippingReport:
     rss_bytes: int | None = None
     history_waiting: int | None = None
     history_error: str = ""
+    states: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, fields: Fields) -> Self:
@@ -49,6 +51,7 @@ class ShippingReport:
             rss_bytes=whole(fields, "rss_bytes"),
             history_waiting=whole(fields, "history_waiting"),
             history_error=text(fields, "history_error"),
+            states=texts(fields, "states"),
         )
 
     def dump(self) -> Mapping[str, Any]:
@@ -68,4 +71,5 @@ class ShippingReport:
             "rss_bytes": self.rss_bytes,
             "history_waiting": self.history_waiting,
             "history_error": self.history_error,
+            "states": list(self.states),
         }

@@ -53,3 +53,11 @@ def test_states_are_independent_and_each_has_its_sentence() -> None:
     for change in begun:
         assert sentence(change, "http://db").endswith(": why")
     assert len({sentence(change, "http://db") for change in begun + ended}) == 8
+
+
+def test_a_state_told_by_the_process_before_ends_once_and_is_not_told_again() -> None:
+    episodes = Episodes()
+    episodes.resume("outage", "refused", 1000 * S, 600 * S)
+    assert seen(episodes, 1000, outage="refused") == []
+    assert seen(episodes, 1030) == [StateChange("outage", False, "refused", 600 * S)]
+    assert seen(episodes, 1031) == []

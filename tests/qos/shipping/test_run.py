@@ -225,7 +225,7 @@ def test_a_part_without_a_token_says_so_and_takes_the_token_up(
             assert events(store, "shipping_refused") == ["begin"]
             (tmp_path / ".env").write_text("INFLUX_TOKEN=any\n")
             wait_for(lambda: any("target=t" in row for row in server.rows))
-            assert events(store, "shipping_refused") == ["begin", "end"]
+            wait_for(lambda: events(store, "shipping_refused") == ["begin", "end"])
 
 
 def test_a_refusal_leaves_two_events_and_two_log_lines_however_long_it_lasts(
@@ -245,6 +245,29 @@ def test_a_refusal_leaves_two_events_and_two_log_lines_however_long_it_lasts(
     assert len(told) == 2
     assert "refuses, points wait until somebody acts: 401 unauthorized access" in told[0]
     assert "takes points again" in told[1]
+
+
+def test_a_state_goes_on_through_an_edit_and_a_restart_and_ends_once(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFLUX_TOKEN", "any")
+    monkeypatch.setattr("qos.shipping.schedule._DENIED_WAIT_NS", 10**8)
+    server.rule = lambda _lines: Answer(404, '{"message":"bucket not found"}')
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(server.url))
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        store.write([probe(0, "t")])
+        with running(tmp_path, parse_config(path.read_text()), path):
+            wait_for(lambda: events(store, "shipping_refused") == ["begin"])
+            before = len(server.requests)
+            path.write_text(config_text(server.url, bucket="another"))
+            wait_for(lambda: any("bucket=another" in sent for sent, _, _ in server.requests[before:]))
+        before = len(server.requests)
+        with running(tmp_path, parse_config(path.read_text()), path):
+            wait_for(lambda: len(server.requests) > before + 3)
+            assert events(store, "shipping_refused") == ["begin"]
+            server.rule = lambda _lines: Answer()
+            wait_for(lambda: events(store, "shipping_refused") == ["begin", "end"])
 
 
 def test_a_damaged_store_is_tried_once_a_second_at_most_and_said_once(

@@ -130,6 +130,10 @@ def test_every_state_of_shipping_has_its_sentence(tmp_path: Path, monkeypatch: p
     assert "coarse history not shipped: 404 bucket not found" in text
     assert "2 points set aside" in text
     assert "does not run" not in text
+    _beat(tmp_path, "shipper", rows=7, url="http://x", states=["http://x takes no points now: away"], last_error="away")
+    text = "\n".join(lines(_status(tmp_path, config)))
+    assert "          http://x takes no points now: away" in text
+    assert "last error" not in text
     assert "forecasts: made here" in "\n".join(lines(_status(tmp_path)))
 
 
