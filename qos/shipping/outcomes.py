@@ -14,6 +14,7 @@ from typing import Final
 _DROPPED: Final = re.compile(r"\bdropped=(\d+)")
 _LONGEST_WAIT_S: Final = 3600.0
 _LONGEST_REASON: Final = 300
+_END: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,11 @@ def _reason(status: int, body: str) -> str:
     except ValueError:
         pass
     message = " ".join(message.split())
-    return f"{status} {message}"[:_LONGEST_REASON].strip()
+    text = f"{status} {message}".strip()
+    if len(text) <= _LONGEST_REASON:
+        return text
+    # The cause stands at the end: "… write /long/path: no space left on device".
+    return f"{text[: _LONGEST_REASON - _END - 3]} … {text[-_END:]}"
 
 
 def _wait_s(headers: Mapping[str, str], now_s: float) -> float | None:

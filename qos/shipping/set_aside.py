@@ -16,6 +16,7 @@ class RejectedFile:
     def __init__(self, data: Path, *, largest_bytes: int = LARGEST_BYTES) -> None:
         self.path = data / NAME
         self._largest_bytes = largest_bytes
+        self._taken_bytes = 0
 
     def add(self, rejected: Sequence[Rejected]) -> bool:
         """Append them. False when the file is full or cannot be written: they are lost then, and only counted."""
@@ -38,16 +39,27 @@ class RejectedFile:
         return True
 
     def take(self) -> list[str]:
-        """Every line, to be sent again. The file stays until ``replace``."""
+        """Every line, to be sent again. They stay until ``replace``, and what is added meanwhile stays beyond it."""
         try:
-            text = self.path.read_text(encoding="utf-8", errors="replace")
+            text = self.path.read_bytes()
         except OSError:
             return []
-        return [line for line in text.splitlines() if line and not line.startswith("#")]
+        self._taken_bytes = len(text)
+        lines = text.decode(errors="replace").splitlines()
+        return [line for line in lines if line and not line.startswith("#")]
 
     def replace(self, rejected: Sequence[Rejected]) -> None:
-        """Begin anew with these only; without any there is no file. Raises OSError."""
-        self.path.unlink(missing_ok=True)
+        """In the place of what was taken these only; without any lines there is no file. Raises OSError."""
+        aside = self.path.with_name(f"{NAME}.taken")
+        added = b""
+        if self.path.exists():
+            self.path.replace(aside)  # the shipper adds to a new file from here on
+            added = aside.read_bytes()[self._taken_bytes :]
+            aside.unlink()
+        self._taken_bytes = 0
+        if added:
+            with self.path.open("ab") as file:
+                file.write(added)
         if rejected:
             self.add(rejected)
 

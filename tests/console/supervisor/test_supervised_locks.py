@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.store.sqlite.store import SqliteStore
@@ -57,6 +58,7 @@ def pid_of(folder: Path, part: str, other_than: int = 0) -> int:
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(180 + 90 * ROUNDS)
 def test_pairs_of_parts_of_up_end_at_random_and_locks_and_rows_stay(tmp_path: Path) -> None:
     require.linux_root()
     chance = random.Random(15)

@@ -93,6 +93,20 @@ def test_reasons_are_one_line_and_bounded() -> None:
     assert outcome.reason.startswith("500 first second")
 
 
+def test_a_long_reason_keeps_its_end_where_the_cause_stands() -> None:
+    # 2.9.1 on a full disk.
+    body = (
+        '{"code":"internal error","message":"unexpected error writing points to database: not attempting to open shard'
+        ' 2; opening shard previously failed with: error loading series file for database \\"fba9ced2943ab75e\\": write'
+        " /var/lib/influxdb2/engine/data/fba9ced2943ab75e/_series/00/0000.initializing/in/a/rather/long/path/of/a/user:"
+        ' no space left on device"}'
+    )
+    outcome = outcome_of(500, body, {}, NOW_S)
+    assert isinstance(outcome, Retry)
+    assert outcome.reason.startswith("500 unexpected error writing points")
+    assert outcome.reason.endswith("no space left on device")
+
+
 def test_the_message_of_a_json_body_is_the_reason() -> None:
     body = '{"code":"not found","message":"bucket \\"x\\" not found"}'
     assert outcome_of(404, body, {}, NOW_S) == Denied('404 bucket "x" not found')

@@ -264,3 +264,16 @@ def test_the_file_of_rejected_lines_groups_them_by_reason_and_is_bounded(tmp_pat
     assert file.path.read_text() == "# 422 conflict\na v=1i 1\nb v=1i 1\n# 400\nc\n"
     assert not file.add([Rejected("x" * 100, "400")])
     assert file.path.stat().st_size <= 100
+
+
+def test_lines_added_while_the_others_are_sent_again_stay(tmp_path: Path) -> None:
+    sending = RejectedFile(tmp_path)
+    sending.add([Rejected("a v=1i 1", "422 conflict"), Rejected("b v=1i 1", "422 conflict")])
+    assert sending.take() == ["a v=1i 1", "b v=1i 1"]
+    RejectedFile(tmp_path).add([Rejected("c v=1i 1", "400 no")])  # the shipper, meanwhile
+    sending.replace([Rejected("b v=1i 1", "422 conflict")])
+    assert RejectedFile(tmp_path).take() == ["c v=1i 1", "b v=1i 1"]
+    again = RejectedFile(tmp_path)
+    again.take()
+    again.replace([])
+    assert not list(tmp_path.iterdir())

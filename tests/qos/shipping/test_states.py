@@ -63,16 +63,17 @@ class Agent:
 
     @contextlib.contextmanager
     def shipping(self) -> Iterator[None]:
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "console", "shipper", *self.paths],
-                env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log,
-            )  # fmt: skip
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(60)
+        words = [sys.executable, "-m", "console", "shipper", *self.paths]
+        with (
+            (self.folder / "log").open("ab") as log,
+            # A part ends when its standard input does.
+            subprocess.Popen(words, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log) as process,
+        ):
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(60)
 
     def write(self, target: str = "t") -> None:
         now = time.time_ns()

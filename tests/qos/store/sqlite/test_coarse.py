@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from qos.contract.coarse import FIVE_MINUTES_NS, HOUR_NS, coarse_fields
-from qos.contract.config import Retention
-from qos.contract.points import SPECS, AppResources, AppTraffic, Point, Probe, to_line
+from qos.contract.coarse import FIVE_MINUTES_NS, HOUR_NS, WIDTHS_NS, coarse_fields
+from qos.contract.config import InfluxConfig, Retention
+from qos.contract.points import SPECS, AppResources, AppTraffic, Point, Probe, escape_tag, to_line
+from qos.shipping.client import InfluxClient
+from qos.shipping.history import HistoryShipper
 from qos.store.sqlite import coarse
 from qos.store.sqlite.line_protocol import JournalReader
 from qos.store.sqlite.store import SqliteStore
+from tests.servers import InfluxQL, call, influxql_server  # noqa: F401 - a fixture
 
 S = 10**9
 MINUTE, DAY = 60 * S, 86400 * S
@@ -124,11 +128,13 @@ def ship(reader: JournalReader, store: SqliteStore, now_ns: int, server: dict[Ke
     assert reader.coarse_waiting(now_ns) == 0
 
 
-def test_thirty_days_with_outages_late_rows_and_clock_steps_equal_the_raw_rows(store: SqliteStore) -> None:
+def thirty_days(store: SqliteStore, ship: Callable[[int], None], every_s: int = 97) -> dict[Key, dict[str, Any]]:
+    """A month with outages of computer and server, late rows, clock steps and a change to summer time.
+
+    ``ship(now_ns)`` is called when the server is there. Returns every window as the raw rows give it.
+    """
     chance = random.Random(7)
-    reader = JournalReader(store.path)
     kept: dict[tuple[str, tuple[str, ...], int], Point] = {}
-    server: dict[Key, dict[str, Any]] = {}
     down_until = 0
     held_back: list[Point] = []
 
@@ -148,7 +154,7 @@ def test_thirty_days_with_outages_late_rows_and_clock_steps_equal_the_raw_rows(s
         if chance.random() < 0.01:
             shift = chance.choice([0, -3600 * S, 3600 * S])  # somebody sets the clock
         points = [
-            point for at in range(0, 20 * MINUTE, 97 * S) for point in tick(now + shift + at - 20 * MINUTE, chance)
+            point for at in range(0, 20 * MINUTE, every_s * S) for point in tick(now + shift + at - 20 * MINUTE, chance)
         ]
         if chance.random() < 0.05:
             held_back += points  # a full disk: they come later, at most a day
@@ -161,13 +167,14 @@ def test_thirty_days_with_outages_late_rows_and_clock_steps_equal_the_raw_rows(s
         if chance.random() < 0.003:
             down_until = now + chance.randrange(6 * DAY)  # the server is away for days
         if now > down_until and chance.random() < 0.3:
-            ship(reader, store, now + shift, server)
+            ship(now + shift)
     write(held_back)
     assert store.maintain(now + 3 * HOUR_NS, budget_s=60)
-    ship(reader, store, now + 3 * HOUR_NS, server)
-    reader.close()
+    ship(now + 3 * HOUR_NS)
+    return plain(kept, FIVE_MINUTES_NS) | plain(kept, HOUR_NS)
 
-    expected = plain(kept, FIVE_MINUTES_NS) | plain(kept, HOUR_NS)
+
+def assert_equal(server: dict[Key, dict[str, Any]], expected: dict[Key, dict[str, Any]]) -> None:
     assert set(server) == set(expected)
     assert len(expected) > 15_000
     missing_ranks = 0
@@ -179,6 +186,83 @@ def test_thirty_days_with_outages_late_rows_and_clock_steps_equal_the_raw_rows(s
             assert server[key][name] == (pytest.approx(value, rel=1e-12, abs=1e-9) if type(value) is float else value)
         assert set(server[key]) <= set(row)
     assert missing_ranks < len(expected) / 10
+
+
+def test_thirty_days_with_outages_late_rows_and_clock_steps_equal_the_raw_rows(store: SqliteStore) -> None:
+    reader = JournalReader(store.path)
+    server: dict[Key, dict[str, Any]] = {}
+    expected = thirty_days(store, lambda now_ns: ship(reader, store, now_ns, server))
+    reader.close()
+    assert_equal(server, expected)
+
+
+@pytest.mark.server
+@pytest.mark.timeout(900)
+def test_the_same_month_in_a_real_database_equals_the_raw_rows(
+    store: SqliteStore,
+    influxql_server: InfluxQL,  # noqa: F811 - the fixture imported above
+) -> None:
+    """By the shipper's own turn, to InfluxDB's own buckets and back in InfluxQL."""
+    reader = JournalReader(store.path)
+    with influxql_server.fresh() as database:
+        policies = {policy: coarse_bucket(database, policy) for policy in WIDTHS_NS}
+        token = SecretStr(database.token or "any:account")
+        clients = {
+            policy: InfluxClient(InfluxConfig(url=database.url, org=database.org, bucket=name), token)
+            for policy, name in policies.items()
+        }
+        clock = FakeClock()
+        history = HistoryShipper(
+            source=reader, writers=clients, shipped=store.coarse_shipped, set_aside=refuse, clock=clock
+        )
+
+        def ship_everything(now_ns: int) -> None:
+            clock.wall = now_ns
+            while reader.coarse_waiting(now_ns):
+                clock.monotonic += 61 * S
+                history.turn()
+                assert not history.refused
+
+        expected = thirty_days(store, ship_everything, every_s=291)
+        server: dict[Key, dict[str, Any]] = {}
+        for policy, client in clients.items():
+            for name in ("probe", "app_resources", "app_traffic"):
+                for series in client.query(f'SELECT * FROM "{name}" GROUP BY *'):
+                    tags = "".join(f",{tag}={escape_tag(value)}" for tag, value in sorted(series.tags.items()))
+                    for values in series.values:
+                        row = {n: v for n, v in zip(series.columns, values, strict=True) if v is not None}
+                        server[WIDTHS_NS[policy], name + tags, row.pop("time")] = row
+            client.close()
+    reader.close()
+    assert_equal(server, expected)
+
+
+def refuse(rejected: object) -> None:
+    pytest.fail(f"the server does not take {rejected}")
+
+
+class FakeClock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.wall = self.monotonic = 0
+
+    def wall_ns(self) -> int:
+        return self.wall
+
+    def monotonic_ns(self) -> int:
+        return self.monotonic
+
+
+def coarse_bucket(database: InfluxQL, policy: str) -> str:
+    """The coarse bucket beside a test's own: a retention policy of a 1.x database."""
+    name = f"{database.bucket}/{policy}"
+    if database.real:
+        database._make(name)
+    else:
+        statement = f'CREATE RETENTION POLICY "{policy}" ON "{database.bucket}" DURATION INF REPLICATION 1'
+        call(database.url + "/query", query={"q": statement}, body=b"")
+    return name
 
 
 def test_a_window_is_due_when_it_is_over_and_again_when_a_late_row_changes_it(store: SqliteStore) -> None:
