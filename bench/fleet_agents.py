@@ -75,6 +75,7 @@ class Fleet:
             while tick_due <= min(now, end):
                 backlog += lines(f"host{number:04}", tick, time.time_ns())
                 tick, tick_due = tick + 1, tick_due + interval_s
+            self.most_waiting = max(self.most_waiting, len(backlog))
             step = schedule.next(time.monotonic_ns(), backlog=False)
             if isinstance(step, Wait):
                 await asyncio.sleep(max(0.0, min(step.until_ns / S, max(tick_due, now + 0.01)) - now))
@@ -96,14 +97,14 @@ class Fleet:
                 assert isinstance(outcome, Retry), outcome
                 self.errors[outcome.reason] = self.errors.get(outcome.reason, 0) + 1
                 schedule.failed(outcome, ended_ns, ended_ns - began_ns)
-            self.most_waiting = max(self.most_waiting, len(backlog))
         self.waiting += len(backlog)
         connection.close()
 
     async def _write(self, connection: "_Connection", rows: list[str]) -> WriteOutcome:
         body = gzip.compress("\n".join(rows).encode(), 1)
         try:
-            self.connections += await connection.opened()
+            opened = await connection.opened()
+            self.connections += opened
             status, text = await connection.ask(f"{self.head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             connection.close()

@@ -66,7 +66,7 @@ def ship(
                     InfluxClient(settings.model_copy(update={"bucket": bucket(settings.bucket, policy)}), token)
                 )
             )
-            for policy in ("", *WIDTHS_NS)
+            for policy in ("", *(WIDTHS_NS if settings.coarse else ()))
         }
         aside = RejectedFile(context.data)
         lines = aside.take()

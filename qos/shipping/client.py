@@ -111,7 +111,8 @@ class InfluxClient:
             # What 2.x says to an account that may write the bucket but not read it, too.
             raise ConfigError(
                 f"InfluxDB at {self.address} shows no bucket {self._settings.bucket} to this token: check"
-                " influxdb.bucket, and INFLUX_READ_TOKEN in .env (the stack's agent may only write)"
+                " influxdb.bucket, and in .env INFLUX_READ_TOKEN (queries) or FORECASTER_INFLUX_TOKEN (forecasts): an"
+                " agent's account may only write"
             )
         return [series for result in document.get("results", []) for series in _series(statement, document, result)]
 

@@ -30,12 +30,15 @@ class HistorySource(Protocol):
     def coarse_due(self, now_ns: int, limit: int) -> list[CoarseWindow]:
         """At most ``limit`` windows that are over, the newest first."""
 
+    def coarse_waiting(self, now_ns: int) -> int:
+        """How many windows are over and not shipped."""
+
     def coarse_lines(self, width_ns: int, start_ns: int, stop_ns: int) -> list[str]:
         """The coarse rows of the whole windows in [start, stop)."""
 
 
 class HistoryShipper:
-    """One request per ``turn``. ``writers``: one per retention policy of ``qos.contract.coarse.WIDTHS_NS``."""
+    """One request per ``turn``. ``writers``: one per retention policy of ``qos.contract.coarse.WIDTHS_NS``, or none."""
 
     def __init__(
         self,
@@ -58,6 +61,10 @@ class HistoryShipper:
         self.refused: str = ""
         """Why it takes none now; empty when it does."""
 
+    def waiting(self, now_ns: int) -> int:
+        """How many windows are over (``now_ns`` is UTC) and have not arrived; 0 where none are shipped."""
+        return self._source.coarse_waiting(now_ns) if self._writers else 0
+
     def lost_contact(self) -> None:
         """The server may have forgotten what it took in the last minute: those windows are due again."""
         self._settling.clear()
@@ -66,6 +73,8 @@ class HistoryShipper:
         """Send some windows if it is time. Returns how long there is nothing to do, ns. Raises StoreUnavailable."""
         now_ns = self._clock.monotonic_ns()
         self._settle(now_ns)
+        if not self._writers:
+            return _LOOK_EVERY_NS
         if now_ns < self._due_ns:
             return self._due_ns - now_ns
         found = self._source.coarse_due(self._clock.wall_ns(), _WINDOWS_AT_ONCE + len(self._settling))

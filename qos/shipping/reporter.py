@@ -59,7 +59,8 @@ class Reporter:
         self._rates: deque[tuple[int, int]] = deque()
 
     def run(self, over: threading.Event) -> None:
-        """Report every interval until ``over``."""
+        """Report now and every interval until ``over``."""
+        self._safely(lambda: self.report(clock.wall_ns(), clock.monotonic_ns()))
         while not over.wait(self._interval_ns / NS_PER_S):
             self._safely(lambda: self.report(clock.wall_ns(), clock.monotonic_ns()))
         with contextlib.suppress(StoreUnavailable):
@@ -93,7 +94,7 @@ class Reporter:
             url=self._settings.url,
             bucket=self._settings.bucket,
             rss_bytes=usage.rss_bytes,
-            history_waiting=self._source.coarse_waiting(wall_ns),
+            history_waiting=self._history.waiting(wall_ns),
             history_error=self._history.refused,
             states=self._told.sentences,
         )

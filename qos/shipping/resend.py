@@ -81,6 +81,8 @@ class Resend:
             if self._stop.is_set():
                 return self.done
         for policy, width_ns in WIDTHS_NS.items():
+            if policy not in self._writers:
+                continue
             at_ns = start_ns // width_ns * width_ns
             # A window that is not over would be sent as if it were.
             until_ns = min(stop_ns, self._clock.wall_ns()) // width_ns * width_ns

@@ -95,7 +95,7 @@ class _Session:
                         )
                     )
                 )
-                for policy in WIDTHS_NS
+                for policy in (WIDTHS_NS if settings.coarse else ())
             }
             store = stack.enter_context(contextlib.closing(SqliteStore(path)))
             store.register_cursor(CURSOR)

@@ -211,6 +211,8 @@ class InfluxConfig(_Model):
     """At most so many rows a second while catching up after an outage."""
     ca: str | None = None
     """File of the certificate authority that signed the server's certificate; None: the system's."""
+    coarse: bool = True
+    """Whether windows of 5 minutes and of an hour go to ``BUCKET/5m`` and ``BUCKET/1h``."""
 
     @field_validator("url")
     @classmethod

@@ -307,3 +307,18 @@ def test_whole_windows_of_the_coarse_history_arrive_in_their_own_buckets(
                 )
 
             wait_for(lambda: rows("net/5m") >= 24 and rows("net/1h") >= 2)
+
+
+def test_without_coarse_only_raw_rows_go_and_nothing_is_said_to_wait(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VictoriaMetrics has one bucket for all: sums would count twice (docs/influxdb.md)."""
+    monkeypatch.setenv("INFLUX_TOKEN", "any")
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        store.write([probe(second, "t") for second in range(0, 7200, 7)])
+        assert store.maintain(time.time_ns(), budget_s=60)
+        with running(tmp_path, parse_config(config_text(server.url, coarse="false"))):
+            wait_for(lambda: server.accepted > 1000 and bool(store.get_state("part:shipper")))
+            time.sleep(1)
+        assert (store.get_state("part:shipper") or {})["history_waiting"] == 0
+    assert not [line for _, _, lines in server.requests for line in lines if " n=" in line]

@@ -119,14 +119,13 @@ def episode(
         begin()
         agent.write()
         until(lambda: agent.events(kind) == ["begin"], f"the event that {kind} begins")
-        status = agent.autoqos("status")
-        assert sentence in status
-        assert re.search(reason, status)
+        until(lambda: sentence in agent.autoqos("status"), f"status says: {sentence}")
+        assert re.search(reason, agent.autoqos("status"))
         end()
         agent.write()
         until(lambda: agent.events(kind) == ["begin", "end"], f"the event that {kind} is over")
         until(lambda: agent.arrived() == len(agent.written), "every row")
-        assert sentence not in agent.autoqos("status")
+        until(lambda: sentence not in agent.autoqos("status"), "status says it no more")
     assert len(agent.told()) == 2, agent.told()
 
 

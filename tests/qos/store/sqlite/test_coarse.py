@@ -1,5 +1,6 @@
 """The coarse history equals the raw rows, window by window: 30 days with outages, late rows and clock steps."""
 
+import itertools
 import math
 import random
 import re
@@ -128,12 +129,16 @@ def ship(reader: JournalReader, store: SqliteStore, now_ns: int, server: dict[Ke
     assert reader.coarse_waiting(now_ns) == 0
 
 
-def thirty_days(store: SqliteStore, ship: Callable[[int], None], every_s: int = 97) -> dict[Key, dict[str, Any]]:
+def thirty_days(
+    store: SqliteStore, ship: Callable[[int], None], *, every_s: int = 97, apart_ns: int = 0
+) -> dict[Key, dict[str, Any]]:
     """A month with outages of computer and server, late rows, clock steps and a change to summer time.
 
-    ``ship(now_ns)`` is called when the server is there. Returns every window as the raw rows give it.
+    ``ship(now_ns)`` is called when the server is there. Returns every window as the raw rows give it. ``apart_ns``
+    keeps a clock that is set back from replacing rows: where all of a window's probes are replaced by unanswered ones,
+    a database keeps the fields that the new row leaves out (``rtt_ms_n`` is 0).
     """
-    chance = random.Random(7)
+    chance, serial = random.Random(7), itertools.count()
     kept: dict[tuple[str, tuple[str, ...], int], Point] = {}
     down_until = 0
     held_back: list[Point] = []
@@ -154,7 +159,9 @@ def thirty_days(store: SqliteStore, ship: Callable[[int], None], every_s: int = 
         if chance.random() < 0.01:
             shift = chance.choice([0, -3600 * S, 3600 * S])  # somebody sets the clock
         points = [
-            point for at in range(0, 20 * MINUTE, every_s * S) for point in tick(now + shift + at - 20 * MINUTE, chance)
+            point
+            for at in range(0, 20 * MINUTE, every_s * S)
+            for point in tick(now + shift + at - 20 * MINUTE + next(serial) * apart_ns, chance)
         ]
         if chance.random() < 0.05:
             held_back += points  # a full disk: they come later, at most a day
@@ -223,7 +230,7 @@ def test_the_same_month_in_a_real_database_equals_the_raw_rows(
                 history.turn()
                 assert not history.refused
 
-        expected = thirty_days(store, ship_everything, every_s=291)
+        expected = thirty_days(store, ship_everything, every_s=291, apart_ns=1)
         server: dict[Key, dict[str, Any]] = {}
         for policy, client in clients.items():
             for name in ("probe", "app_resources", "app_traffic"):
