@@ -60,8 +60,10 @@ def restore(stack: Stack, source: Path, *, local: bool) -> list[str]:
         _compose(stack, "exec", "-T", "influxdb", "rm", "-rf", _INSIDE)
         if (source / _GRAFANA).is_file():
             _compose(stack, "stop", "grafana")
-            _compose(stack, "cp", str(source / _GRAFANA), "grafana:/var/lib/grafana/grafana.db")
-            _compose(stack, "start", "grafana")
+            try:
+                _compose(stack, "cp", str(source / _GRAFANA), "grafana:/var/lib/grafana/grafana.db")
+            finally:
+                _compose(stack, "start", "grafana")
     path = stack.directory / ENV
     said = []
     if path.read_bytes() != (source / ENV).read_bytes():
