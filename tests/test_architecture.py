@@ -70,7 +70,7 @@ PURE_FILES = (
     "qos/packets/flows.py",
     "qos/packets/packet.py",
     "qos/shipping/delivery.py",
-    "qos/shipping/episodes.py",
+    "qos/shipping/telling/episodes.py",
     "qos/shipping/outcomes.py",
     "qos/shipping/schedule.py",
     "qos/store/sqlite/reading/read_plan.py",

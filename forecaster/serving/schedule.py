@@ -86,7 +86,7 @@ def next_job(
 def run(config: Config, config_path: Path | None, data: Path, stop: threading.Event) -> int:
     """Rounds until ``stop`` is set; the process's exit status. Raises nothing: a round that fails is logged."""
     beat = _Reporter(config, data)
-    if config.forecast.where == "here" and os.environ.get("INFLUX_URL"):
+    if config.forecast.where == "here" and os.environ.get("INFLUX_URL") and not os.environ.get(SUPERVISED):
         # The container beside InfluxDB, but each computer makes its own: two would write the same series.
         log.info("forecast.where is `here`: each computer's `autoqos up` makes its forecasts, nothing to do here")
         while not stop.is_set():

@@ -18,14 +18,14 @@ from qos.contract.environment import SUPERVISED
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.service import STORE_NAME, ConfigWatcher, HeartbeatWriter
 from qos.service.config_file import Secrets, load_secrets
-from qos.shipping.episode_log import EpisodeLog
-from qos.shipping.episodes import Kind
 from qos.shipping.history import HistoryShipper
-from qos.shipping.reporter import CURSOR, PART, Reporter
 from qos.shipping.schedule import LIVE_EVERY_NS, SendSchedule
 from qos.shipping.set_aside import RejectedFile
 from qos.shipping.settings import NO_TOKEN, influx_settings
 from qos.shipping.shipper import Shipper
+from qos.shipping.telling.episode_log import EpisodeLog
+from qos.shipping.telling.episodes import Kind
+from qos.shipping.telling.reporter import CURSOR, PART, Reporter
 from qos.store.sqlite.journal import Batch
 from qos.store.sqlite.line_protocol import JournalReader
 from qos.store.sqlite.opening.connections import identity

@@ -12,6 +12,7 @@ from forecaster.serving import schedule
 from forecaster.serving.health import problem
 from forecaster.serving.schedule import HEARTBEAT, Job, next_job, run
 from qos.contract.config import parse_config
+from qos.contract.environment import SUPERVISED
 from qos.service.config_file import load_config
 from qos.store.sqlite.store import SqliteStore
 
@@ -112,6 +113,25 @@ def test_a_round_that_fails_is_survived(tmp_path: Path) -> None:
     thread.start()
     try:
         assert wait_for(tmp_path / HEARTBEAT, "waiting")["detail"] == "next round in 5 min"
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(("supervised", "state"), [("", "resting"), ("1", "waiting")])
+def test_the_container_rests_where_each_computer_forecasts_and_a_part_of_up_does_not(
+    supervised: str, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFLUX_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv(SUPERVISED, supervised)
+    stop = threading.Event()
+    config = parse_config("forecast: {models: [naive], where: here}")
+    thread = threading.Thread(target=run, args=(config, None, tmp_path, stop))
+    thread.start()
+    try:
+        wait_for(tmp_path / HEARTBEAT, state)
     finally:
         stop.set()
         thread.join(30)

@@ -19,7 +19,7 @@ from tests import require
 from tests.influxd import ORG, TOKEN, command, influxd_v2, make_bucket, needs_influxd, set_up
 from tests.servers import Server, call, free_port
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PATIENCE_S = 180
 
 pytestmark = [needs_influxd, pytest.mark.server]

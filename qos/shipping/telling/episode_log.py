@@ -10,8 +10,8 @@ from typing import Final, get_args
 
 from qos.contract.errors import StoreRejected, StoreUnavailable
 from qos.contract.points import Event
-from qos.shipping.episodes import Episodes, Kind, StateChange, sentence
-from qos.shipping.reporter import PART
+from qos.shipping.telling.episodes import Episodes, Kind, StateChange, sentence
+from qos.shipping.telling.reporter import PART
 from qos.store.sqlite.store import SqliteStore
 from qos.system import clock
 

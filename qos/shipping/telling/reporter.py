@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Told(Protocol):
-    """What was told of the states of shipping: ``qos.shipping.episode_log.EpisodeLog``."""
+    """What was told of the states of shipping: ``qos.shipping.telling.episode_log.EpisodeLog``."""
 
     sentences: tuple[str, ...]
 

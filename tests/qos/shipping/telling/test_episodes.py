@@ -1,6 +1,6 @@
 from typing import cast
 
-from qos.shipping.episodes import Episodes, Kind, StateChange, sentence
+from qos.shipping.telling.episodes import Episodes, Kind, StateChange, sentence
 from qos.system.clock import NS_PER_S as S
 
 
