@@ -1,8 +1,7 @@
 """What a service's installation consists of, and where it lies. Pure."""
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
 
 NAME: Final = "autoqos"
@@ -44,14 +43,3 @@ def windows(program_files: str, data: str) -> Layout:
     """The Windows layout: the program below one folder, settings and data in the other."""
     kept = PureWindowsPath(data)
     return Layout(PureWindowsPath(program_files) / "AutoQoS", kept / "config.yaml", kept)
-
-
-def is_inside(path: Path, folder: Path) -> bool:
-    """Whether ``path`` is the folder or lies in it, links followed."""
-    try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except OSError:
-        return False
-
-
-ON_WINDOWS: Final = sys.platform == "win32"

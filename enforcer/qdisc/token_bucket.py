@@ -14,7 +14,6 @@ from typing import Final
 _BIT_NS: Final = 8 * 10**9
 """Credit units of one byte."""
 
-MIN_RATE_BPS: Final = 64_000
 MTU_BYTES: Final = 1514
 
 

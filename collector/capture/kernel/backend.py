@@ -163,11 +163,6 @@ class KernelCapture:
         self._forget(counting, over)
         return Sample(tuple(deltas), self._lost(counting), self._take_notes())
 
-    @property
-    def tracked(self) -> int:
-        """How many sockets with traffic are followed now."""
-        return len(self._flows)
-
     def _creator(self, cookie: int) -> Creator | None:
         """Who made this socket, if it was made while the programs ran."""
         assert self._counting is not None

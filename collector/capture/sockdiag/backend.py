@@ -25,9 +25,7 @@ _FRESH_NS: Final = 20_000_000
 """One tick looks at a process once."""
 _TCP_HEADER: Final = 20
 _STAMPS: Final = 12
-_IP_HEADER: Final = {socket.AF_INET: 20, socket.AF_INET6: 40}
 _MAPPED: Final = bytes(10) + b"\xff\xff"
-_OUTSIDE: Final = 1
 
 Counts = tuple[int, int, int, int]
 """Received bytes, sent bytes, received packets, sent packets at the IP layer, since the connection was made."""

@@ -14,7 +14,6 @@ DROP_MIN_BPS: Final = 1_000_000
 """Yesterday's hour must have been this busy, or a drop says nothing."""
 OVER_BUDGET_RATIO: Final = 1.1
 SATURATION_RATIO: Final = 0.9
-SATURATION_WARN_RATIO: Final = 0.75
 MASE: Final = 1.5
 """A published forecast half again as wrong as the seasonal naive one on its own history."""
 UNATTRIBUTED_RATIO: Final = 0.2
