@@ -21,6 +21,8 @@ WINE_LACKS: Final = MappingProxyType(
         "tests/collector/test_resources.py::test_a_real_busy_process_uses_about_one_core": PROCESSES,
         "tests/qos/service/test_datadir.py::test_the_directory_is_made_with_its_parents": OWNERS,
         "tests/qos/service/test_datadir.py::test_a_file_in_the_way_is_one_line_with_what_to_do": OWNERS,
+        "tests/qos/service/test_private_folder_windows.py::"
+        "test_an_elevated_agents_folder_belongs_to_administrators_and_inherits_nothing": OWNERS,
         "tests/qos/store/sqlite/test_coarse.py::"
         "test_thirty_days_with_outages_late_rows_and_clock_steps_equal_the_raw_rows": CLOSED_FILES,
         "tests/qos/system/test_echo.py::test_an_answer_has_a_round_trip_time_and_no_reason[::1]": RAW_IPV6,
