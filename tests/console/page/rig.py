@@ -82,7 +82,9 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/#code=(\S+)")
 class PageProcess:
     """``autoqos page --no-browser`` over a data folder."""
 
-    def __init__(self, config: Path, data: Path, port: int = 8800, command: list[str] | None = None) -> None:
+    def __init__(
+        self, config: Path, data: Path, port: int = 8800, command: list[str] | None = None, code: Path = ROOT
+    ) -> None:
         self._arguments = ["page", "--no-browser", "--config", str(config), "--data", str(data), "--port", str(port)]
         self._command = command or [sys.executable, "-P", "-m", "console"]
         self.process = subprocess.Popen(
@@ -90,7 +92,8 @@ class PageProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=config.parent,
+            env={**os.environ, "PYTHONPATH": str(code)},
         )
         self.port, self.code = self._address(self.process.stdout)
 
