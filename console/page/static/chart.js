@@ -124,7 +124,7 @@ export class Chart {
       height: this.options.height,
       legend: { show: false },
       cursor: { points: { show: false }, drag: { x: true, y: false, setScale: false }, y: false },
-      scales: { y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(high || 0, this.limit ?? 0, 1e-9) * 1.06] } },
+      scales: { x: { range: (/** @type {any} */ _u, /** @type {number} */ low, /** @type {number} */ high) => (low === high ? [low - 150, high + 150] : [low, high]) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(high || 0, this.limit ?? 0, 1e-9) * 1.06] } },
       axes: [
         { ...axis, values: (/** @type {any} */ u, /** @type {number[]} */ splits) => splits.map((t) => this.tick(t, u.scales.x)) , space: 70 },
         { ...axis, size: 62, values: (/** @type {any} */ _u, /** @type {number[]} */ splits) => splits.map((value) => format(value)) },
