@@ -39,6 +39,7 @@ def test_a_killed_server_leaves_whole_settings_whole_overrides_and_an_undo_list_
     parse_config(config.read_text(), "config.yaml")
     with SqliteStore(data / "autoqos.db", read_only=True) as store:
         limit = store.get_state("override:app:steam")
+        assert limit is not None
         assert limit["down_bps"] == limit["up_bps"]
         kept = next(action for action in action_log.recent(store) if action.kind == "config")
         assert kept.after["sha256"] in {settings_file.digest(text) for text in texts}
