@@ -39,13 +39,13 @@ class Sampler:
 def received(text: str) -> int:
     """IP bytes received by a namespace's Ethernet interfaces; ``text`` is its /proc/net/dev.
 
-    What is not a wire counts nothing: the loopback, the mirror of one limit for all, a VPN, the delayed path's ends.
+    What is no wire counts nothing: the loopback, one limit's mirror, our own devices, a VPN, the delayed path's ends.
     """
     total = 0
     for line in text.splitlines()[2:]:
         name, _, rest = line.partition(":")
         fields = rest.split()
-        wire = not name.strip().startswith(("lo", "ifb", "vpn")) and not name.strip().endswith(("tp", "td"))
+        wire = not name.strip().startswith(("lo", "ifb", "vpn", "autoqos")) and not name.strip().endswith(("tp", "td"))
         if wire and fields:
             total += int(fields[0]) - ETHERNET_BYTES * int(fields[1])
     return total
