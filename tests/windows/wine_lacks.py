@@ -19,6 +19,7 @@ WINE_LACKS: Final = MappingProxyType(
         "test_a_living_process_is_known_by_its_executable_and_start": PROCESSES,
         "tests/collector/probes/test_prober.py::test_real_loopback_answers_in_both_families": RAW_IPV6,
         "tests/collector/test_resources.py::test_a_real_busy_process_uses_about_one_core": PROCESSES,
+        "tests/enforcer/game_mode/test_names.py::test_the_running_programs_are_really_read": PROCESSES,
         "tests/qos/service/test_datadir.py::test_the_directory_is_made_with_its_parents": OWNERS,
         "tests/qos/service/test_datadir.py::test_a_file_in_the_way_is_one_line_with_what_to_do": OWNERS,
         "tests/qos/service/test_private_folder_windows.py::"
