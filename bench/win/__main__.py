@@ -20,7 +20,7 @@ from typing import Any
 from bench.win.plot import plot
 from bench.win.run import run
 from bench.win.scenarios import SCENARIOS, drawn
-from tests.enforcer.rig import required
+from tests.enforcer.rig import Rig, required
 
 
 def main() -> int:
@@ -32,8 +32,10 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=0, metavar="COUNT")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--traffictoll", metavar="TT", help="TrafficToll's program, for the mode traffictoll")
+    parser.add_argument("--datapath", default="auto", choices=["auto", "kernel", "divert"])
     parser.add_argument("--series", action="store_true", help="with every sample")
     options = parser.parse_args()
+    Rig.default_datapath = options.datapath
     required()
     chosen = [SCENARIOS[name] for name in options.scenarios] + drawn(options.seed, options.random)
     rows: list[dict[str, Any]] = []

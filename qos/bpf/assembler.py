@@ -75,6 +75,10 @@ class Assembler:
         """``*(u64 *)(base + offset) += src``, atomically."""
         self._emit(0xDB, base, src, offset)
 
+    def compare_exchange(self, base: int, offset: int, src: int) -> None:
+        """``*(u64 *)(base + offset)`` becomes ``src`` if it is R0; R0 = what it was. Atomically (Linux 5.12)."""
+        self._emit(0xDB, base, src, offset, 0xF1)
+
     def big_endian_16(self, dst: int) -> None:
         """``dst``'s lower 16 bits from network order to this machine's (or back); the rest becomes zero."""
         self._emit(0xDC, dst, imm=16)

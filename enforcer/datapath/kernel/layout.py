@@ -37,7 +37,7 @@ RULE: Final = struct.Struct("<6Q")
 ACTIVE_AT, RATE_AT, TARGET_AT, INTERVAL_AT, BOUND_AT, ROUND_AT = range(0, 48, 8)
 RULE_BYTES: Final = RULE.size
 
-STATE: Final = struct.Struct("<16Q")
+STATE: Final = struct.Struct("<17Q")
 (
     CLEAR_AT,
     PACKETS_AT,
@@ -48,6 +48,7 @@ STATE: Final = struct.Struct("<16Q")
     MARKED_AT,
     WORST_AT,
     WORST_ROUND_AT,
+    CLOCK_RATE_AT,
     ABOVE_AT,
     NEXT_DROP_AT,
     LAST_DROP_AT,
@@ -55,7 +56,7 @@ STATE: Final = struct.Struct("<16Q")
     EPOCH_AT,
     EPOCH_BYTES_AT,
     EPOCH_FLOWS_AT,
-) = range(0, 128, 8)
+) = range(0, 136, 8)
 STATE_BYTES: Final = STATE.size
 
 BUCKET: Final = struct.Struct("<QQ")
@@ -118,11 +119,13 @@ class ClassState:
     marked: int
     worst_ns: int
     worst_round: int
+    clock_rate: int
+    """Bytes a second at which ``clear_ns`` was reckoned."""
 
     @classmethod
     def parse(cls, raw: bytes) -> Self:
         """From ``STATE_BYTES`` bytes."""
-        return cls(*STATE.unpack(raw)[:9])
+        return cls(*STATE.unpack(raw)[:10])
 
 
 def roots() -> list[int]:

@@ -225,7 +225,7 @@ class KernelSession:
                     state.passed_bytes,
                     state.dropped_bytes,
                 )
-                backlog = waiting_ns * rule.rate // NS_PER_S
+                backlog = waiting_ns * (state.clock_rate or rule.rate) // NS_PER_S
                 worst = max(state.worst_ns if state.worst_round == seen else 0, waiting_ns)
                 sides[side] = ClassStats(counts, backlog, worst, rule.rate * 8)
             result[app] = sides

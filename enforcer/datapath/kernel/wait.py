@@ -13,12 +13,17 @@ from qos.bpf.assembler import R0, R1, R2, R3, R4, R5, R7, R8, R9, R10, Assembler
 _SLACK_NS: Final = 2_000_000
 """So long an idle class may send ahead: HTB's burst."""
 _DELAYED_NS: Final = 1_000_000
+_MOST_WAIT_NS: Final = 4_000_000_000
+"""A longer wait is not reckoned with: times a rate it must fit into 64 bits."""
 
 
 def clock(a: Assembler) -> None:
     """On the stack: now, the wait that a packet of R9 bytes has, and its time at the class's rate."""
     a.call(frame.CALL_NOW)
     a.store("u64", R10, frame.NOW_AT, R0)
+    a.move(R5, reg(R0))
+    _follow_the_rate(a)
+    a.move(R0, reg(R5))
     a.load("u64", R1, R8, layout.CLEAR_AT)
     a.move(R2, reg(R0))
     a.alu(R2, "-", _SLACK_NS)
@@ -38,6 +43,30 @@ def clock(a: Assembler) -> None:
     a.load("u64", R2, R7, layout.RATE_AT)
     a.alu(R1, "/", reg(R2))
     a.store("u64", R10, frame.TIME, R1)
+
+
+def _follow_the_rate(a: Assembler) -> None:
+    """What waits is bytes: at another rate it is clear at another time. R5 is now; one processor does it, once."""
+    a.load("u64", R3, R7, layout.RATE_AT)
+    a.load("u64", R4, R8, layout.CLOCK_RATE_AT)
+    a.jump_if(R3, "==", reg(R4), "same_rate")
+    a.move(R0, reg(R4))
+    a.compare_exchange(R8, layout.CLOCK_RATE_AT, R3)
+    a.jump_if(R0, "!=", reg(R4), "same_rate")
+    a.jump_if(R4, "==", 0, "same_rate")
+    a.load("u64", R2, R8, layout.CLEAR_AT)
+    a.jump_if(R2, "<=", reg(R5), "same_rate")
+    a.alu(R2, "-", reg(R5))
+    a.wide(R1, _MOST_WAIT_NS)
+    a.jump_if(R2, "<=", reg(R1), "rescale")
+    a.move(R2, reg(R1))
+    a.label("rescale")
+    a.move(R1, reg(R2))
+    a.alu(R1, "*", reg(R4))
+    a.alu(R1, "/", reg(R3))
+    a.alu(R1, "-", reg(R2))
+    a.add_atomic(R8, layout.CLEAR_AT, R1)
+    a.label("same_rate")
 
 
 def admit(a: Assembler) -> None:

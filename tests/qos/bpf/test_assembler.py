@@ -41,7 +41,8 @@ def test_division_and_byte_order_have_their_opcodes() -> None:
     a.alu(R0, "/", reg(R1))
     a.alu(R0, "|", 5)
     a.big_endian_16(R6)
-    assert words(a.assemble()) == [(0x3F, 0, 1, 0, 0), (0x47, 0, 0, 0, 5), (0xDC, 6, 0, 0, 16)]
+    a.compare_exchange(R6, 8, R1)
+    assert words(a.assemble()) == [(0x3F, 0, 1, 0, 0), (0x47, 0, 0, 0, 5), (0xDC, 6, 0, 0, 16), (0xDB, 6, 1, 8, 0xF1)]
 
 
 def test_jumps_reach_their_labels_forwards_and_backwards_over_wide_instructions() -> None:

@@ -27,6 +27,7 @@ def test_a_state_is_read_where_the_programs_write_it() -> None:
         "marked": layout.MARKED_AT,
         "worst_ns": layout.WORST_AT,
         "worst_round": layout.WORST_ROUND_AT,
+        "clock_rate": layout.CLOCK_RATE_AT,
     }
     raw = bytearray(layout.STATE_BYTES)
     for number, place in enumerate(places.values(), 1):
