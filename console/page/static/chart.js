@@ -1,5 +1,6 @@
 // Charts: uPlot with stacking, gaps, brushing, an arrow-key cursor and a data table behind.
 
+import "./language.js"; // first: see there
 import uPlot from "./vendor/uplot.js";
 import { fill, h, safeName, svg } from "./dom.js";
 import { bits, clock, dayTime, rate } from "./format.js";

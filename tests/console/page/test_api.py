@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 
 from console.page.api.handlers.describe import describe
 from console.page.api.table import OPERATIONS
+from forecaster.quota.outlook import QuotaOutlook
+from forecaster.quota.period import QuotaPeriod
+from forecaster.quota.projection import ByteBand, CapForecast
 from qos.contract.points import LinkEstimate
 from qos.store.sqlite.store import SqliteStore
 from tests.console.page.conftest import HOSTILE, SamplePage
+from tests.console.page.described import Described
 from tests.console.page.rig import Api
 
 _PROPERTY = settings(
@@ -416,3 +420,17 @@ def test_wrong_codes_are_slowed_down_and_a_right_one_is_let_in(tmp_path: Path) -
         stranger.log_in(page.process.another_code())
     finally:
         page.process.stop()
+
+
+@pytest.mark.parametrize("app", [None, "steam"])
+def test_a_data_volume_is_told_as_it_is_described(app: str | None) -> None:
+    band = ByteBand(1, 2, 3)
+    forecast = CapForecast(band, band, 0.5, 5, None, None)
+    period = QuotaPeriod(0, 10)
+    described = Described(describe(OPERATIONS))
+    for outlook in (
+        QuotaOutlook(app, 7, period, 3, 0, 1, None, 4, forecast),
+        QuotaOutlook(app, 7, period, 8, 0, 1, 6, 0, None, "nothing was measured yet"),
+    ):
+        said = json.loads(json.dumps(outlook.document()))
+        described.hold_schema({"$ref": "#/components/schemas/QuotaEntry"}, said, "a data volume")

@@ -69,6 +69,53 @@ class OutboxEntry(TypedDict):
 
 
 @closed
+class ByteBandEntry(TypedDict):
+    """Bytes with a band: one course in ten is below ``lower``, one above ``upper``."""
+
+    lower: int
+    value: int
+    upper: int
+
+
+@closed
+class QuotaPeriodEntry(TypedDict):
+    """The month of a data volume, UTC nanoseconds."""
+
+    start_ns: int
+    stop_ns: int
+
+
+@closed
+class CapForecastEntry(TypedDict):
+    """How the month may go on: ``chance`` 0 to 1 that the volume is reached, and when (UTC nanoseconds)."""
+
+    total: ByteBandEntry
+    rest_of_today: ByteBandEntry
+    chance: float
+    reached_ns: int | None
+    early_ns: int | None
+    late_ns: int | None
+
+
+@closed
+class QuotaEntry(TypedDict):
+    """One data volume of the settings (``quota:``), as ``forecaster.quota`` sees it. Bytes both ways."""
+
+    name: str
+    app: str | None
+    volume_bytes: int
+    period: QuotaPeriodEntry
+    used_bytes: int
+    since_ns: int
+    today_bytes: int
+    crossed_ns: int | None
+    history_days: int
+    forecast: CapForecastEntry | None
+    reason: str
+    expected_today: ByteBandEntry | None
+
+
+@closed
 class StatusAnswer(TypedDict):
     """``autoqos status`` as an object."""
 
@@ -86,6 +133,7 @@ class StatusAnswer(TypedDict):
     forecasts: str
     notes: list[str]
     line: list[str]
+    quota: list[QuotaEntry]
     writable: bool
 
 
