@@ -18,7 +18,7 @@ from enforcer.datapath.kernel import devices as links
 from enforcer.datapath.kernel.layout import MAX_CLASSES, NOBODY, Rule, name_key, port_key, process_key
 from enforcer.failsafe.watchdog import Watchdog
 from enforcer.qdisc.classifier import ClassStats, RateLimits
-from enforcer.qdisc.codel import LINUX, aim_for
+from enforcer.qdisc.codel import KEEP_PACKETS, LINUX, aim_for
 from enforcer.qdisc.queued_packet import Counts
 from qos.contract.direction import Direction
 from qos.contract.documents.engine import EngineReport
@@ -41,6 +41,7 @@ _EMPTY_S: Final = 0.005
 _BEAT_S: Final = 0.1
 _BOUND_NS: Final = 100 * NS_PER_MS
 _NO_BOUND_NS: Final = 1 << 62
+_FRAME_BYTES: Final = 1514
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +263,9 @@ class KernelSession:
         queues.devices.hold(held.number, rate_bps, received=side == "down")
         aim = aim_for(LINUX, rate_bps)
         judged = side == "down" and not queues.devices.fair_leaf
-        target_ns = aim.target_ns if judged else 0
-        bound_ns = max(_BOUND_NS, 8 * aim.target_ns) if judged else _NO_BOUND_NS
+        # The last packets of a queue are never dropped, as the other datapath keeps them (enforcer.qdisc.codel).
+        target_ns = max(aim.target_ns, KEEP_PACKETS * _FRAME_BYTES * NS_PER_S // rate) if judged else 0
+        bound_ns = max(_BOUND_NS, 4 * target_ns) if judged else _NO_BOUND_NS
         held.rules[side] = Rule(True, rate, target_ns, aim.interval_ns, bound_ns, self._round)
         queues.attachments.set_rule(side, held.number, held.rules[side])
 
