@@ -39,7 +39,7 @@ _FREE_BPS: Final = 40_000_000_000
 """A class is emptied at this rate before its packets pass by it: nothing is lost, nothing overtakes."""
 _EMPTY_S: Final = 0.005
 _BEAT_S: Final = 0.1
-_BOUND_NS: Final = 100 * NS_PER_MS
+_BOUND_NS: Final = 300 * NS_PER_MS
 _NO_BOUND_NS: Final = 1 << 62
 _FRAME_BYTES: Final = 1514
 

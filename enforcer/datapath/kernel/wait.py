@@ -191,6 +191,10 @@ def judge(a: Assembler, tables: frame.Tables) -> None:
     a.load("u64", R2, R7, layout.INTERVAL_AT)
     a.alu(R1, "*", reg(R2))
     a.alu(R1, ">>", 16)
+    # CoDel drops at the queue's head and is heard at once; what is dropped on its way in is heard a wait later. Without
+    # this the next to go was the retransmission, and the connection waited for its timeout.
+    a.load("u64", R2, R10, frame.WAIT)
+    a.alu(R1, "+", reg(R2))
     a.add_atomic(R8, layout.NEXT_DROP_AT, R1)
     a.jump("refuse")
     a.label("too_long")
