@@ -15,8 +15,9 @@ from qos.contract.errors import StoreUnavailable
 from qos.system import clock
 from qos.system.clock import NS_PER_S
 
-LIMITS_NS: Final = 2 * NS_PER_S
-"""How often the documents are read while nobody is limited; else in every tick."""
+LIMITS_NS: Final = NS_PER_S // 2
+"""How often the documents are read while nobody is limited (66 µs); else in every tick. What a limit drops in its first
+second has its name in time only where the tick after it knows of the limit."""
 
 
 class StateReader(Protocol):

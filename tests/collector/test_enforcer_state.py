@@ -48,7 +48,7 @@ def test_dropped_bytes_may_be_named_as_late_as_the_enforcer_last_told() -> None:
 def test_documents_are_read_in_every_tick_only_while_somebody_is_limited() -> None:
     states = States()
     state = EnforcerState(parse_config(""), states)
-    for at_ns in (0, S // 10, S):
+    for at_ns in (0, S // 10, LIMITS_NS - 1):
         state.look(at_ns, NOON)
     assert states.reads == 1
     states.limits = limits(NOON, 0)
