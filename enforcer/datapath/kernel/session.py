@@ -91,6 +91,8 @@ class _Class:
 
     number: int
     rules: dict[Direction, Rule] = field(default_factory=dict)
+    released: dict[Direction, int] = field(default_factory=dict)
+    """Bytes that have left, as they were last told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +219,20 @@ class KernelSession:
                 rule = held.rules[side] = replace(before, round=self._round)
                 attachments.set_rule(side, held.number, rule)
                 waiting_ns = max(state.clear_ns - now_ns, 0)
+                backlog = waiting_ns * (state.clock_rate or rule.rate) // NS_PER_S
+                # The programs count what comes in; released is what has left: never less than it was.
+                released = max(state.passed_bytes - backlog, held.released.get(side, 0))
+                held.released[side] = released
                 counts = Counts(
                     state.packets + state.dropped,
                     state.packets,
                     state.delayed,
                     state.dropped,
                     state.marked,
-                    state.passed_bytes,
+                    released,
                     state.dropped_bytes,
                 )
-                backlog = waiting_ns * (state.clock_rate or rule.rate) // NS_PER_S
+                backlog = max(state.passed_bytes - released, 0)
                 worst = max(state.worst_ns if state.worst_round == seen else 0, waiting_ns)
                 sides[side] = ClassStats(counts, backlog, worst, rule.rate * 8)
             result[app] = sides
