@@ -5,7 +5,6 @@ removed. A device of a dead process does nothing: the programs that send packets
 user's own interfaces, queueing disciplines and filters are never touched. Source: rtnetlink(7), netdevice(7).
 """
 
-import errno
 import fcntl
 import logging
 import os
@@ -19,7 +18,6 @@ from typing import Final
 
 from enforcer.datapath.kernel import rtnetlink
 from enforcer.datapath.kernel.layout import MAJOR, handle
-from enforcer.qdisc.codel import LINUX, aim_for
 
 assert sys.platform == "linux"
 
@@ -32,6 +30,8 @@ _FRAME_OF: Final = (1514, 1500)
 """HTB counts Ethernet frames; a limit counts IP packets."""
 _BURST_NS: Final = 2_000_000
 _MIN_BURST_BYTES: Final = 1_600
+_DOWN_LIMIT_BYTES: Final = 1 << 25
+"""One limit for every rate that a class may get: the programs bound the wait long before."""
 _UP_LIMIT_BYTES: Final = 512 * 1024
 """An upload's queue holds several packets of 64 kB, or a segmenting sender starves."""
 
@@ -85,8 +85,6 @@ class Devices:
         self._names = (f"autoqosd{pid}", f"autoqosu{pid}", f"autoqosv{pid}")
         self._netlink = Netlink()
         self._classes: set[tuple[int, int]] = set()
-        self.fair_leaf = True
-        """Whether this kernel has fq_codel; else the programs judge the waits."""
         down, near, far = self._names
         try:
             self._remove()
@@ -109,32 +107,9 @@ class Devices:
         burst_ns = max(_BURST_NS, _MIN_BURST_BYTES * 10**9 // rate)
         self._netlink.ask(rtnetlink.htb_class(index, at, rate, burst_ns), "a class of HTB")
         if (index, at) not in self._classes:
-            self._leaf(index, at, rate_bps, received=received)
+            limit = _DOWN_LIMIT_BYTES if received else _UP_LIMIT_BYTES
+            self._netlink.ask(rtnetlink.fifo_leaf(index, at, limit), "a queue (bfifo)")
             self._classes.add((index, at))
-
-    def _leaf(self, index: int, at: int, rate_bps: int, *, received: bool) -> None:
-        if not received:
-            self._netlink.ask(rtnetlink.fifo_leaf(index, at, _UP_LIMIT_BYTES), "a queue (bfifo)")
-            return
-        if self.fair_leaf:
-            aim = aim_for(LINUX, rate_bps)
-            try:
-                request = rtnetlink.fq_codel_leaf(index, at, aim.target_ns, aim.interval_ns)
-                self._netlink.ask(request, "a queue (fq_codel)")
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):
-                    raise
-                self.fair_leaf = False
-        if not self.fair_leaf:
-            # One limit for every rate that the class may get: the programs bound the wait long before.
-            self._netlink.ask(rtnetlink.fifo_leaf(index, at, 1 << 25), "a queue (bfifo)")
-
-    def drop(self, number: int, *, received: bool) -> None:
-        """Take a class away that nobody sends into any more, with what waits in it."""
-        index, at = self.down if received else self.near, handle(number)
-        if (index, at) in self._classes:
-            self._classes.discard((index, at))
-            self._netlink.ask(rtnetlink.delete_class(index, at), "taking a class of HTB away")
 
     def missing(self) -> str | None:
         """The name of a device that somebody took away or set down; None while all are well."""

@@ -7,7 +7,7 @@ messages. Sources: rtnetlink(7), netlink(7), tc-htb(8), ``linux/pkt_sched.h``, `
 import struct
 from typing import Final
 
-NEW_LINK, DELETE_LINK, NEW_QDISC, NEW_CLASS, DELETE_CLASS = 16, 17, 36, 40, 41
+NEW_LINK, DELETE_LINK, NEW_QDISC, NEW_CLASS = 16, 17, 36, 40
 _REQUEST, _ACK, _CREATE, _EXCLUSIVE, _REPLACE = 0x1, 0x4, 0x400, 0x200, 0x100
 _ERROR: Final = 2
 
@@ -23,7 +23,6 @@ _INET6, _ADDRESS_MODE, _NO_ADDRESSES = 10, 8, b"\x01"
 _KIND, _OPTIONS = 1, 2
 _HTB_PARAMETERS, _HTB_INIT, _HTB_DIRECT, _HTB_RATE64, _HTB_CEIL64 = 1, 2, 5, 6, 7
 _HTB_VERSION, _ETHERNET = 3, 1
-_CODEL_TARGET, _CODEL_LIMIT, _CODEL_INTERVAL, _CODEL_ECN = 1, 2, 3, 4
 
 MTU: Final = 65_535
 """Of our devices: no packet of another interface may be too large for them."""
@@ -102,23 +101,8 @@ def htb_class(index: int, handle: int, rate: int, burst_ns: int) -> bytes:
     return message(NEW_CLASS, _CREATE, body + _attribute(_OPTIONS, *inner))
 
 
-def delete_class(index: int, handle: int) -> bytes:
-    """Take a class away, with what waits in it."""
-    return message(DELETE_CLASS, 0, _TRAFFIC.pack(0, index, handle, handle & 0xFFFF0000, 0))
-
-
-def _leaf(index: int, parent: int, kind: bytes, options: bytes) -> bytes:
-    body = _TRAFFIC.pack(0, index, (parent & 0xFFFF) + 1 << 16, parent, 0) + _attribute(_KIND, kind + b"\0")
-    return message(NEW_QDISC, _CREATE | _REPLACE, body + _attribute(_OPTIONS, options))
-
-
 def fifo_leaf(index: int, parent: int, limit_bytes: int) -> bytes:
     """A class's queue: first in, first out, so many bytes."""
-    return _leaf(index, parent, b"bfifo", struct.pack("=I", limit_bytes))
-
-
-def fq_codel_leaf(index: int, parent: int, target_ns: int, interval_ns: int) -> bytes:
-    """A class's queue: fq_codel (RFC 8290)."""
-    values = ((_CODEL_TARGET, target_ns // 1000), (_CODEL_LIMIT, 10_240), (_CODEL_INTERVAL, interval_ns // 1000))
-    inner = b"".join(_attribute(kind, struct.pack("=I", value)) for kind, value in (*values, (_CODEL_ECN, 1)))
-    return _leaf(index, parent, b"fq_codel", inner)
+    options = _attribute(_OPTIONS, struct.pack("=I", limit_bytes))
+    body = _TRAFFIC.pack(0, index, (parent & 0xFFFF) + 1 << 16, parent, 0) + _attribute(_KIND, b"bfifo\0") + options
+    return message(NEW_QDISC, _CREATE | _REPLACE, body)

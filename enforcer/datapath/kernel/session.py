@@ -20,7 +20,7 @@ from enforcer.failsafe.watchdog import Watchdog
 from enforcer.qdisc.classifier import ClassStats, RateLimits
 from enforcer.qdisc.codel import KEEP_PACKETS, LINUX, aim_for
 from enforcer.qdisc.queued_packet import Counts
-from qos.contract.direction import Direction
+from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.documents.engine import EngineReport
 from qos.packets.divert import FlowEvents
 from qos.packets.flows import SocketRow
@@ -33,7 +33,6 @@ assert sys.platform == "linux"
 
 _log = logging.getLogger(__name__)
 
-_SIDES: Final[tuple[Direction, ...]] = ("down", "up")
 _BY_NAME: Final = {name: number for number, name in NUMBERS.items()}
 _FREE_BPS: Final = 40_000_000_000
 """A class is emptied at this rate before its packets pass by it: nothing is lost, nothing overtakes."""
@@ -250,7 +249,7 @@ class KernelSession:
                 if not self._free:
                     raise ValueError(f"more than {MAX_CLASSES - 1} applications limited at once")
                 held = self._classes[app] = _Class(self._free.pop())
-                for side in _SIDES:
+                for side in DIRECTIONS:
                     queues.attachments.clear(side, held.number)
             self._hold(queues, held, "down", wanted.down_bps)
             self._hold(queues, held, "up", wanted.up_bps)
@@ -268,7 +267,7 @@ class KernelSession:
             return
         queues.devices.hold(held.number, rate_bps, received=side == "down")
         aim = aim_for(LINUX, rate_bps)
-        judged = side == "down" and not queues.devices.fair_leaf
+        judged = side == "down"  # what is sent is held back at its source
         # The last packets of a queue are never dropped, as the other datapath keeps them (enforcer.qdisc.codel).
         target_ns = max(aim.target_ns, KEEP_PACKETS * _FRAME_BYTES * NS_PER_S // rate) if judged else 0
         bound_ns = max(_BOUND_NS, 4 * target_ns) if judged else _NO_BOUND_NS
@@ -329,7 +328,7 @@ class KernelSession:
         """A new flow, from the events' thread; whether the loop must look at once."""
         held = self._classes.get(app)
         queues = self._queues
-        if queues is not None and protocol in NUMBERS:
+        if queues is not None and self.failed is None and protocol in NUMBERS:
             key, number = port_key(protocol, port), held.number if held is not None else NOBODY
             with self._lock:
                 if self._ports.get(key) != number:
