@@ -16,7 +16,7 @@ from typing import Final
 from enforcer.datapath.kernel import devices, frame, layout, programs
 from qos.bpf import cgroup_linux
 from qos.bpf import system_linux as bpf_system
-from qos.contract.direction import Direction
+from qos.contract.direction import DIRECTIONS, Direction
 
 assert sys.platform == "linux"
 
@@ -60,8 +60,7 @@ class Attachments:
         self.states: dict[Direction, bpf_system.Table] = {}
         tables: dict[Direction, frame.Tables] = {}
         buckets = self._table("aq_buckets", array, 4, layout.BUCKET_BYTES, layout.MAX_CLASSES * layout.BUCKETS)
-        sides: tuple[Direction, ...] = ("down", "up")
-        for side in sides:
+        for side in DIRECTIONS:
             self.rules[side] = self._table(f"aq_rules_{side}", array, 4, layout.RULE_BYTES, layout.MAX_CLASSES)
             self.states[side] = self._table(f"aq_states_{side}", array, 4, layout.STATE_BYTES, layout.MAX_CLASSES)
             tables[side] = frame.Tables(

@@ -89,7 +89,8 @@ def handle(number: int) -> int:
 class Rule:
     """How one class is held in one direction. ``rate`` in bytes a second at the IP layer, times in nanoseconds.
 
-    ``target_ns`` 0: no active queue management; ``bound_ns``: a longer wait is never made; ``round``: the worst wait is counted anew when this changes.
+    ``target_ns`` 0: no active queue management; ``bound_ns``: a longer wait is never made; ``round``: the worst wait is
+    counted anew when this changes.
     """
 
     active: bool
