@@ -211,7 +211,8 @@ class Supervisor:
             }
             for supervised in self._children.values()
         }
-        self._heartbeat.beat(now_ns, "running", detail, restarts=restarts, parts=parts)
+        config = str(self._config_path.absolute()) if self._config_path is not None else None
+        self._heartbeat.beat(now_ns, "running", detail, restarts=restarts, parts=parts, config=config)
         if not 0 <= now_ns - self._recorded_ns < _RECORD_NS:
             usage = self._usage.sample(clock.monotonic_ns())
             point = Agent(

@@ -15,7 +15,7 @@ from console.views.learned_line import told
 from console.views.times import rfc3339
 from qos.contract.documents.engine import EngineReport
 from qos.contract.documents.heartbeat import Heartbeat
-from qos.contract.documents.limits import Limits
+from qos.contract.documents.limits import STALE_NS, Limits
 from qos.contract.documents.link_estimates import LinkEstimates
 from qos.contract.documents.live import Live
 from qos.contract.documents.mode import ModeOverride
@@ -55,6 +55,7 @@ class Status:
     data_dir: str
     config: str | None
     mode: str
+    """The running enforcer's; else what the settings and ``autoqos enforce`` say."""
     store_path: str
     store_bytes: int | None
     parts: tuple[PartStatus, ...]
@@ -67,6 +68,8 @@ class Status:
     """Where forecasts are made, in a sentence."""
     quota: tuple["QuotaOutlook", ...] = ()
     """Each data volume of the settings."""
+    config_in_force: str | None = None
+    """The settings of the supervisor that runs; ``config`` are those of this folder or of ``--config``."""
 
     @property
     def running(self) -> tuple[PartStatus, ...]:
@@ -84,6 +87,7 @@ class Status:
             "paused": self.paused,
             "data_dir": self.data_dir,
             "config": self.config,
+            "config_in_force": self.config_in_force,
             "store": {"path": self.store_path, "bytes": self.store_bytes},
             "parts": [asdict(part) for part in self.parts],
             "capture": None
@@ -122,9 +126,10 @@ def read_status(context: Context, now_ns: int) -> Status:
             live if collecting else None,
             _outbox(context, store, parts, beats, now_ns),
             paused=read_pause(store, now_ns) is not None,
-            by_hand=ModeOverride.parse(store.get_state(ModeOverride.KEY)),
+            mode=_mode(context, store, parts, now_ns),
             line=_line(context, store, now_ns),
             quota=_quota(context, store, now_ns),
+            config_in_force=_config_in_force(context, parts, beats),
         )
 
 
@@ -136,14 +141,15 @@ def _status(
     outbox: dict[str, Any] | None,
     *,
     paused: bool,
-    by_hand: ModeOverride | None = None,
+    mode: str | None = None,
     line: tuple[str, ...] = (),
     quota: "tuple[QuotaOutlook, ...]" = (),
+    config_in_force: str | None = None,
 ) -> Status:
     return Status(
         data_dir=str(context.data),
         config=str(context.config_path) if context.config_path else None,
-        mode=context.config.mode if by_hand is None else by_hand.mode,
+        mode=mode or context.config.mode,
         store_path=str(context.store_path),
         store_bytes=size,
         parts=parts,
@@ -153,7 +159,27 @@ def _status(
         line=line,
         quota=quota,
         forecasts=forecaster_place(context.config).sentence,
+        config_in_force=config_in_force,
     )
+
+
+def _mode(context: Context, store: "SqliteStore", parts: Sequence[PartStatus], now_ns: int) -> str:
+    """What the running enforcer says that it does: this command may have been given other settings than it."""
+    if any(part.part == "enforcer" and part.running for part in parts):
+        limits = Limits.parse(store.get_state(Limits.KEY))
+        if limits is not None and limits.mode and abs(now_ns - limits.time_ns) < STALE_NS:
+            return limits.mode
+    by_hand = ModeOverride.parse(store.get_state(ModeOverride.KEY))
+    return context.config.mode if by_hand is None else by_hand.mode
+
+
+def _config_in_force(context: Context, parts: Sequence[PartStatus], beats: Mapping[str, Heartbeat]) -> str | None:
+    if not any(part.part == "supervisor" and part.running for part in parts):
+        return None
+    found, own = beats["supervisor"].report.get("config"), context.config_path
+    if own is not None and found == str(own.absolute()):
+        return str(own)
+    return found if isinstance(found, str) else None
 
 
 def _quota(context: Context, store: "SqliteStore", now_ns: int) -> "tuple[QuotaOutlook, ...]":

@@ -38,13 +38,20 @@ def lines(status: Status) -> Iterator[str]:
             yield from (f"quota     {text}" for text in quota_lines(one))
     size = "none yet" if status.store_bytes is None else format_bytes(status.store_bytes)
     yield f"store     {status.store_path} ({size})"
-    yield f"settings  {status.config or 'built-in defaults (no config.yaml here)'}"
+    yield f"settings  {_settings(status)}"
     own = status.document()["self"]
     if status.running:
         yield f"itself    {own['cpu_percent']:.1f} % of one core, {format_bytes(own['rss_bytes'])} of memory"
     if status.outbox is not None:
         yield from _outbox(status.outbox)
     yield status.forecasts
+
+
+def _settings(status: Status) -> str:
+    own, in_force = status.config, status.config_in_force
+    if in_force is None or in_force == own:
+        return own or "built-in defaults (no config.yaml here)"
+    return f"{in_force} (of what runs; {f'this folder has {own}' if own else 'none in this folder'})"
 
 
 def _part(part: PartStatus) -> str:

@@ -155,3 +155,44 @@ def test_what_holds_the_limits_is_said_while_somebody_is_held(
         store.set_state(Limits.KEY, limits.dump())
     found = [line for line in _status(tmp_path).line if line.startswith("limits")]
     assert found == ([said] if said else [])
+
+
+def test_the_mode_is_that_of_the_enforcer_that_runs_wherever_status_is_called(tmp_path: Path) -> None:
+    def limits(ago_ns: int) -> None:
+        with SqliteStore(tmp_path / "autoqos.db") as store:
+            found = Limits(time_ns=time.time_ns() - ago_ns, mode="enforce", state="enforcing")
+            store.set_state(Limits.KEY, found.dump())
+
+    elsewhere = parse_config("mode: dry_run")  # the settings of the folder that one happens to be in
+    limits(0)
+    assert _status(tmp_path, elsewhere).mode == "dry_run", "no enforcer runs: the settings say what would be"
+    _beat(tmp_path, "enforcer")
+    assert _status(tmp_path, elsewhere).mode == "enforce"
+    assert "AutoQoS runs: enforcer (mode enforce)" in "\n".join(lines(_status(tmp_path)))
+    limits(3600 * S)
+    assert _status(tmp_path, elsewhere).mode == "dry_run", "what an enforcer of an hour ago did"
+    limits(0)
+    _beat(tmp_path, "enforcer", state="stopped")
+    assert _status(tmp_path, elsewhere).mode == "dry_run"
+
+
+def test_the_settings_are_those_of_what_runs_and_what_this_folder_says_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _beat(tmp_path, "supervisor", config="/etc/autoqos/config.yaml")
+    status = _status(tmp_path)
+    assert status.document()["config"] is None
+    assert status.document()["config_in_force"] == "/etc/autoqos/config.yaml"
+    assert "settings  /etc/autoqos/config.yaml (of what runs; none in this folder)" in list(lines(status))
+    own = tmp_path / "config.yaml"
+    status = read_status(Context(Config(), own, tmp_path), time.time_ns())
+    said = f"settings  /etc/autoqos/config.yaml (of what runs; this folder has {own})"
+    assert said in list(lines(status))
+    _beat(tmp_path, "supervisor", config=str(own))
+    assert f"settings  {own}" in list(lines(read_status(Context(Config(), own, tmp_path), time.time_ns())))
+    monkeypatch.chdir(tmp_path)
+    assert "settings  config.yaml" in list(
+        lines(read_status(Context(Config(), Path(own.name), tmp_path), time.time_ns()))
+    )
+    _beat(tmp_path, "supervisor", config="/etc/autoqos/config.yaml", state="stopped")
+    assert "settings  built-in defaults (no config.yaml here)" in list(lines(_status(tmp_path)))
