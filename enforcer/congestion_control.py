@@ -15,6 +15,7 @@ from enforcer.allocation.delay_detector import EchoSample
 from enforcer.allocation.elasticity import ElasticApps, Moving
 from enforcer.allocation.growth import PROBE_NS
 from enforcer.allocation.line_state import Load, State, started_with
+from enforcer.allocation.meter import UnheldMeter
 from enforcer.allocation.planner import Settings, Usage
 from enforcer.fast_usage import FastUsage
 from enforcer.qdisc.classifier import ClassStats
@@ -39,7 +40,6 @@ NETWORK_NS: Final = 2 * NS_PER_S
 ARMED_NS: Final = 600 * NS_PER_S
 ARMED_UNKNOWN_NS: Final = 5 * NS_PER_S
 """How long the datapath stays open after the last elastic use: where the line is known, and where it is not."""
-UNHELD_NS: Final = 500 * NS_PER_MS
 
 
 class Echoes(Protocol):
@@ -93,9 +93,7 @@ class CongestionControl:
         """When they were read: a busy machine may let much time pass before anything is made of them."""
         self._looks: deque[tuple[int, dict[Direction, int]]] = deque()
         self._rates: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
-        self._held_before: dict[tuple[str, Direction], int] = {}
-        self._unheld: deque[tuple[int, dict[Direction, int]]] = deque()
-        self._unheld_total: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
+        self._unheld = UnheldMeter()
         self._busy_ns: int | None = None
         self._elastic_ns: int | None = None
         self._budgets: Mapping[Direction, int] = {}
@@ -189,7 +187,10 @@ class CongestionControl:
             )
             for way in DIRECTIONS
         }
-        unheld = self._measure_unheld(self._bytes_ns, stats)
+        unheld: Mapping[Direction, int] = {}
+        if self._bytes is not None:
+            now = {"down": self._bytes.down, "up": self._bytes.up}
+            unheld = self._unheld.bps(self._bytes_ns, now, stats)
         if any(usage[app].bps(way) > BUSY_BPS for way in DIRECTIONS for app in elastic[way] & usage.keys()):
             self._elastic_ns = now_ns
         if not learns or self._bytes is None or self._network is None:
@@ -266,31 +267,6 @@ class CongestionControl:
         """Whether the line's capacity is known, so that whoever comes can be held from the first packet."""
         return self._on and bool(self._budgets)
 
-    def _measure_unheld(self, now_ns: int, stats: Mapping[str, Mapping[Direction, ClassStats]]) -> dict[Direction, int]:
-        """What everybody who is not held moves: the interface's bytes less those of the classes."""
-        if self._bytes is None:
-            return {}
-        now = {"down": self._bytes.down, "up": self._bytes.up}
-        held = dict.fromkeys(DIRECTIONS, 0)
-        before, self._held_before = self._held_before, {}
-        for app, sides in stats.items():
-            for way, one in sides.items():
-                passed = one.counts.released_bytes
-                if way == "down":  # the interface counts what comes in, before it is queued or dropped
-                    passed += one.counts.dropped_bytes + one.backlog_bytes
-                self._held_before[app, way] = passed
-                held[way] += max(0, passed - before.get((app, way), passed))
-        for way in DIRECTIONS:
-            self._unheld_total[way] += held[way]
-        mark = {way: now[way] - self._unheld_total[way] for way in DIRECTIONS}
-        self._unheld.append((now_ns, mark))
-        while len(self._unheld) > 2 and now_ns - self._unheld[1][0] >= UNHELD_NS:
-            self._unheld.popleft()
-        (then_ns, first), (last_ns, last) = self._unheld[0], self._unheld[-1]
-        if last_ns - then_ns < UNHELD_NS // 3:
-            return {}
-        return {way: max(0, last[way] - first[way]) * 8 * NS_PER_S // (last_ns - then_ns) for way in DIRECTIONS}
-
     def _follow_network(self, now_ns: int) -> None:
         if self._network_ns is not None and now_ns - self._network_ns < NETWORK_NS:
             return
@@ -311,7 +287,7 @@ class CongestionControl:
         self._network = found
         self._bytes = None
         self._looks.clear()
-        self._unheld.clear()
+        self._unheld = UnheldMeter()
 
     def _keep(self, now_ns: int) -> None:
         """Bring what was learned into the document."""

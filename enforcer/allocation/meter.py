@@ -1,6 +1,6 @@
-"""How fast each application goes through its classes, over the last half second. Pure: counters in, usage out.
+"""How fast each application goes through its classes, and what passes beside them, over the last half second.
 
-Where a direction has no class, the collector's figure stands in. A class that is younger than the window has not seen
+Pure: counters in, rates out. Where a direction has no class, the collector's figure stands in. A class that is younger than the window has not seen
 enough: the larger of both figures counts.
 """
 
@@ -75,3 +75,42 @@ def _held_back(stats: ClassStats, bps: int, *, delayed: bool) -> bool:
     if stats.backlog_bytes * 8 * NS_PER_S > stats.rate_bps * STANDING_NS:
         return True
     return (delayed or stats.backlog_bytes > 0) and bps * 8 >= stats.rate_bps * 7
+
+
+class UnheldMeter:
+    """What passes at the interface beside all classes."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, Direction], int] = {}
+        self._beside: dict[Direction, deque[tuple[int, int]]] = {way: deque() for way in DIRECTIONS}
+        self._all_held: dict[Direction, int] = dict.fromkeys(DIRECTIONS, 0)
+
+    def bps(
+        self, now_ns: int, interface: Mapping[Direction, int], stats: Mapping[str, Mapping[Direction, ClassStats]]
+    ) -> dict[Direction, int]:
+        """The rates, of those directions that were watched for long enough. ``interface``: its bytes so far.
+
+        What a class's application moved before it had one passed beside the classes; it will not again. So a direction
+        in which somebody is newly held is measured afresh: else the whole of a download would be taken off the budget
+        from which that download gets its rate.
+        """
+        before, self._held = self._held, {}
+        for app, sides in stats.items():
+            for way, one in sides.items():
+                passed = one.counts.released_bytes
+                if way == "down":  # the interface counts what comes in, before it is queued or dropped
+                    passed += one.counts.dropped_bytes + one.backlog_bytes
+                self._held[app, way] = passed
+                if (app, way) in before:
+                    self._all_held[way] += max(0, passed - before[app, way])
+                else:
+                    self._beside[way].clear()
+        rates = {}
+        for way, marks in self._beside.items():
+            marks.append((now_ns, interface[way] - self._all_held[way]))
+            while len(marks) > 2 and now_ns - marks[1][0] >= WINDOW_NS:
+                marks.popleft()
+            (then_ns, first), (last_ns, last) = marks[0], marks[-1]
+            if last_ns - then_ns >= WINDOW_NS // 3:
+                rates[way] = max(0, last - first) * 8 * NS_PER_S // (last_ns - then_ns)
+        return rates

@@ -13,8 +13,10 @@ from qos.bpf.assembler import R0, R1, R2, R3, R4, R5, R7, R8, R9, R10, Assembler
 _SLACK_NS: Final = 2_000_000
 """So long an idle class may send ahead: HTB's burst."""
 _DELAYED_NS: Final = 1_000_000
-_MOST_WAIT_NS: Final = 4_000_000_000
-"""A longer wait is not reckoned with: times a rate it must fit into 64 bits."""
+_WAIT_SHIFT: Final = 10
+_MOST_WAIT: Final = (1 << 32) - 1
+"""Waits are rescaled in units of about a microsecond; a longer one (73 minutes) counts as this: times a rate it must fit
+into 64 bits."""
 
 
 def clock(a: Assembler) -> None:
@@ -57,13 +59,15 @@ def _follow_the_rate(a: Assembler) -> None:
     a.load("u64", R2, R8, layout.CLEAR_AT)
     a.jump_if(R2, "<=", reg(R5), "same_rate")
     a.alu(R2, "-", reg(R5))
-    a.wide(R1, _MOST_WAIT_NS)
-    a.jump_if(R2, "<=", reg(R1), "rescale")
-    a.move(R2, reg(R1))
-    a.label("rescale")
     a.move(R1, reg(R2))
+    a.alu(R1, ">>", _WAIT_SHIFT)
+    a.wide(R0, _MOST_WAIT)
+    a.jump_if(R1, "<=", reg(R0), "rescale")
+    a.move(R1, reg(R0))
+    a.label("rescale")
     a.alu(R1, "*", reg(R4))
     a.alu(R1, "/", reg(R3))
+    a.alu(R1, "<<", _WAIT_SHIFT)
     a.alu(R1, "-", reg(R2))
     a.add_atomic(R8, layout.CLEAR_AT, R1)
     a.label("same_rate")

@@ -97,3 +97,17 @@ def test_the_wait_is_told_right_after_the_rate_rose(rig: Rig) -> None:
     time.sleep(2)
     assert rig.app("bulk")["queue_ms"] < 300
     client.communicate(timeout=60)
+
+
+def test_a_download_goes_on_right_after_a_moment_at_the_least_rate(rig: Rig) -> None:
+    """What waited at 64 kbit/s was seen as a wait of many seconds: at 15 Mbit/s again every packet was refused."""
+    in_force(rig, "bulk", down=15 * MBIT)
+    client = rig.begin("-R", "-P", "4", "-t", "9", app="bulk")
+    time.sleep(2)
+    for _ in range(3):
+        rig.limit("bulk", down=MBIT // 16)
+        time.sleep(0.3)
+        rig.limit("bulk", down=15 * MBIT)
+        time.sleep(1)
+    intervals = [one["sum"]["bits_per_second"] for one in result_of(client.communicate(timeout=60)[0])["intervals"]]
+    assert min(intervals[6:]) > 12 * MBIT, intervals
