@@ -181,7 +181,7 @@ class Loop:
             usage=self._control.merged(self._meter.usage(told_ns, stats, inputs.usage), fast),
             present=present,
             stats=stats,
-            in_force=datapath is not None and datapath.opened,
+            in_force=datapath is not None and datapath.in_force,
         )
         for note in control.notes:
             self._event(wall_ns, "auto", "line", note)
@@ -311,11 +311,10 @@ class Loop:
             self._tidy()
 
     def _tidy(self) -> None:
-        if self._factory.available() is None:
-            try:
-                self._factory.tidy()
-            except OSError as error:
-                _log.warning("leftovers could not be removed: %s", error)
+        try:
+            self._factory.tidy()
+        except OSError as error:
+            _log.warning("leftovers could not be removed: %s", error)
 
     # -- recording --------------------------------------------------------------------------------------------------
 

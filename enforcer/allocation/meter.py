@@ -1,7 +1,7 @@
 """How fast each application goes through its classes, and what passes beside them, over the last half second.
 
-Pure: counters in, rates out. Where a direction has no class, the collector's figure stands in. A class that is younger than the window has not seen
-enough: the larger of both figures counts.
+Pure: counters in, rates out. Where a direction has no class, the collector's figure stands in. A class that is younger
+than the window has not seen enough: the larger of both figures counts.
 """
 
 from collections import deque

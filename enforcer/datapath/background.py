@@ -80,6 +80,11 @@ class BackgroundDatapath:
 
     @property
     def opened(self) -> bool:
+        """Whether it is open by now."""
+        return self._inner is not None
+
+    @property
+    def in_force(self) -> bool:
         """Whether everybody who shall be held is held by now."""
         wished = self._wish.rates
         return self._inner is not None and (not wished or wished.keys() <= self._held)

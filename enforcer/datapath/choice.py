@@ -1,12 +1,20 @@
-"""Which datapath serves: the kernel's own queues where this machine has them, else packets diverted through us."""
+"""Which datapath serves: the kernel's own queues where this machine has them, else packets diverted through us.
 
+Whether a kernel can is seen by opening: it makes devices and loads programs, which takes a tenth of a second and more.
+So nothing is tried before somebody has to be held, and the loop opens in the background (``background``).
+"""
+
+import logging
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
 from enforcer.datapath.interface import Datapath, DatapathFactory
 from enforcer.datapath.session import DivertDatapath
 
+_log: Final = logging.getLogger(__name__)
+
 Wanted = Literal["auto", "kernel", "divert"]
+_NO_QUEUES: Final = "this system has no queues that programs may use"
 
 
 class DatapathChoice:
@@ -14,28 +22,38 @@ class DatapathChoice:
 
     def __init__(self, divert: DivertDatapath, kernel: DatapathFactory | None, wanted: Wanted = "auto") -> None:
         self._divert, self._kernel, self._wanted = divert, kernel, wanted
-
-    def _why_not_kernel(self) -> str | None:
-        return "this system has no queues that programs may use" if self._kernel is None else self._kernel.available()
+        self._refused = _NO_QUEUES if kernel is None else None
+        """Why the kernel's queues could not be opened when that was last tried."""
 
     def available(self) -> str | None:
-        """Why none that is allowed works, or None."""
-        why_not = None if self._wanted == "divert" else self._why_not_kernel()
-        if self._wanted == "kernel" or (self._wanted == "auto" and why_not is None):
-            return why_not
-        return self._divert.available()
+        """Why none that is allowed works, or None. Cheap: a kernel counts as able until it has refused."""
+        if self._wanted == "divert" or (self._wanted == "auto" and self._refused is not None):
+            return self._divert.available()
+        return _NO_QUEUES if self._kernel is None else None
 
     def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> Datapath:
         """An open datapath of the kind that serves. Raises OSError, ValueError."""
-        why_not = self._why_not_kernel() if self._wanted != "divert" else "enforcer.datapath is divert"
-        factory: DatapathFactory = replace(self._divert, because=why_not)
-        if self._kernel is not None and why_not is None:
-            factory = self._kernel
-        return factory.open(max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
+        if self._wanted != "divert" and self._kernel is not None:
+            try:
+                found = self._kernel.open(max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
+            except OSError as error:
+                why = error.strerror or str(error)
+                if self._wanted == "kernel":
+                    raise
+                if self._refused != why:
+                    _log.warning("the kernel's own queues cannot be used, packets are diverted: %s", why)
+                self._refused = why
+                if also := self._divert.available():
+                    raise OSError(error.errno, f"{also}; the kernel's queues: {why}") from error
+            else:
+                self._refused = None
+                return found
+        because = "enforcer.datapath is divert" if self._wanted == "divert" else self._refused
+        diverting = replace(self._divert, because=because)
+        return diverting.open(max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
 
     def tidy(self) -> None:
         """Take away what a process that died left behind, of both kinds. Raises OSError."""
         if self._kernel is not None:
             self._kernel.tidy()
-        if self._divert.available() is None:
-            self._divert.tidy()
+        self._divert.tidy()

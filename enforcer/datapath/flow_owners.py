@@ -9,7 +9,7 @@ Open only while somebody is limited: with no limit there is no handle and no thr
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from enforcer.allocation.filters import Transport
@@ -22,10 +22,16 @@ from qos.system.processes import Processes
 _log = logging.getLogger(__name__)
 
 NUMBERS: Final[dict[int, Transport]] = {6: "tcp", 17: "udp"}
+NUMBER_OF: Final[dict[Transport, int]] = {name: number for number, name in NUMBERS.items()}
 RESEED_NS: Final = 2 * NS_PER_S
 """How often the socket table is read again: for sockets older than the handles that start to be used."""
 UNOPENED_NS: Final = 200 * NS_PER_MS
 """The same until the events are open."""
+
+
+def apps_of(owners: Mapping[tuple[Transport, int], frozenset[str]]) -> frozenset[str]:
+    """The applications that have ports, without ourselves."""
+    return frozenset(app for apps in owners.values() for app in apps if app != OURSELVES)
 
 
 class Events(Protocol):
@@ -67,7 +73,7 @@ class FlowOwners:
         self._identities: dict[str, ProcessIdentity] = {}
         self.changed = threading.Event()
         """Set when a flow came that the loop has to know of at once."""
-        self.failed: str | None = None
+        self._notes: list[str] = []
 
     def start(self) -> None:
         """Begin to open the events. That takes a third of a second, on a busy machine more: nobody waits for it."""
@@ -121,6 +127,11 @@ class FlowOwners:
             pids = {pid for held in self._table.by_port().values() for pid in held}
             return {pid: self._app(pid, now_ns) for pid in pids}
 
+    def take_notes(self) -> list[str]:
+        """What happened since the last call that somebody should know."""
+        notes, self._notes = self._notes, []
+        return notes
+
     def identities(self) -> dict[str, ProcessIdentity]:
         """What is known of the applications met so far, by name."""
         with self._lock:
@@ -145,7 +156,8 @@ class FlowOwners:
             pass
         except Exception as error:  # the thread's one catch-all: without events new flows are caught by the table
             _log.exception("the flow events failed")
-            self.failed = f"flow events failed, new flows are found every two seconds: {type(error).__name__}: {error}"
+            why = f"{type(error).__name__}: {error}"
+            self._notes.append(f"flow events failed, new flows are found every two seconds: {why}")
             self.changed.set()
         finally:
             self._opened.set()

@@ -20,7 +20,11 @@ class Datapath(Protocol):
 
     @property
     def opened(self) -> bool:
-        """Whether everybody who shall be held is held; False while it is still being opened or changed elsewhere."""
+        """Whether packets can be held; False while it is still being opened elsewhere."""
+
+    @property
+    def in_force(self) -> bool:
+        """Whether everybody who shall be held is held by now; False also while somebody is about to be."""
 
     @property
     def failed(self) -> str | None:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from enforcer.allocation.filters import TRANSPORTS, Diversion, FilterTarget, Transport
 from enforcer.datapath.engine import Engine
-from enforcer.datapath.flow_owners import NUMBERS, Events, FlowOwners
+from enforcer.datapath.flow_owners import NUMBER_OF, NUMBERS, Events, FlowOwners, apps_of
 from enforcer.datapath.health import Health
 from enforcer.datapath.port import PacketPort
 from enforcer.failsafe import leftovers_linux
@@ -23,12 +23,11 @@ from qos.contract.direction import Direction
 from qos.contract.documents.engine import WIDE, EngineReport, Ports
 from qos.packets.divert import FlowEvents, available, port_filter, unregister, wide_filter
 from qos.packets.flows import SocketRow
-from qos.policy.applications import OURSELVES, ProcessIdentity
+from qos.policy.applications import ProcessIdentity
 from qos.system.clock import NS_PER_S, Clock
 from qos.system.processes import Processes
 from qos.system.sockets import sockets
 
-_BY_NAME: Final[dict[Transport, int]] = {name: number for number, name in NUMBERS.items()}
 MAX_FOREIGN: Final = 4_096
 """A filter of ranges that lets through more ports of others than this is made wide instead."""
 
@@ -88,7 +87,8 @@ class DivertDatapath:
 
     def tidy(self) -> None:
         """Take away what a process that died left behind."""
-        self.tools.tidy()
+        if self.available() is None:
+            self.tools.tidy()
 
 
 class DivertSession:
@@ -140,6 +140,11 @@ class DivertSession:
         return True
 
     @property
+    def in_force(self) -> bool:
+        """True: who shall be held is held when ``set_rates`` returns."""
+        return True
+
+    @property
     def failed(self) -> str | None:
         """Why the engine let go; None while all is well."""
         return self._engine.failed
@@ -152,7 +157,7 @@ class DivertSession:
     @property
     def present(self) -> frozenset[str]:
         """The applications that have flows."""
-        return frozenset(app for apps in self._owners.values() for app in apps if app != OURSELVES)
+        return apps_of(self._owners)
 
     @property
     def identities(self) -> Mapping[str, ProcessIdentity]:
@@ -161,10 +166,7 @@ class DivertSession:
 
     def take_notes(self) -> list[str]:
         """What happened since the last call that somebody should know."""
-        notes, self._notes = self._notes, []
-        if self._flow_owners.failed is not None:
-            notes.append(self._flow_owners.failed)
-            self._flow_owners.failed = None
+        notes, self._notes = self._notes + self._flow_owners.take_notes(), []
         return notes
 
     def set_max_packet_rate(self, rate: int | None) -> None:
@@ -193,7 +195,7 @@ class DivertSession:
         now_ns = self._tools.clock.monotonic_ns()
         self._limited = frozenset(rates)
         owners = {
-            (_BY_NAME[protocol], port): next(iter(apps))
+            (NUMBER_OF[protocol], port): next(iter(apps))
             for (protocol, port), apps in self._owners.items()
             if len(apps) == 1
         }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-from enforcer.datapath.flow_owners import NUMBERS, Events, FlowOwners
+from enforcer.datapath.flow_owners import NUMBER_OF, NUMBERS, Events, FlowOwners, apps_of
 from enforcer.datapath.kernel import attachments as hooks
 from enforcer.datapath.kernel import devices as links
 from enforcer.datapath.kernel.layout import MAX_CLASSES, NOBODY, Rule, name_key, port_key, process_key
@@ -24,7 +24,7 @@ from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.documents.engine import EngineReport
 from qos.packets.divert import FlowEvents
 from qos.packets.flows import SocketRow
-from qos.policy.applications import OURSELVES, ProcessIdentity
+from qos.policy.applications import ProcessIdentity
 from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
 from qos.system.processes import Processes
 from qos.system.sockets import sockets
@@ -33,7 +33,6 @@ assert sys.platform == "linux"
 
 _log = logging.getLogger(__name__)
 
-_BY_NAME: Final = {name: number for number, name in NUMBERS.items()}
 _FREE_BPS: Final = 40_000_000_000
 """A class is emptied at this rate before its packets pass by it: nothing is lost, nothing overtakes."""
 _EMPTY_S: Final = 0.005
@@ -53,19 +52,15 @@ class KernelTools:
     sockets: Callable[[], Sequence[SocketRow]] = sockets
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class KernelDatapath:
     """The factory of sessions: no packet leaves the kernel."""
 
     tools: KernelTools
-    _why_not: str | None = None
-    _tried: bool = False
 
     def available(self) -> str | None:
-        """Why this kernel cannot hold packets by itself, or None. Tried once, for real."""
-        if not self._tried:
-            self._why_not, self._tried = _try(), True
-        return self._why_not
+        """None: what a kernel can is only seen by opening."""
+        return None
 
     def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> "KernelSession":
         """An open session. Packet rate and hold-off mean nothing here. Raises OSError."""
@@ -74,14 +69,6 @@ class KernelDatapath:
     def tidy(self) -> None:
         """Take away what a process that died left behind."""
         links.remove_leftovers()
-
-
-def _try() -> str | None:
-    try:
-        _Queues.open().close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
 
 
 @dataclass(slots=True)
@@ -170,9 +157,14 @@ class KernelSession:
         return True
 
     @property
+    def in_force(self) -> bool:
+        """True: who shall be held is held when ``set_rates`` returns."""
+        return True
+
+    @property
     def present(self) -> frozenset[str]:
         """The applications that have flows."""
-        return frozenset(app for apps in self._owners.values() for app in apps if app != OURSELVES)
+        return apps_of(self._owners)
 
     @property
     def identities(self) -> Mapping[str, ProcessIdentity]:
@@ -295,7 +287,7 @@ class KernelSession:
         ports = {}
         for (protocol, port), apps in self._owners.items():
             held = self._classes.get(next(iter(apps))) if len(apps) == 1 else None
-            ports[port_key(_BY_NAME[protocol], port)] = held.number if held is not None else NOBODY
+            ports[port_key(NUMBER_OF[protocol], port)] = held.number if held is not None else NOBODY
         with self._lock:
             attachments.set_ports(self._ports, ports)
             self._ports = ports
@@ -341,10 +333,7 @@ class KernelSession:
 
     def take_notes(self) -> list[str]:
         """What happened since the last call that somebody should know."""
-        notes, self._notes = self._notes, []
-        if self._flow_owners.failed is not None:
-            notes.append(self._flow_owners.failed)
-            self._flow_owners.failed = None
+        notes, self._notes = self._notes + self._flow_owners.take_notes(), []
         return notes
 
     def describe(self) -> EngineReport:

@@ -31,7 +31,7 @@ def test_what_a_class_moved_is_taken_off() -> None:
 
 
 def test_a_download_that_gets_a_class_is_not_beside_itself() -> None:
-    """It passed for half a second before; counted against the budget that it is to be held in, it got the least rate."""
+    """It passed for half a second before: counted against the budget that it is held in, it got the least rate."""
     meter = UnheldMeter()
     for tick in range(6):
         meter.bps(tick * TICK_NS, {"down": tick * 200_000, "up": 0}, {})

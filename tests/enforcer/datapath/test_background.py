@@ -22,7 +22,7 @@ class Slow:
         self.error: OSError | None = None
         self.calls: list[Any] = []
         self.failed: str | None = None
-        self.opened = True
+        self.opened = self.in_force = True
         self.present: frozenset[str] = frozenset({"bulk"})
         self.identities: Mapping[str, ProcessIdentity] = {}
         self.notes: list[str] = []
@@ -147,3 +147,26 @@ def test_what_is_closed_while_it_opens_is_closed_when_it_is_open() -> None:
     threading.Timer(0.1, slow.may_open.set).start()
     made.close("stopped")
     until(lambda: "stopped" in slow.calls)
+
+
+def test_a_second_application_is_about_to_be_held_while_the_first_is() -> None:
+    """The state said "opening" again whenever somebody joined."""
+    slow = Slow()
+    slow.may_open.set()
+    made = begun(slow)
+    made.set_rates({"bulk": RateLimits(1_000_000, None)})
+    until(lambda: made.in_force and made.opened)
+    changing, go = threading.Event(), threading.Event()
+
+    def refresh(own: frozenset[int]) -> None:
+        changing.set()
+        assert go.wait(10)
+
+    slow.refresh = refresh  # type: ignore[method-assign]
+    made.set_rates({"bulk": RateLimits(1_000_000, None), "other": RateLimits(1_000_000, None)})
+    assert changing.wait(10)
+    assert made.opened
+    assert not made.in_force
+    go.set()
+    until(lambda: made.in_force)
+    made.close("enough")

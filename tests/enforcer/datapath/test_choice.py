@@ -15,7 +15,7 @@ class Divert(DivertDatapath):
         super().__init__(tools, because)
 
     def available(self) -> str | None:
-        return None
+        return self.tools
 
     def open(self, **_: Any) -> Any:
         return "divert", self.because
@@ -25,16 +25,18 @@ class Divert(DivertDatapath):
 
 
 class Kernel:
-    """A kernel that can, or says why not."""
+    """A kernel that can, or says why not when it is asked to open."""
 
     def __init__(self, why_not: str | None = None) -> None:
-        self.why_not, self.tidied = why_not, 0
+        self.why_not, self.tidied, self.asked = why_not, 0, 0
 
     def available(self) -> str | None:
-        return self.why_not
+        return None
 
     def open(self, **_: Any) -> Any:
-        assert self.why_not is None
+        self.asked += 1
+        if self.why_not is not None:
+            raise OSError(95, self.why_not)
         return "kernel", None
 
     def tidy(self) -> None:
@@ -63,8 +65,31 @@ def test_the_kernel_serves_where_it_can_and_is_wanted(wanted: Wanted, why_not: s
     assert kernel.tidied == 1
 
 
+def test_nothing_is_tried_before_somebody_has_to_be_held() -> None:
+    kernel = Kernel()
+    assert DatapathChoice(Divert(), kernel).available() is None
+    assert kernel.asked == 0
+
+
 def test_a_kernel_that_is_asked_for_and_cannot_is_no_reason_to_divert() -> None:
-    assert DatapathChoice(Divert(), Kernel("no tcx"), "kernel").available() == "no tcx"
+    with pytest.raises(OSError, match="no tcx"):
+        opened(DatapathChoice(Divert(), Kernel("no tcx"), "kernel"))
+
+
+def test_a_kernel_that_refused_once_may_serve_the_next_time() -> None:
+    kernel = Kernel("no memory")
+    choice = DatapathChoice(Divert(), kernel)
+    assert opened(choice) == ("divert", "no memory")
+    kernel.why_not = None
+    assert opened(choice) == ("kernel", None)
+
+
+def test_where_neither_can_both_reasons_are_said() -> None:
+    choice = DatapathChoice(Divert("start it with sudo"), Kernel("no tcx"))
+    assert choice.available() is None
+    with pytest.raises(OSError, match=r"start it with sudo; the kernel's queues: no tcx"):
+        opened(choice)
+    assert choice.available() == "start it with sudo"
 
 
 def test_a_system_without_such_queues_diverts() -> None:
