@@ -15,8 +15,8 @@ from qos.system import clock
 
 MODES: Final[dict[str, EnforcerMode]] = {"on": "enforce", "dry-run": "dry_run", "off": "observe"}
 FIRST_TIME: Final = (
-    "What this does to packets: only applications that would take more than there is (downloads, backups) pass through",
-    "AutoQoS, which delays their packets so that no queue forms in the router; who asks for less is left alone.",
+    "What this does to packets: those of applications that would take more than there is (downloads, backups) wait",
+    "on this computer, so that no queue forms in the router; who asks for less is left alone.",
     "If AutoQoS stops or fails, every packet flows as before within seconds. Off again: `autoqos enforce off`.",
 )
 _LINE: Final = re.compile(r"^mode:[ \t]*(?P<value>[^\s#]*)", re.MULTILINE)

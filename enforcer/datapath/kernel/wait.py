@@ -15,8 +15,8 @@ _SLACK_NS: Final = 2_000_000
 _DELAYED_NS: Final = 1_000_000
 _WAIT_SHIFT: Final = 10
 _MOST_WAIT: Final = (1 << 32) - 1
-"""A wait is rescaled in units of a microsecond; a longer one than this (73 minutes) counts as this: times a rate it must
-fit into 64 bits."""
+"""A wait is rescaled in units of a microsecond, and one over 73 minutes is cut to them: times a rate it must fit into
+64 bits."""
 
 
 def clock(a: Assembler) -> None:

@@ -1,14 +1,17 @@
 """Real packets through the kernel's queues: what only this datapath promises. The rest is in test_packets."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.enforcer.datapath.test_packets import in_force
 from tests.enforcer.rig import MBIT, Rig, goodput_bps, required, result_of
-from tests.lab import Lab
+from tests.lab import HOST4, PEER4, Lab, Where
+from tests.require import missing
 
 if sys.platform != "linux":
     pytest.skip("the kernel's queues are Linux's", allow_module_level=True)
@@ -111,3 +114,51 @@ def test_a_download_goes_on_right_after_a_moment_at_the_least_rate(rig: Rig) -> 
         time.sleep(1)
     intervals = [one["sum"]["bits_per_second"] for one in result_of(client.communicate(timeout=60)[0])["intervals"]]
     assert min(intervals[6:]) > 12 * MBIT, intervals
+
+
+TUNNEL = """
+import fcntl, os, select, socket, struct, sys
+name, mine, other = sys.argv[1:]
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1001))  # TUNSETIFF: IFF_TUN, IFF_NO_PI
+wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+wire.bind((mine, 7999))
+wire.connect((other, 7999))
+print("ready", flush=True)
+while True:
+    for ready in select.select([tun, wire], [], [])[0]:
+        try:
+            if ready is wire:
+                os.write(tun, wire.recv(2000))
+            else:
+                wire.send(os.read(tun, 2000))
+        except OSError:
+            pass
+"""
+
+
+def tunnel(rig: Rig) -> None:
+    """A VPN's interface, without link-layer headers, between host (10.99.0.1) and peer (10.99.0.2)."""
+    ends: tuple[tuple[Where, str, str, str], ...] = (
+        ("host", HOST4, PEER4, "10.99.0.1"),
+        ("peer", PEER4, HOST4, "10.99.0.2"),
+    )
+    for where, mine, other, inner in ends:
+        relay = rig.lab.start(where, sys.executable, "-c", TUNNEL, "tun7", mine, other, stdout=subprocess.PIPE)
+        assert relay.stdout is not None
+        assert relay.stdout.readline().strip() == "ready"
+        rig.lab.run(where, "ip", "addr", "add", f"{inner}/24", "dev", "tun7")
+        rig.lab.run(where, "ip", "link", "set", "tun7", "mtu", "1400", "up")
+
+
+@pytest.mark.parametrize(("side", "options"), [("down", ["-R"]), ("up", [])])
+def test_an_application_inside_a_tunnel_without_link_layer_is_held_too(rig: Rig, side: str, options: list[str]) -> None:
+    if not Path("/dev/net/tun").exists():
+        missing("there is no /dev/net/tun (kernel module tun)")
+    tunnel(rig)
+    in_force(rig, "bulk", **{side: 4 * MBIT})
+    port = rig.server()
+    command = [rig.copy("bulk"), "-c", "10.99.0.2", "-p", str(port), "-J", "-t", "6", *options]
+    got = goodput_bps(result_of(rig.lab.run("host", *command).stdout))
+    assert 0.8 * 4 * MBIT <= got <= 1.06 * 4 * MBIT, rig.limits()
+    assert rig.app("bulk")["delayed_packets"] > 20
