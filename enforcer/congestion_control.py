@@ -189,7 +189,7 @@ class CongestionControl:
         }
         unheld: Mapping[Direction, int] = {}
         if self._bytes is not None:
-            now = {"down": self._bytes.down, "up": self._bytes.up}
+            now: dict[Direction, int] = {"down": self._bytes.down, "up": self._bytes.up}
             unheld = self._unheld.bps(self._bytes_ns, now, stats)
         if any(usage[app].bps(way) > BUSY_BPS for way in DIRECTIONS for app in elastic[way] & usage.keys()):
             self._elastic_ns = now_ns

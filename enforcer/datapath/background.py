@@ -73,6 +73,7 @@ class BackgroundDatapath:
         self._news, self._turned = threading.Event(), threading.Event()
         self._closing: str | None = None
         self._held: frozenset[str] = frozenset()
+        self._begun = False
         self._thread = threading.Thread(target=self._work, name="enforcer-datapath", daemon=True)
         self._thread.start()
 
@@ -80,8 +81,8 @@ class BackgroundDatapath:
 
     @property
     def opened(self) -> bool:
-        """Whether it is open by now."""
-        return self._inner is not None
+        """Whether it is open by now, with the first rates in force."""
+        return self._inner is not None and (self._begun or not self._wish.rates)
 
     @property
     def in_force(self) -> bool:
@@ -179,7 +180,7 @@ class BackgroundDatapath:
                     doing = "a handle could not be opened"
                     if wish.rates is not None:
                         inner.set_rates(wish.rates, ready=wish.ready)
-                        self._held = frozenset(wish.rates)
+                        self._held, self._begun = frozenset(wish.rates), True
                     self._notes.extend(inner.take_notes())
                 if self._closing is None:
                     self._news.wait()

@@ -20,7 +20,7 @@ class Datapath(Protocol):
 
     @property
     def opened(self) -> bool:
-        """Whether packets can be held; False while it is still being opened elsewhere."""
+        """Whether it holds packets; False while it is still being opened, until the first rates are in force."""
 
     @property
     def in_force(self) -> bool:

@@ -15,7 +15,8 @@ class Divert(DivertDatapath):
         super().__init__(tools, because)
 
     def available(self) -> str | None:
-        return self.tools
+        why: Any = self.tools
+        return why if isinstance(why, str) else None
 
     def open(self, **_: Any) -> Any:
         return "divert", self.because
