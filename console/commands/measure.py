@@ -148,8 +148,21 @@ def query(
             warn(f"no {measurement} since {since}")
 
 
-def status(as_json: JsonOption = False, config: ConfigOption = None, data: DataOption = None) -> None:
+def status(
+    *,
+    as_json: JsonOption = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Take away what a killed AutoQoS left: idle devices, dead packet filters.")
+    ] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
     """Which parts run, how the capture goes, what is lost, the store, and what AutoQoS itself costs."""
+    if repair:
+        from enforcer.failsafe import repair as leftovers
+
+        say(*(leftovers.repair() or [leftovers.NOTHING]))
+        return
     from console.views.status.status import read_status
     from console.views.status.status_table import lines
 
