@@ -67,7 +67,7 @@ def main() -> None:
     if given.part in ("quota", "all"):
         result["quota"] = quota_bands()
     if given.part in ("cost", "all"):
-        result["cost"] = cost(1000 if given.quick else 4000, given.hours, not given.without_networks, given.only or "")
+        result["cost"] = cost(1000 if given.quick else 5000, given.hours, not given.without_networks, given.only or "")
     print(json.dumps(result, indent=2))
 
 

@@ -1,8 +1,9 @@
 """Gradient-boosted trees with quantile loss (LightGBM: Ke et al. 2017), one per level, for all steps ahead together.
 
 The step ahead is an input, so one model sees every (origin, step) pair; a fixed number of pairs is drawn, so that the
-time to train does not grow with the history. Values are divided by the series' scale; lags, rolling statistics, the
-same time in earlier seasons and the calendar of the predicted step are what it looks at.
+time to train does not grow with the history. Values are on a logarithmic scale where the series has one
+(``log_scale``); else they are divided by their mean. Lags, rolling statistics, the same time in earlier seasons and
+the calendar of the predicted step are what it looks at.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
 from forecaster.data.windows import ForecastTask, calendar, lags, paths, season_paths, usable_origins
+from forecaster.models.log_scale import LogScale, log_scale
 from forecaster.models.model import QUANTILES, TrainingError
 from forecaster.models.window_quantiles import quantiles
 
@@ -51,6 +53,8 @@ class GradientBoosting:
     relative: bool
     """Whether it predicts the distance to the last value, or the value."""
     texts: tuple[str, ...]
+    log: LogScale | None = None
+    """The scale that it was trained on; ``scale`` is 1 then."""
     _boosters: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
@@ -60,11 +64,16 @@ class GradientBoosting:
         if not self._boosters:
             self._boosters.extend(lightgbm.Booster(model_str=text) for text in self.texts)
         horizon = self.task.horizon
+        frame = self.log.frame(frame) if self.log else frame
         rows, steps = np.repeat(origins, horizon), _steps(origins, horizon)
         table, anchor = features(frame, self.task, self.scale, rows, steps, relative=self.relative)
         columns = [anchor + booster.predict(table, num_threads=1) for booster in self._boosters]
         found = np.stack(columns, axis=1).reshape(origins.size, horizon, len(QUANTILES))
-        return np.asarray(np.sort(found, axis=2) * self.scale)
+        found = np.sort(found, axis=2) * self.scale
+        if self.log is None:
+            return np.asarray(found)
+        lately = lags(frame.filled(horizon)[:, 0], origins, max(ROLLING))
+        return self.log.back(found, np.nanmax(lately, axis=1)[:, None, None])
 
     @property
     def rows(self) -> int:
@@ -84,6 +93,9 @@ def fit_gradient_boosting(train: Frame, task: ForecastTask) -> GradientBoosting:
     scale = float(np.mean(np.abs(known))) if known.size else 0.0
     if origins.size < 10 or not scale > 0 or not float(np.ptp(known)) > 0:
         raise TrainingError("nothing varies, or no window is whole")
+    log = log_scale(train.target)
+    if log is not None:
+        train, scale = log.frame(train), 1.0
     rng = np.random.default_rng(task.seed)
     rows, steps = np.repeat(origins, task.horizon), _steps(origins, task.horizon)
     goal = train.target[rows + steps]
@@ -100,7 +112,7 @@ def fit_gradient_boosting(train: Frame, task: ForecastTask) -> GradientBoosting:
         data = lightgbm.Dataset(table, goal, params={"max_bin": 127, "verbosity": -1}, free_raw_data=True)
         parameters = PARAMETERS | {"alpha": level, "seed": task.seed}
         texts.append(lightgbm.train(parameters, data, num_boost_round=TREES).model_to_string())
-    return GradientBoosting(task, scale, relative, tuple(texts))
+    return GradientBoosting(task, scale, relative, tuple(texts), log)
 
 
 def features(

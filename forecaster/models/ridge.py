@@ -2,8 +2,8 @@
 
 Two feature sets compete over the last fifth of the training part: ``short`` (lags, as NLinear: Zeng et al., "Are
 Transformers Effective for Time SeriesId Forecasting?", 2023) and ``full`` (and the same time in earlier seasons, and
-the calendar), the latter where the history holds three seasons. So do the strengths of the penalty. The winner is
-refitted on everything.
+the calendar), the latter where the history holds three seasons. So do the values as they are and their logarithms
+(``log_scale``), and the strengths of the penalty. The winner is refitted on everything.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
 from forecaster.data.windows import ForecastTask, calendar, lags, paths, season_paths, usable_origins
+from forecaster.models.log_scale import LogScale, log_scale
 from forecaster.models.model import point
 
 PENALTIES: Final = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -28,9 +29,16 @@ class Features:
     task: ForecastTask
     periods: tuple[int, ...]
     """Seasons looked at; empty for the short set, which has no calendar either."""
+    scale: LogScale | None = None
+    """The scale that values are on; None: as they are."""
+
+    def scaled(self, frame: Frame) -> Frame:
+        """The frame on that scale."""
+        return frame if self.scale is None else self.scale.frame(frame)
 
     def table(self, frame: Frame, origins: Ints) -> Floats:
-        """(origins, features), relative to the last value where they are levels. No NaN at usable origins."""
+        """(origins, features) of a scaled frame, relative to the last value where they are levels. No NaN at usable
+        origins."""
         filled = frame.filled(self.task.horizon)[:, 0]
         last = filled[origins][:, None]
         parts = [lags(filled, origins, self.task.sequence)[:, :-1] - last]
@@ -59,10 +67,14 @@ class Ridge:
     """(horizon,)"""
 
     def path(self, frame: Frame, origins: Ints) -> Floats:
-        """(origins, horizon)."""
-        table = (self.features.table(frame, origins) - self.mean) / self.scale
-        last = frame.filled(self.features.task.horizon)[origins, 0][:, None]
-        return np.asarray(last + table @ self.weights + self.bias)
+        """(origins, horizon), in the series' unit."""
+        features, scaled = self.features, self.features.scaled(frame)
+        filled = scaled.filled(features.task.horizon)[:, 0]
+        table = (features.table(scaled, origins) - self.mean) / self.scale
+        found = np.asarray(filled[origins][:, None] + table @ self.weights + self.bias)
+        if features.scale is None:
+            return found
+        return features.scale.back(found, lags(filled, origins, features.task.sequence).max(axis=1)[:, None])
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
         """The path, three times."""
@@ -76,9 +88,12 @@ def fit_ridge(train: Frame, task: ForecastTask) -> Ridge:
         raise ValueError("no whole window to train on")
     cut = int(train.rows * 0.8)
     early, late = origins[origins + task.horizon < cut], origins[origins >= cut]
-    sets = [Features(task, ())]
-    if task.seasons:
-        sets.append(Features(task, task.seasons))
+    scale = log_scale(train.target)
+    sets = [
+        Features(task, periods, one)
+        for one in ((None, scale) if scale else (None,))
+        for periods in (((), task.seasons) if task.seasons else ((),))
+    ]
     choices: list[tuple[float, Features, float]] = []
     if early.size >= 2 and late.size:
         actual = paths(train.target, late, task.horizon)
@@ -116,10 +131,11 @@ def cross_fitted(train: Frame, model: Ridge, origins: Ints, blocks: int = 5) -> 
 def _fits(train: Frame, features: Features, origins: Ints, penalties: tuple[float, ...]) -> list[Ridge]:
     """One regression per penalty, from one decomposition. A path that is not measured throughout takes no part."""
     horizon = features.task.horizon
-    last = train.filled(horizon)[origins, 0][:, None]
-    goal = paths(train.filled(horizon)[:, 0], origins, horizon) - last
+    scaled = features.scaled(train)
+    filled = scaled.filled(horizon)[:, 0]
+    goal = paths(filled, origins, horizon) - filled[origins][:, None]
     whole = ~np.isnan(goal).any(axis=1)
-    table, goal = features.table(train, origins)[whole], goal[whole]
+    table, goal = features.table(scaled, origins)[whole], goal[whole]
     if goal.shape[0] == 0:
         raise ValueError("no whole window to train on")
     mean, scale = table.mean(axis=0), table.std(axis=0)

@@ -10,6 +10,7 @@ from forecaster.models.combination import Combination
 from forecaster.models.ets import Ets
 from forecaster.models.gradient_boosting import GradientBoosting
 from forecaster.models.hybrid import Hybrid, Scaling
+from forecaster.models.log_scale import LogScale
 from forecaster.models.lstm import Lstm
 from forecaster.models.model import Fitted
 from forecaster.models.ridge import Features, Ridge
@@ -33,11 +34,23 @@ def pack(prefix: str, model: Fitted, arrays: Arrays) -> dict[str, Any]:
     if isinstance(model, Ridge):
         for name in ("mean", "scale", "weights", "bias"):
             arrays[f"{prefix}.{name}"] = getattr(model, name)
-        return {"kind": "ridge", "penalty": model.penalty, "periods": list(model.features.periods)}
+        features = model.features
+        return {
+            "kind": "ridge",
+            "penalty": model.penalty,
+            "periods": list(features.periods),
+            "log": _log_of(features.scale),
+        }
     if isinstance(model, GradientBoosting):
         for index, text in enumerate(model.texts):
             arrays[f"{prefix}.trees{index}"] = np.frombuffer(text.encode(), dtype=np.uint8)
-        return {"kind": "lightgbm", "scale": model.scale, "relative": model.relative, "levels": len(model.texts)}
+        return {
+            "kind": "lightgbm",
+            "scale": model.scale,
+            "relative": model.relative,
+            "levels": len(model.texts),
+            "log": _log_of(model.log),
+        }
     if isinstance(model, Hybrid):
         arrays[f"{prefix}.constant"] = model.constant
         arrays[f"{prefix}.least"], arrays[f"{prefix}.most"] = model.scaling.least, model.scaling.most
@@ -79,7 +92,7 @@ def unpack(prefix: str, document: dict[str, Any], arrays: Any, task: ForecastTas
         return _ridge(prefix, document, arrays, task)
     if kind == "lightgbm":
         texts = (bytes(arrays[f"{prefix}.trees{index}"]).decode() for index in range(document["levels"]))
-        return GradientBoosting(task, document["scale"], document["relative"], tuple(texts))
+        return GradientBoosting(task, document["scale"], document["relative"], tuple(texts), _log_from(document))
     if kind == "lstm_hybrid":
         change, level, level_span, error = document["scaling"]
         scaling = Scaling(change, level, level_span, error, arrays[f"{prefix}.least"], arrays[f"{prefix}.most"])
@@ -101,7 +114,17 @@ def unpack(prefix: str, document: dict[str, Any], arrays: Any, task: ForecastTas
 
 def _ridge(prefix: str, document: dict[str, Any], arrays: Any, task: ForecastTask) -> Ridge:
     mean, scale, weights, bias = (arrays[f"{prefix}.{name}"] for name in ("mean", "scale", "weights", "bias"))
-    return Ridge(Features(task, tuple(document["periods"])), document["penalty"], mean, scale, weights, bias)
+    features = Features(task, tuple(document["periods"]), _log_from(document))
+    return Ridge(features, document["penalty"], mean, scale, weights, bias)
+
+
+def _log_of(scale: LogScale | None) -> list[float] | None:
+    return None if scale is None else [scale.shift, scale.highest]
+
+
+def _log_from(document: dict[str, Any]) -> LogScale | None:
+    found = document.get("log")
+    return None if found is None else LogScale(*found)
 
 
 def _group(prefix: str, arrays: Any) -> dict[str, Any]:

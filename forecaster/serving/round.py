@@ -284,8 +284,8 @@ def _forecast(
 
 LONG_MODELS: Final = ("naive", "seasonal_naive", "window_quantiles", "ridge", "lightgbm", "combination")
 """For the hours of the next two days: what knows the time of day and is cheap."""
-LONG_LEAST: Final = 240
-"""Hours of history: ten days."""
+LONG_LEAST: Final = 384
+"""Hours of history: sixteen days. Five folds of 48 hours need 372 (``folds.walk_forward``)."""
 
 
 def _long_enough(frame: Frame) -> bool:

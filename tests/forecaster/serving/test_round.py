@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from forecaster.data.series import LONG_HORIZON
 from forecaster.evaluation.realised import PREFIX
+from forecaster.evaluation.task import plan
 from forecaster.serving import show
 from forecaster.serving.artifact import load, path_of
-from forecaster.serving.round import Round, refresh, run_round
+from forecaster.serving.round import LONG_LEAST, Round, refresh, run_round
 from forecaster.training.keras_trainer import KerasTrainer
-from qos.contract.config import Config, InfluxConfig, parse_config
+from qos.contract.config import Config, ForecastConfig, InfluxConfig, parse_config
 from qos.contract.errors import StoreUnavailable
 from qos.contract.points import Event, Forecast, ForecastScore, HostTraffic
 from qos.store import Store
 from qos.store.influx import InfluxStore
 from qos.store.sqlite.store import SqliteStore
 from tests.fakes import FakeClock, MemoryStore
-from tests.forecaster.samples import seasonal, traffic
+from tests.forecaster.samples import frame_of, seasonal, traffic
 from tests.servers import InfluxQL, influxql_server  # noqa: F401 - a fixture
 
 S = 10**9
@@ -319,3 +321,10 @@ def test_a_young_history_has_no_hours_and_nothing_is_said_of_them(tmp_path: Path
     done = a_round(store, tmp_path)
     assert [one.series.name for one in done.results] == ["host_down", "host_up"]
     assert done.events == ()
+
+
+def test_the_least_history_of_forecasts_in_hours_can_be_scored() -> None:
+    settings = ForecastConfig()
+    frame = frame_of(seasonal(LONG_LEAST))
+    found = plan(frame, horizon=LONG_HORIZON, sequence=settings.sequence, folds=settings.folds, seed=settings.seed)
+    assert len(found.folds) == 1 + settings.folds
