@@ -77,7 +77,9 @@ def by_process(counted: Counted) -> tuple[dict[int, Moved], Totals]:
             sums[4] += payload
         if is_loopback(flow):
             continue
-        total = moved.setdefault(pid, Moved())
+        total = moved.get(pid)
+        if total is None:
+            total, endpoints[pid] = moved.setdefault(pid, Moved()), set()
         size = payload + packets * kind.header
         acknowledged = 0 if kind.udp else (packets + 1) // 2
         if kind.transmit:
@@ -90,7 +92,7 @@ def by_process(counted: Counted) -> tuple[dict[int, Moved], Totals]:
             total.rx_packets += packets
             total.tx_bytes += acknowledged * kind.header
             total.tx_packets += acknowledged
-        endpoints.setdefault(pid, set()).add(_undirected(flow, kind))
+        endpoints[pid].add(_undirected(flow, kind))
     for pid, total in moved.items():
         total.flows = len(endpoints[pid])
     return moved, Totals(sums[0], sums[1], sums[2], sums[3], sums[4])

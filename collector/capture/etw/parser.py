@@ -31,8 +31,9 @@ Counts = list[int]
 
 _Flows = dict[bytes, list[int]]
 """By the ends of the flow: the process whose they were first, payload bytes, packets."""
-_Table = tuple[Callable[[bytes], list[int] | None], _Flows, dict[int, int], bool, int]
-"""How to look a flow up and where, how far the next record is, whether it is IPv4, payload bytes in a full packet."""
+_Table = tuple[int, int, Callable[[bytes], list[int] | None], _Flows, bool, int]
+"""Of one kind of event: how its last record began (-1: none yet), how far the next record is from such a one, how to
+look a flow up and where, whether it is IPv4, payload bytes in a full packet."""
 _NETWORK: Final = NETWORK.bytes_le
 _PROCESS: Final = PROCESS.bytes_le
 _RECORD: Final = struct.Struct(f"<Q26xQ38xII{V6_PAYLOAD - 8}s")
@@ -41,7 +42,6 @@ _MARKER_AND_EXTENDED: Final = (0xFFFF | EXTENDED << 16) << 16
 _V4_ENDS: Final = V4_PAYLOAD - 8
 _FAST_BYTES: Final = _RECORD.size
 """With so much left in the buffer, whatever an event of ours needs is there."""
-_MAX_HEADS: Final = 256
 _HEAD: Final = struct.Struct("<HHH18x16sHB")
 _TRANSFER: Final = struct.Struct("<II")
 _U16: Final = struct.Struct("<H")
@@ -69,7 +69,6 @@ class Parser:
     """Sums up buffers and single events. One thread feeds it."""
 
     def __init__(self) -> None:
-        self._steps: dict[int, dict[int, int]] = {V4_PAYLOAD: {}, V6_PAYLOAD: {}}
         self._begin()
 
     def _begin(self) -> None:
@@ -77,14 +76,14 @@ class Parser:
         self._tables: dict[int, _Table] = {}
         for number, kind in KINDS.items():
             flows: _Flows = {}
-            self._tables[_kind(number)] = (flows.get, flows, self._steps[kind.payload], kind.family == 4, kind.segment)
+            self._tables[_kind(number)] = (-1, 0, flows.get, flows, kind.family == 4, kind.segment)
 
     def take(self) -> Counted:
         """What was counted since the last call."""
         counted, tables = self._counted, self._tables
         self._begin()
         for number, table in counted.flows.items():
-            for ends, (pid, size, packets) in tables[_kind(number)][1].items():
+            for ends, (pid, size, packets) in tables[_kind(number)][3].items():
                 counts = table.setdefault((pid, ends), [0, 0])
                 counts[0] += size
                 counts[1] += packets
@@ -103,8 +102,10 @@ class Parser:
             try:
                 while at <= fast_end:
                     head, kind, pid, length, ends = unpack(data, at)
-                    get, flows, steps, is_v4, segment = tables[kind]
-                    at += steps[head]
+                    usual, step, get, flows, is_v4, segment = tables[kind]
+                    if head != usual:
+                        break
+                    at += step
                     events += 1
                     if is_v4:
                         ends = ends[:_V4_ENDS]
@@ -112,14 +113,17 @@ class Parser:
                     packets = 1 if length <= segment else (length + segment - 1) // segment
                     if counts is None:
                         flows[ends] = [pid, length, packets]
-                    elif counts[0] == pid:
-                        counts[1] += length
-                        counts[2] += packets
+                        continue
+                    owner, size, sent = counts
+                    if owner == pid:
+                        counts[1] = size + length
+                        counts[2] = sent + packets
                     else:
                         self._add_shared(kind, (pid, ends), length, packets)
-            except KeyError:
-                if self._learn(kind, head):
+                if at <= fast_end and self._learn(kind, head):
                     continue
+            except KeyError:
+                pass
             step = self._other(data, at, end)  # another provider, another event, a damaged one, the last one
             if not step:
                 break
@@ -127,16 +131,14 @@ class Parser:
         self._counted.events += events
 
     def _learn(self, kind: int, head: int) -> bool:
-        """Whether a record that begins so can be read the fast way from now on."""
-        if kind not in self._tables or head & _MARKER_AND_EXTENDED != EVENT_HEADER_64 << 16:
+        """Whether a record that begins so can be read the fast way from now on: all of one kind begin alike."""
+        _, _, get, flows, is_v4, segment = self._tables[kind]
+        size = head & 0xFFFF
+        if head & _MARKER_AND_EXTENDED != EVENT_HEADER_64 << 16:
             return False
-        size, steps = head & 0xFFFF, self._tables[kind][2]
-        payload = V4_PAYLOAD if self._tables[kind][3] else V6_PAYLOAD
-        if size < EVENT_HEADER_BYTES + payload or head in steps:
+        if size < EVENT_HEADER_BYTES + (V4_PAYLOAD if is_v4 else V6_PAYLOAD):
             return False
-        if len(steps) >= _MAX_HEADS:
-            steps.clear()
-        steps[head] = (size + 7) & ~7
+        self._tables[kind] = (head, (size + 7) & ~7, get, flows, is_v4, segment)
         return True
 
     def _add_shared(self, kind: int, key: Key, length: int, packets: int) -> None:

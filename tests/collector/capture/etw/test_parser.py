@@ -81,6 +81,13 @@ def test_what_is_no_record_ends_the_buffer_and_is_counted() -> None:
     assert (counted.events, counted.unreadable) == (2, 1)
 
 
+def test_a_usual_event_without_a_size_ends_the_buffer() -> None:
+    without = bytes(8) + record(11, RECORDED)[8:]
+    for before in ([], [record(11, RECORDED)]):
+        counted = parsed(buffer([*before, without, bytes(200)]))
+        assert (counted.events, counted.unreadable) == (len(before), 1)
+
+
 def test_what_lies_behind_the_filled_bytes_is_not_read() -> None:
     first = record(11, RECORDED)
     counted = parsed(buffer([first, first], filled=72 + len(first)))
