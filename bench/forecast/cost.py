@@ -25,7 +25,9 @@ import json, sys, time
 from pathlib import Path
 from forecaster.training.priority import single_thread
 single_thread()
-from forecaster.serving.job import whole_round
+from forecaster.data.source import open_store
+from forecaster.serving.job import FOLDER, whole_round
+from forecaster.serving.round import refresh
 from qos.service.config_file import load_config
 class Shifted:
     def __init__(self, ns): self.ns = ns
@@ -34,7 +36,11 @@ class Shifted:
 data, kind, now = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 only = sys.argv[4].split(",") if sys.argv[4] else None
 config = load_config(data / "config.yaml")
-done = whole_round(config, data / "config.yaml", data, only=only, networks=kind == "networks", clock=Shifted(now))
+if kind == "refresh":
+    with open_store(config, data / "config.yaml", data, "auto") as store:
+        done = refresh(store, config, data / FOLDER, Shifted(now))
+else:
+    done = whole_round(config, data / "config.yaml", data, only=only, networks=kind == "networks", clock=Shifted(now))
 served = {r.series.name: r.prediction.model if r.prediction else r.reason for r in done.results}
 print(json.dumps({"series": len(done.results), "served": served, "written": done.written}))
 """
@@ -49,8 +55,9 @@ def cost(rows: int, hours: int, networks: bool, only: str) -> dict[str, Any]:
 
     Thirteen series: bandwidth down and up, latency and loss of three targets, five applications (and the forecasts in
     hours). The first round walks over the past; after it ``hours`` rounds, an hour apart; where these are fewer than
-    24, one more a day after the first, in which all is trained that is due once a day; and one job of the networks. A
-    day is 24 mean rounds, what that round took more, and the networks' job. ``only``: names of some series,
+    24, one more a day after the first, in which all is trained that is due once a day; one job that only predicts
+    again, as between two rounds; and one of the networks, their first and longest. A day is 24 mean rounds and 24
+    refreshes, what the daily round took more, and the networks' job. ``only``: names of some series,
     comma-separated; the day is then scaled to all of them by their number.
     """
     with tempfile.TemporaryDirectory() as name:
@@ -62,9 +69,10 @@ def cost(rows: int, hours: int, networks: bool, only: str) -> dict[str, Any]:
         first = job(folder, "round", start, only)
         rounds = [job(folder, "round", start + k * 3600 * S, only) for k in range(1, hours + 1)]
         daily = [job(folder, "round", end, only)] if hours < 24 else []
+        refreshed = job(folder, "refresh", end + 30 * S, only)
         trained = [job(folder, "networks", end + 60 * S, only)] if networks else []
         mean = float(np.mean([one["cpu_seconds"] for one in rounds]))
-        day = 24 * mean + sum(max(0.0, one["cpu_seconds"] - mean) for one in daily)
+        day = 24 * (mean + refreshed["cpu_seconds"]) + sum(max(0.0, one["cpu_seconds"] - mean) for one in daily)
         day += sum(one["cpu_seconds"] for one in trained)
         count = len(only.split(",")) if only else FORECASTS
         return {
@@ -72,6 +80,7 @@ def cost(rows: int, hours: int, networks: bool, only: str) -> dict[str, Any]:
             "first_round": first,
             "rounds": rounds,
             "daily": daily,
+            "refresh": refreshed,
             "forecasts": count,
             "networks": trained,
             "cpu_seconds_a_round": round(mean, 1),

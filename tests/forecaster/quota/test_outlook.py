@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from forecaster.quota.announce import PREDICTED, REACHED, QuotaAnnouncer
@@ -18,6 +19,7 @@ from qos.contract.points import AppTraffic, HostTraffic, Point
 from qos.store.sqlite.store import SqliteStore
 from qos.system.clock import wall_ns
 from tests.fakes import MemoryStore
+from tests.forecaster.quota.test_projection import household
 
 BERLIN = ZoneInfo("Europe/Berlin")
 S = 10**9
@@ -209,3 +211,46 @@ def test_without_a_volume_the_command_says_what_to_write(tmp_path: Path) -> None
     assert done.stderr.strip() == (
         "autoqos: no data volume in the settings: write quota: [{volume: 300GB, start_day: 1}] in config.yaml"
     )
+
+
+def on_the_second(folder: Path, seed: int, known: int) -> tuple[QuotaOutlook, int]:
+    """A drawn household at noon on the 2nd of March with ``known`` whole days of history in a real store, and when
+    its volume will be used up."""
+    usage = household(seed, 80)[-60:]
+    first_ns, day_ns = ns("2024-03-02T00:00") - 28 * 24 * 3600 * S, 24 * 3600 * S
+    total, crossed_ns = 0, 0
+    volume = usage[27] + usage[28] + sum(usage[29:45])  # the 1st, the 2nd and sixteen days
+    for k in range(27, 60):
+        if total + usage[k] >= volume:
+            crossed_ns = first_ns + k * day_ns + day_ns * (volume - total) // usage[k]
+            break
+        total += usage[k]
+    points: list[Point] = []
+    for k in range(28 - known, 29):
+        stop = 24 if k < 28 else 12
+        begin = first_ns + k * day_ns
+        points += hours(begin, begin + stop * 3600 * S, usage[k] // 24)
+    config = parse_config(f"host: box\nquota: [{{volume: {volume // 10**6}MB}}]")
+    with SqliteStore(folder / f"{seed}-{known}.db") as store:
+        store.write(points)
+        (one,) = read_outlooks(store, config, ns("2024-03-02T12:00"), BERLIN)
+    return one, crossed_ns
+
+
+def test_on_the_second_of_the_month_the_band_holds_the_day_and_is_wide(tmp_path: Path) -> None:
+    held: list[bool] = []
+    widths: dict[int, list[int]] = {3: [], 28: []}
+    month_end = ns("2024-04-01T00:00")
+    for seed in range(900, 915):
+        for known in (3, 28):
+            one, crossed_ns = on_the_second(tmp_path, seed, known)
+            assert one.forecast is not None
+            assert one.history_days == known
+            early = month_end if one.forecast.early_ns is None else one.forecast.early_ns
+            late = month_end if one.forecast.late_ns is None else one.forecast.late_ns
+            widths[known].append(late - early)
+            held.append(early <= crossed_ns and (late >= crossed_ns or one.forecast.late_ns is None))
+    assert sum(held) >= 0.7 * len(held)
+    assert np.median(widths[3]) > np.median(widths[28])
+    # Wide, but it says something: not the whole of the month that is left.
+    assert np.median(widths[3]) < month_end - ns("2024-03-02T12:00")
