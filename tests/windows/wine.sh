@@ -65,7 +65,7 @@ interpreter() {
   cd "$W"
   fetch cpython "$artifact" "$checksum"; fetch javacpp "$runtime" "$runtime_checksum"
   local from=$W/cpython/org/bytedeco/cpython/windows-x86_64
-  rm -rf python; mkdir -p python/DLLs
+  rm -rf python requirements.txt; mkdir -p python/DLLs
   cp "$from"/bin/python*.exe "$from/python$tag.dll" python/; cp -r "$from/lib" python/Lib
   mv python/Lib/*.pyd python/Lib/*.dll python/DLLs/; cp python/DLLs/vcruntime*.dll python/
   rm -f python/DLLs/_wmi.pyd                          # Wine 8: propsys.VariantToString is a stub that aborts
@@ -86,20 +86,22 @@ wheels() {
     python3 -m venv tools
     retry tools/bin/pip install -q --disable-pip-version-check uv || die "uv is not installed and cannot be"
   fi
-  python3 - "$root/pyproject.toml" > requirements.txt <<'P'
+  python3 - "$root/pyproject.toml" > wanted.txt <<'P'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8").read()  # Debian 11's Python has no tomllib
 def listed(name):
     block = re.search(rf"^{name} = \[\n(.*?)^\]", text, re.M | re.S).group(1)
     return [line.split(";")[0].strip() for line in re.findall(r'^    "([^"]+)', block, re.M)]
-tests = ("pytest", "pytest-asyncio", "pytest-randomly", "pytest-timeout", "hypothesis", "grafana-foundation-sdk")
+elsewhere = {"autoqos", "axe-playwright-python", "mypy", "pandas-stubs", "playwright", "pre-commit", "ruff"}  # and types-…
 print("\n".join(listed("dependencies")))
-print("\n".join(d for d in listed("dev") if re.split(r"[>=<\[]", d)[0] in tests))
+print("\n".join(d for d in listed("dev") if (name := re.split(r"[>=<\[]", d)[0]) not in elsewhere and name[:6] != "types-"))
 print("scikit-learn>=1.5,<2")
 P
+  ! cmp -s wanted.txt requirements.txt || return 0   # all of them are there
   local options=(-q --python-platform x86_64-pc-windows-msvc --python-version "$version" --only-binary :all:)
-  retry uv pip install "${options[@]}" --target python/Lib/site-packages -c "$root/requirements.lock" -r requirements.txt ||
+  retry uv pip install "${options[@]}" --target python/Lib/site-packages -c "$root/requirements.lock" -r wanted.txt ||
     die "the packages for Windows cannot be fetched"
+  mv wanted.txt requirements.txt
 }
 
 models() { # what only the forecaster's tests need; the numpy that is there stays
@@ -113,7 +115,7 @@ models() { # what only the forecaster's tests need; the numpy that is there stay
 setup() {
   packages
   [ -e "$W/python/python.exe" ] || interpreter
-  [ -d "$W/python/Lib/site-packages/uvicorn" ] || wheels
+  wheels
   if [ ! -e "$W/prefix/system.reg" ]; then
     wine wineboot -i </dev/null >/dev/null 2>&1 || true
     wine winecfg -v win10 </dev/null >/dev/null 2>&1 || true
