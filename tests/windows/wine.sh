@@ -92,7 +92,7 @@ text = open(sys.argv[1], encoding="utf-8").read()  # Debian 11's Python has no t
 def listed(name):
     block = re.search(rf"^{name} = \[\n(.*?)^\]", text, re.M | re.S).group(1)
     return [line.split(";")[0].strip() for line in re.findall(r'^    "([^"]+)', block, re.M)]
-elsewhere = {"autoqos", "axe-playwright-python", "mypy", "pandas-stubs", "playwright", "pre-commit", "ruff"}  # and types-…
+elsewhere = {"autoqos", "mypy", "pandas-stubs", "pre-commit", "ruff"}  # and types-…; Playwright is imported, no more
 print("\n".join(listed("dependencies")))
 print("\n".join(d for d in listed("dev") if (name := re.split(r"[>=<\[]", d)[0]) not in elsewhere and name[:6] != "types-"))
 print("scikit-learn>=1.5,<2")

@@ -14,8 +14,10 @@ from collector.capture.etw.parser import Counted, Parser
 
 _MEMORY: Final = memoryview((ctypes.c_char * (1 << 47)).from_address(0)).cast("B")
 """All of the user's half of the address space; only addresses that the system hands out are ever read."""
-_EVENT: Final = struct.Struct("<24x16sHB43xH8xQ")
-"""EVENT_RECORD: provider at 24, id at 40, version at 42, length of the payload at 86, its address at 96."""
+_EVENT: Final = struct.Struct("<34xQ44xH8xQ")
+"""EVENT_RECORD: end of the provider at 34 and id at 40, length of the payload at 86, its address at 96."""
+_OTHER: Final = struct.Struct("<24x16sHB")
+"""EVENT_RECORD: provider at 24, id at 40, version at 42."""
 
 Trouble = Callable[[BaseException], None]
 
@@ -34,13 +36,15 @@ class Feed:
 
 def event_callback(feed: Feed, trouble: Trouble) -> Callable[[int], None]:
     """For ``EVENT_TRACE_LOGFILEW.EventRecordCallback``: one call an event."""
-    memory, read, add, lock = _MEMORY, _EVENT.unpack_from, feed.parser.add_event, feed.lock
+    memory, read, add, lock = _MEMORY, _EVENT.unpack_from, feed.parser.add_transfer, feed.lock
 
     def callback(address: int) -> None:
         try:
-            provider, number, version, length, payload = read(memory, address)
+            kind, length, payload = read(memory, address)
             with lock:
-                add(provider, number, version, memory[payload : payload + length])
+                if not add(kind, memory, payload, length):
+                    provider, number, version = _OTHER.unpack_from(memory, address)
+                    feed.parser.add_event(provider, number, version, memory[payload : payload + length])
         except BaseException as error:
             trouble(error)
 

@@ -43,7 +43,8 @@ _V4_ENDS: Final = V4_PAYLOAD - 8
 _FAST_BYTES: Final = _RECORD.size
 """With so much left in the buffer, whatever an event of ours needs is there."""
 _HEAD: Final = struct.Struct("<HHH18x16sHB")
-_TRANSFER: Final = struct.Struct("<II")
+_V4: Final = struct.Struct(f"<II{V4_PAYLOAD - 8}s")
+_V6: Final = struct.Struct(f"<II{V6_PAYLOAD - 8}s")
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
 
@@ -82,11 +83,9 @@ class Parser:
         """What was counted since the last call."""
         counted, tables = self._counted, self._tables
         self._begin()
-        for number, table in counted.flows.items():
-            for ends, (pid, size, packets) in tables[_kind(number)][3].items():
-                counts = table.setdefault((pid, ends), [0, 0])
-                counts[0] += size
-                counts[1] += packets
+        for number, shared in counted.flows.items():
+            ours = tables[_kind(number)][3].items()  # the first process of a flow stays the first
+            counted.flows[number] = {(pid, ends): [size, packets] for ends, (pid, size, packets) in ours} | shared
         return counted
 
     def add_buffer(self, data: memoryview | bytes) -> None:
@@ -173,21 +172,36 @@ class Parser:
 
     def add_event(self, provider: bytes, number: int, version: int, payload: memoryview | bytes) -> None:
         """One event by its header's fields and its payload. ``provider``: the GUID's bytes, little endian."""
-        if provider == _PROCESS:
-            if number == PROCESS_START:
-                start = read_start(version, payload)
-                if start is None:
-                    self._counted.unreadable += 1
-                else:
-                    self._counted.starts.append(start)
-            return
-        kind = KINDS.get(number) if provider == _NETWORK else None
-        if kind is None:
-            return
-        if len(payload) < kind.payload:
+        if provider == _NETWORK:
+            self.add_transfer(_kind(number), payload, 0, len(payload))
+        elif provider == _PROCESS and number == PROCESS_START:
+            start = read_start(version, payload)
+            if start is None:
+                self._counted.unreadable += 1
+            else:
+                self._counted.starts.append(start)
+
+    def add_transfer(self, kind: int, data: memoryview | bytes, at: int, length: int) -> bool:
+        """One event whose payload of ``length`` bytes stands at ``at``; False when it is none that counts bytes.
+
+        ``kind``: the eight bytes at 34 of its header, the last six of the provider and the id.
+        """
+        table = self._tables.get(kind)
+        if table is None:
+            return False
+        _, _, get, flows, is_v4, segment = table
+        if length < (V4_PAYLOAD if is_v4 else V6_PAYLOAD):
             self._counted.unreadable += 1
-            return
-        pid, length = _TRANSFER.unpack_from(payload)
+            return True
+        pid, moved, ends = (_V4 if is_v4 else _V6).unpack_from(data, at)
         self._counted.events += 1
-        key = (pid, bytes(payload[8 : kind.payload]))
-        self._add_shared(_kind(number), key, length, max(1, -(-length // kind.segment)))
+        packets = max(1, -(-moved // segment))
+        counts = get(ends)
+        if counts is None:
+            flows[ends] = [pid, moved, packets]
+        elif counts[0] == pid:
+            counts[1] += moved
+            counts[2] += packets
+        else:
+            self._add_shared(kind, (pid, ends), moved, packets)
+        return True

@@ -164,6 +164,7 @@ def test_processes_that_share_a_flow_are_told_apart() -> None:
     counted = parsed(buffer([record(43, payload) for payload in group] + [record(12, bytes(400))]))
     ends = group[0][8:20]
     assert counted.flows[43] == {(7, ends): [140, 2], (8, ends): [160, 2], (9, ends): [90, 1]}
+    assert next(iter(counted.flows[43])) == (7, ends), "whose it was first comes first"
 
 
 @given(st.binary(max_size=600), st.integers(0, 2**32 - 1))
