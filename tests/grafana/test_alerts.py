@@ -66,9 +66,9 @@ def traffic(bps: float, *, up_bps: float = 0, age_s: int = 0, seconds: int = 360
     return make
 
 
-def app(bps: float, name: str = "steam", up_bps: float = 0, seconds: int = 300) -> Make:
+def app(bps: float, name: str = "steam", up_bps: float = 0, seconds: int = 300, *, until_s: int = 1) -> Make:
     def make(host: str, now: int) -> Iterator[p.Point]:
-        for age in range(1, seconds):
+        for age in range(until_s, seconds):
             yield p.AppTraffic(
                 time_ns=now - age * S, host=host, app=name, rx_bytes=int(bps / 8), tx_bytes=int(up_bps / 8),
                 rx_packets=1, tx_packets=1, flows=1, processes=1, priority=5,
@@ -77,9 +77,11 @@ def app(bps: float, name: str = "steam", up_bps: float = 0, seconds: int = 300) 
     return make
 
 
-def limit(down: int | None, up: int | None = None, active: int = 1, name: str = "steam") -> Make:
+def limit(
+    down: int | None, up: int | None = None, active: int = 1, name: str = "steam", ages_s: tuple[int, int] = (1, 60)
+) -> Make:
     def make(host: str, now: int) -> Iterator[p.Point]:
-        for age in range(1, 60, 5):
+        for age in range(*ages_s, 5):
             yield p.AppLimit(
                 time_ns=now - age * S, host=host, app=name, down_bps=down, up_bps=up, active=active,
                 delayed_packets=0, dropped_packets=0, queue_ms=0.0, reason="manual",
@@ -166,6 +168,12 @@ CASES = (
     Case("autoqos-bandwidth-drop", "no yesterday", False, traffic(1e3)),
     Case("autoqos-over-budget-down", "twice its limit", True, both(app(4e6), limit(2_000_000))),
     Case("autoqos-over-budget-down", "at its limit", False, both(app(2e6), limit(2_000_000))),
+    # The control loop takes back what is not used: the traffic of a minute ago had the limit of a minute ago.
+    Case("autoqos-over-budget-down", "the loop has just lowered it", False,
+         both(app(4e6, until_s=60), limit(5_000_000, ages_s=(60, 300)), limit(64_000, ages_s=(1, 60)))),
+    # A limit set four minutes ago: what was before it is no breach.
+    Case("autoqos-over-budget-down", "obeyed since it was set", False,
+         both(app(2e7, until_s=180), app(1.9e6, seconds=180), limit(2_000_000, ages_s=(1, 180)))),
     Case("autoqos-over-budget-down", "limit ended", False, both(app(4e6), limit(2_000_000, active=0))),
     Case("autoqos-over-budget-down", "another one is limited", False, both(app(4e6), limit(2_000_000, name="zoom"))),
     Case("autoqos-over-budget-up", "twice its limit", True, both(app(0, up_bps=4e6), limit(None, 2_000_000))),

@@ -44,8 +44,9 @@ def test_six_rooms_and_the_runbooks_have_uids_of_their_own() -> None:
     assert all(path.stem == board["uid"] for path, board in zip(BOARDS, boards, strict=True))
 
 
-WINDOWS = {"Loss": "1m", "The next hours": "5m"}
-"""Panels whose windows are at least this wide: a minute of echoes makes a share, forecasts come every 5 minutes."""
+WINDOWS = {"Loss": "1m", "The next hours": "5m", "What ran when": "1m", "Heartbeat": "1m"}
+"""Panels whose windows are at least this wide: a minute of echoes makes a share, forecasts come every 5 minutes, and
+parts other than the collector tell of themselves every ten seconds."""
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)

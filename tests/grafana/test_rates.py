@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from grafana.generate.parts.influxql import HOST, MAX_POINTS, SOURCES, outages, over_time, rate_bps, step_query, totals
+from grafana.generate.parts.influxql import HOST, MAX_POINTS, SOURCES, over_time, rate_bps, step_query, totals
+from grafana.generate.parts.presence import outages, running
 from tests.grafana.coarse import POLICIES, policies, write_lines
 from tests.grafana.sse import interval_ms, substitute
 from tests.servers import InfluxQL, influxql
@@ -21,15 +22,26 @@ OUTAGE_S = (3 * 3600, 3 * 3600 - 1500)
 CONSTANT_BPS = 1_000_000
 
 
+def gaps(seed: int) -> list[tuple[int, int]]:
+    """When the agent did not run, as ages in seconds (from, to): a fixed one, and random ones of 10 to 59 minutes."""
+    dice = random.Random(seed + 1)
+    lengths = [dice.randrange(600, 3540) for _ in range(6)]
+    begins = [
+        dice.randrange(first, last) * 3600
+        for first, last in ((5, 22), (28, 60), (80, 200), (250, 400), (420, 690), (692, 715))
+    ]
+    return [OUTAGE_S, *((age, age - length) for age, length in zip(begins, lengths, strict=True))]
+
+
 def ticks(now_s: int, step: int, seed: int) -> dict[int, int]:
     """Time in ns → received bytes of each tick of 30 days: bursts, silence, an outage; the last half hour even."""
     dice = random.Random(seed)
     phase = dice.randrange(S // 4, 3 * S // 4)
-    rows, level = {}, 0
+    rows, level, silent = {}, 0, gaps(seed)
     for age in range(30 * 86_400, 0, -step):
         if dice.random() < 0.02:
             level = dice.choice((0, 0, dice.randrange(2_000_000)))
-        if OUTAGE_S[1] <= age < OUTAGE_S[0]:
+        if any(last <= age < first for first, last in silent):
             continue
         at_s = (now_s - age) // step * step
         rows[at_s * S + phase] = CONSTANT_BPS // 8 * step if age < 1800 else level * step
@@ -46,16 +58,19 @@ def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         recent = {t: b for t, b in rows.items() if t > (now_s - 27 * 3600) * S}
         lines = [f"host_traffic,host=desk,iface=eth0 rx_bytes={b}i {t}" for t, b in recent.items()]
         lines += [f"app_traffic,host=desk,app=steam rx_bytes={b}i {t}" for t, b in recent.items() if b]
-        lines += [f"agent,host=desk,part=collector rss_bytes=1i {t}" for t in recent if t > (now_s - 1800) * S]
+        lines += [f"agent,host=desk,part=collector rss_bytes=1i {t}" for t in recent]
         for start in range(0, len(lines), 20_000):
             server.write_lines(lines[start : start + 20_000])
         for policy, window_s in POLICIES.items():
             sums: dict[int, int] = {}
+            counts: dict[int, int] = {}
             for t, b in rows.items():
                 start = t // (window_s * S) * window_s * S
                 sums[start] = sums.get(start, 0) + b
+                counts[start] = counts.get(start, 0) + 1
             coarse = [f"host_traffic,host=desk,iface=eth0 rx_bytes={b}i {t}" for t, b in sums.items()]
             coarse += [f"app_traffic,host=desk,app=steam rx_bytes={b}i {t}" for t, b in sums.items() if b]
+            coarse += [f"agent,host=desk,part=collector rss_bytes=1,n={n}i {t}" for t, n in counts.items()]
             for start in range(0, len(coarse), 20_000):
                 write_lines(server, policy, coarse[start : start + 20_000])
         yield server, rows, step, now_s, seed
@@ -125,8 +140,31 @@ def test_an_outage_is_a_gap_of_the_host_and_a_grey_band_behind_the_applications(
     ]
     assert len(inside) >= 3
     assert all(host[t] is None and grey[t] == 1 for t in inside)
-    outside = [t for t in host if abs(t / S - (now_s - 10_000)) > 2400]
-    assert all(host[t] is not None and grey[t] == 0 for t in outside)
+
+
+@pytest.mark.parametrize("name", ["6h", "24h", "3d", "30d"])
+@pytest.mark.parametrize("show", ["band", "state"])
+def test_an_outage_of_ten_minutes_is_seen_at_every_range_and_nothing_else_is(stored: Any, name: str, show: str) -> None:
+    """At 30 days a window is two hours wide: the band's height and the state's share are what was measured of it."""
+    server, _, step, now_s, seed = stored
+    range_s = RANGES_S.get(name, 3 * 86_400)
+    targets = outages() if show == "band" else running(("host", "part"), "x")
+    shares, window = drawn(server, targets, range_s, now_s, max(step, 60))
+    missed = {t: (value or 0.0) if show == "band" else 1 - (value or 0.0) for t, value in shares.items()}
+    begin, end = min(missed), max(missed) + window * 10**6
+    silent = [((now_s - first) * S, (now_s - last) * S) for first, last in gaps(seed)]
+    silent = [(a, b) for a, b in silent if a > begin and b < end]
+    assert len(silent) >= {"6h": 1, "24h": 2, "3d": 3, "30d": 6}[name]
+    touched = set()
+    for a, b in silent:
+        windows = [t for t in missed if t < b + 60 * S and t + window * 10**6 > a - 60 * S]
+        assert max(missed[t] for t in windows) > 0.02, f"seed {seed}: an outage of {(b - a) // S} s left no trace"
+        shown_s = sum(missed[t] for t in windows) * window / 1000
+        # A source window that was cut at one of the two ends may be all that its own window has, and then counts as whole.
+        cut_s = 2 * (300 if name in ("3d", "30d") else 60)
+        assert shown_s == pytest.approx((b - a) / S, abs=cut_s + 10), f"seed {seed}"
+        touched.update(windows)
+    assert all(abs(missed[t]) <= 0.02 for t in missed.keys() - touched), f"seed {seed}"
 
 
 def test_the_step_variable_is_the_agents_interval_and_at_least_five_seconds(stored: Any) -> None:

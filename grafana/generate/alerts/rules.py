@@ -59,18 +59,19 @@ def _over_budget(direction: str, field_name: str, panel: int) -> Alert:
         uid=f"autoqos-over-budget-{direction}",
         title=f"Application over its budget ({direction})",
         queries={
-            "A": Query(_bps(field_name, "app_traffic", ("host", "app"), 300), "last"),
+            "A": Query(_bps(field_name, "app_traffic", ("host", "app"), 120), "last", from_s=120),
+            # The largest of five minutes: the control loop moves limits every second.
             "L": Query(
-                f'SELECT last("{direction}_bps") FROM "app_limit" WHERE "active" = 1 AND $timeFilter GROUP BY "host", "app"',
+                f'SELECT max("{direction}_bps") FROM "app_limit" WHERE "active" = 1 AND $timeFilter GROUP BY "host", "app"',
                 "last",
-                from_s=60,
+                from_s=300,
             ),
         },
         math=f"$A > $L * {t.OVER_BUDGET_RATIO}",
         summary=f"{{{{ $labels.app }}}} on {{{{ $labels.host }}}} moves {{{{ humanize $values.A.Value }}}}bit/s {direction}, "
         f"its limit is {{{{ humanize $values.L.Value }}}}bit/s",
         severity="warning",
-        hold="2m",
+        hold="3m",
         board="autoqos-app",
         panel=panel,
     )
@@ -178,7 +179,7 @@ ALERTS: Final[tuple[Alert, ...]] = (
         math="$I > 0",
         summary='{{ $labels.app }} makes {{ $labels.host }} wait {{ printf "%.0f" $values.I.Value }} ms longer than its idle '
         "line does",
-        advice="`autoqos set {{ $labels.app }} 5` lowers its priority, `autoqos limit {{ $labels.app }} --up 2mbit` limits it.",
+        advice="`autoqos set {{ $labels.app }} 5` lowers its priority, `autoqos limit {{ $labels.app }} --down 5mbit --up 2mbit` limits it.",
         severity="warning",
         hold="1m",
         board="autoqos-quality",

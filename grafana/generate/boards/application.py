@@ -17,7 +17,6 @@ from grafana.generate.parts.influxql import (
     largest,
     mean,
     newest,
-    outages,
     over_range,
     over_time,
     rate_bps,
@@ -25,6 +24,7 @@ from grafana.generate.parts.influxql import (
     totals,
 )
 from grafana.generate.parts.panels import gauged, number, option, rows, series, styled, with_outages
+from grafana.generate.parts.presence import outages
 
 UID: Final = "autoqos-app"
 BY: Final = ("host", "app")
@@ -45,14 +45,15 @@ def build() -> dashboard.Dashboard:
     for panel_id, name, field in ((10, "down", "rx_bytes"), (11, "up", "tx_bytes")):
         panel = series(
             f"Traffic {name} and its limit",
-            "The rate; dashed: the limit, as long as it was in force. Grey: nothing was measured.",
+            "The rate; dashed: the limit, as long as it was in force. Grey: a host was not measured, as high as the share "
+            "of the window; darker: several.",
             "bps",
             [
                 *over_time(rate_bps(field), "app_traffic", SHOWN, ("app",), alias=NAME, fill="0"),
                 *over_time(newest(f"{name}_bps"), "app_limit", (*SHOWN, LIMITED), ("app",), alias=f"{NAME} limit"),
             ],
         ).id(panel_id)
-        board.with_panel(with_outages(styled(panel, "/ limit$/", "red", dashed=True, step=True), outages()))
+        board.with_panel(with_outages(styled(panel, "/ limit$/", "red", dashed=True, unlisted=True), outages()))
     share = series(
         "Share of the host",
         "The chosen applications stacked, both ways; the line is all traffic of their hosts, the gap is everyone else.",
@@ -101,7 +102,8 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         series(
             "CPU",
-            "Percent of one core, all processes of the application.",
+            "Percent of one core, all processes of the application. Measured while it has traffic, and always for those of "
+            "`resources_of`.",
             "percent",
             over_time(mean("cpu_percent"), "app_resources", SHOWN, ("app",), alias=NAME),
         ).id(14)
@@ -109,7 +111,7 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         series(
             "Memory",
-            "Resident memory, all processes of the application.",
+            "Resident memory, all processes of the application; measured when its CPU is.",
             "bytes",
             over_time(mean("rss_bytes"), "app_resources", SHOWN, ("app",), alias=NAME),
         ).id(15)

@@ -19,10 +19,10 @@ from grafana.generate.parts.influxql import (
     recent,
     row_count,
 )
-from grafana.generate.parts.panels import colored, gauged, number, opening, rows, series
+from grafana.generate.parts.panels import colored, gauged, number, opening, option, rows, series
+from grafana.generate.parts.presence import COLLECTOR
 
 UID: Final = "autoqos-fleet"
-COLLECTOR: Final = "\"part\" = 'collector'"
 BEATS: Final = ((None, "red"), (1, "green"))
 
 
@@ -35,7 +35,7 @@ def build() -> dashboard.Dashboard:
     medians = recent('median("rtt_ms") AS "v"', "probe", 300, (HOST, BEYOND), ("host", "target")).query
     panel = rows(
         "Hosts",
-        "Of the last five minutes: heartbeats (0: silent), traffic, the median latency of the slowest target, loss, outbox. "
+        "Of the last five minutes, silent hosts (no heartbeats) first: heartbeats, traffic, the median latency of the slowest target, loss, outbox. "
         "The gateway is left out; the version is that of the collector.",
         [
             Target(seen),
@@ -58,7 +58,8 @@ def build() -> dashboard.Dashboard:
             "dropped": ("Dropped", "short"),
             "version": ("Version", ""),
         },
-        sort_by="Latency",
+        sort_by="Heartbeats",
+        ascending=True,
         width=18,
         height=12,
         widths={
@@ -72,6 +73,7 @@ def build() -> dashboard.Dashboard:
             "Version": 85,
         },
     )
+    panel.override_by_name("Latency", [option("decimals", 1)])
     colored(colored(colored(panel, "Heartbeats", BEATS), "Latency", LATENCY), "Lost", LOSS)
     colored(panel, "Outbox", ((None, "text"), (t.OUTBOX_ROWS, "red")))
     gauged(gauged(panel, "Down", "blue"), "Up", "purple")
@@ -92,7 +94,7 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         series(
             "Received per host",
-            "All interfaces of each host. A gap means that the agent did not run.",
+            "All interfaces of each host. A gap means that the agent did not run; where it ran for a part of a wide window, a dip.",
             "bps",
             over_time(rate_bps("rx_bytes"), "host_traffic", alias="$tag_host"),
             legend="top",
@@ -101,9 +103,9 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         series(
             "Heartbeats per host",
-            "Rows of the collector per interval: 0 means that it did not run or did not reach InfluxDB.",
+            "Rows of the collector per interval: 0 means that it did not run, or that they have not reached InfluxDB yet.",
             "short",
-            over_time(row_count("rss_bytes"), "agent", (HOST, COLLECTOR), alias="$tag_host", fill="0"),
+            over_time(row_count("rss_bytes"), "agent", (HOST, COLLECTOR), alias="$tag_host"),
             width=24,
         ).id(13)
     )

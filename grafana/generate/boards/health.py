@@ -12,7 +12,6 @@ from grafana.generate.parts.influxql import (
     HOST,
     MAX_POINTS,
     SOURCE,
-    STEP,
     Reading,
     lettered,
     mean,
@@ -24,6 +23,7 @@ from grafana.generate.parts.influxql import (
     totals,
 )
 from grafana.generate.parts.panels import EMPTY, number, rows, series, steps
+from grafana.generate.parts.presence import running
 
 UID: Final = "autoqos-health"
 BY: Final = ("host", "part")
@@ -52,9 +52,9 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         number(
             "Outbox",
-            "Rows that wait to be shipped to InfluxDB now, the worst of the chosen hosts.",
+            "Rows that wait to be shipped to InfluxDB, the most in the last two minutes of any chosen host.",
             "short",
-            [recent('max("outbox_rows")', "agent", 300)],
+            [recent('max("outbox_rows")', "agent", 120)],
             thresholds=((None, "green"), (t.OUTBOX_ROWS, "red")),
             width=6,
         ).id(4)
@@ -63,10 +63,13 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         series(
             "Heartbeat",
-            "Rows written by each part per interval: 0 means that the part did not run.",
+            "Rows written by each part per interval: the collector's one a tick, the others' one in ten seconds. 0: the "
+            "part did not run.",
             "short",
-            over_time(row_count("rss_bytes"), "agent", by=BY, alias=NAME, fill="0"),
-        ).id(10)
+            over_time(row_count("rss_bytes"), "agent", by=BY, alias=NAME),
+        )
+        .interval("1m")
+        .id(10)
     )
     board.with_panel(
         series(
@@ -101,7 +104,7 @@ def build() -> dashboard.Dashboard:
             "Share of the interfaces' bytes that an application was named for, per host.",
             "percentunit",
             over_time(named, "host_traffic", alias="$tag_host"),
-            maximum=1.0,
+            maximum=1.02,
         ).id(14)
     )
     broken = Reading('sum("rx_drops") + sum("tx_drops") + sum("rx_errors") + sum("tx_errors")')
@@ -111,6 +114,7 @@ def build() -> dashboard.Dashboard:
             "Packets that the interface itself dropped or found broken, per interval.",
             "short",
             over_time(broken, "host_traffic", by=("host", "iface"), alias="$tag_iface · $tag_host"),
+            soft_max=10,
         ).id(15)
     )
     board.with_panel(
@@ -136,28 +140,33 @@ def build() -> dashboard.Dashboard:
 
 
 def _timeline() -> statetimeline.Panel:
-    """Rows per window, read as running or not: thresholds make every count from 1 on one state."""
+    """Shares of windows, read as states by thresholds: silent, for a part of the window, running."""
     panel = (
         statetimeline.Panel()
         .title("What ran when")
-        .description("Each part of each host: green where it wrote rows, red where it did not, empty before its first.")
+        .description(
+            "Each part of each host. Green: it ran. Orange: it was silent for a part of this window (an outage shorter than "
+            "the window, or its begin or end). Red: silent all the time. Empty: before its first sign of life in the range. "
+            "An outage of ten minutes is seen at every range up to 180 days, one of two hours beyond."
+        )
         .id(17)
-        .unit("short")
+        .unit("percentunit")
+        .decimals(0)
         .datasource(SOURCE)
         .span(24)
-        .height(6)
+        .height(7)
         .no_value(EMPTY)
         .max_data_points(MAX_POINTS)
-        .interval(STEP)
+        .interval("1m")
         .merge_values(True)
         .show_value(commons.VisibilityMode.NEVER)
         .fill_opacity(80)
         .line_width(0)
-        .thresholds(steps(((None, "red"), (1, "green"))))
+        .thresholds(steps(((None, "red"), (0.001, "orange"), (0.98, "green"))))
         .legend(common.VizLegendOptions().show_legend(False).display_mode(commons.LegendDisplayMode.LIST))
         .mappings([])
     )
-    for target in lettered(over_time(row_count("rss_bytes"), "agent", by=BY, alias=NAME, fill="0"), "time_series"):
+    for target in lettered(running(BY, NAME), "time_series"):
         panel.with_target(target)
     return panel.color_scheme(_by_threshold())
 

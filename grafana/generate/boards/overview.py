@@ -16,7 +16,6 @@ from grafana.generate.parts.influxql import (
     TOP,
     Target,
     mean,
-    outages,
     over_time,
     rate_bps,
     raw,
@@ -35,11 +34,23 @@ from grafana.generate.parts.panels import (
     styled,
     with_outages,
 )
+from grafana.generate.parts.presence import outages
 
 UID: Final = "autoqos-overview"
 LATENCY: Final = ((None, "green"), (t.LATENCY_WARN_MS, "yellow"), (t.LATENCY_MS, "red"))
 LOSS: Final = ((None, "green"), (t.LOSS_WARN_RATIO, "yellow"), (t.LOSS_RATIO, "red"))
 COVERAGE: Final = ((None, "red"), (1 - t.UNATTRIBUTED_RATIO, "yellow"), (1 - t.UNATTRIBUTED_RATIO / 2, "green"))
+CAUSE_WORDS: Final = {
+    "type": "value",
+    "options": {
+        "local_network": {"text": "local network"},
+        "others": {"text": "others on the line"},
+        "own_limit": {"text": "a limit of ours"},
+        "target": {"text": "one target"},
+        "unnamed": {"text": "unknown traffic"},
+    },
+}
+"""The detector's verdicts as a reader says them; the rest are words already."""
 APP_URL: Final = "/d/autoqos-app?${host:queryparam}&var-app=${__data.fields.Application}&${__url_time_range}"
 
 
@@ -71,7 +82,8 @@ def build() -> dashboard.Dashboard:
     board.with_panel(
         series(
             "Received per host",
-            "Every interface together, per host. A gap means that the agent did not run.",
+            "Every interface together, per host. A gap means that the agent did not run; where it ran for a part of a wide "
+            "window, a dip.",
             "bps",
             over_time(rate_bps("rx_bytes"), "host_traffic", alias="$tag_host"),
         ).id(12)
@@ -83,7 +95,8 @@ def stacked(title: str, field: str, width: int) -> timeseries.Panel:
     """The largest applications of the range and all others, stacked to the sum."""
     panel = series(
         title,
-        "Bits per second by application: the eight largest of the range, all others as one. Grey: nothing was measured.",
+        "Bits per second by application: the eight largest of the range, all others as one. Grey: a "
+        "host was not measured, as high as the share of the window; darker: several.",
         "bps",
         [
             *over_time(rate_bps(field), "app_traffic", (HOST, TOP), ("app",), alias="$tag_app", fill="0"),
@@ -147,7 +160,7 @@ def _numbers(board: dashboard.Dashboard) -> None:
     )
     board.with_panel(
         number(
-            "Named",
+            "Coverage",
             "Share of the last hour's bytes for which an application is known. The rest is shown as unattributed.",
             "percentunit",
             [
@@ -192,33 +205,37 @@ def _targets() -> table.Panel:
         ],
         columns={
             "target": ("Target", ""),
-            "host": ("Host", ""),
             "now": ("Now", "ms"),
             "usual": ("Usual", "ms"),
             "loss": ("Loss", "percentunit"),
+            "host": ("Host", ""),
         },
         sort_by="Now",
         width=6,
         height=8,
-        widths={"Target": 78, "Host": 68, "Now": 70, "Usual": 70, "Loss": 62},
+        widths={"Target": 112, "Now": 66, "Usual": 66, "Loss": 58},
     )
+    for column in ("Now", "Usual"):
+        panel.override_by_name(column, [option("decimals", 0)])
     return colored(colored(panel, "Now", LATENCY), "Loss", LOSS).id(26)
 
 
 def incidents(width: int, height: int, *, brief: bool = False) -> table.Panel:
-    """Lag incidents with their cause, newest first; ``brief`` leaves the evidence to the board that has room for it."""
+    """Lag incidents with their cause, newest first; ``brief``: one column names the application or else the cause."""
     # Two targets: Grafana's server takes a text column that begins with an absent value for numbers, and fails.
-    fields = '"host", "cause", "extra_ms", "duration_s"' + ("" if brief else ', "evidence"')
+    fields = '"host", "extra_ms", "duration_s"' + ("" if brief else ', "cause", "evidence"')
+    by, other = ('"app" AS "by", ', '"cause" AS "by", ') if brief else ('"app", ', "")
+    named = {"by": ("Caused by", "")} if brief else {"app": ("By", ""), "cause": ("Cause", "")}
+    widths = {"Caused by": 130} if brief else {"By": 110, "Cause": 110, "Host": 90}
     panel = rows(
         "Lag incidents and their cause",
         "When the line became slow, who made it, by how much and for how long.",
         [
-            raw(f'"app", {fields}', "lag_incident", (HOST, "\"cause\" = 'application'"), 100),
-            raw(fields, "lag_incident", (HOST, "\"cause\" != 'application'"), 100),
+            raw(f"{by}{fields}", "lag_incident", (HOST, "\"cause\" = 'application'"), 100),
+            raw(f"{other}{fields}", "lag_incident", (HOST, "\"cause\" != 'application'"), 100),
         ],
         columns={
-            "app": ("By", ""),
-            "cause": ("Cause", ""),
+            **named,
             "extra_ms": ("Added", "ms"),
             "duration_s": ("Lasted", "s"),
             "host": ("Host", ""),
@@ -228,11 +245,13 @@ def incidents(width: int, height: int, *, brief: bool = False) -> table.Panel:
         width=width,
         height=height,
         keep_time=True,
-        widths={"Time": 95, "Added": 70, "Lasted": 75, "By": 75, "Cause": 95} | ({} if brief else {"Host": 75}),
+        widths={"Time": 98, "Added": 72, "Lasted": 76} | widths,
         empty="no lag in this range",
     )
     panel.override_by_name("Time", [option("unit", "time:MM-DD HH:mm")])
-    return panel.override_by_name("By", [option("noValue", "–")])
+    panel.override_by_name("Added", [option("decimals", 0)]).override_by_name("Lasted", [option("decimals", 0)])
+    panel.override_by_name("Caused by" if brief else "Cause", [option("mappings", [CAUSE_WORDS])])
+    return panel
 
 
 def _limits() -> table.Panel:
@@ -246,15 +265,15 @@ def _limits() -> table.Panel:
         [Target(f'SELECT "down", "up", "reason" FROM ({window}) WHERE "active" = 1 GROUP BY "host", "app"')],
         columns={
             "app": ("Application", ""),
-            "host": ("Host", ""),
             "down": ("Down", "bps"),
             "up": ("Up", "bps"),
             "reason": ("Why", ""),
+            "host": ("Host", ""),
         },
         sort_by="Down",
         width=6,
         height=8,
-        widths={"Application": 85, "Host": 60, "Down": 68, "Up": 72},
+        widths={"Application": 92, "Down": 76, "Up": 76},
         empty="nothing is limited now",
     )
     return opening(panel, "Application", "Open the application", APP_URL).id(22)

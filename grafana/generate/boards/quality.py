@@ -23,13 +23,13 @@ from grafana.generate.parts.influxql import (
     hourly,
     lettered,
     mean,
-    outages,
     over_range,
     over_time,
     points,
     rate_bps,
 )
-from grafana.generate.parts.panels import colored, rows, series, styled, week, with_outages
+from grafana.generate.parts.panels import colored, option, rows, series, styled, week, with_outages
+from grafana.generate.parts.presence import outages
 
 UID: Final = "autoqos-quality"
 BOTH: Final = (HOST, TARGET)
@@ -62,6 +62,7 @@ def build() -> dashboard.Dashboard:
             "percentunit",
             over_time(LOST, "probe", (*BOTH, SENT), BY, alias=NAME),
             thresholds=LOSS,
+            soft_max=0.02,
             width=24,
             height=5,
         )
@@ -126,11 +127,13 @@ def _targets() -> table.Panel:
         width=10,
         widths={"Target": 130, "Median": 85, "95th percentile": 125, "Lost": 80},
     )
+    for column in ("Median", "95th percentile"):
+        panel.override_by_name(column, [option("decimals", 1)])
     return colored(colored(panel, "95th percentile", LATENCY), "Lost", LOSS).id(6)
 
 
 def _spread() -> heatmap.Panel:
-    scheme = heatmap.HeatmapColorOptions().mode(heatmaps.HeatmapColorMode.SCHEME).scheme("Turbo").steps(64)
+    scheme = heatmap.HeatmapColorOptions().mode(heatmaps.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)
     columns = common.HeatmapCalculationBucketConfig().mode(commons.HeatmapCalculationMode.COUNT).value("60")
     panel = (
         heatmap.Panel()
@@ -148,6 +151,6 @@ def _spread() -> heatmap.Panel:
         .color(scheme)
         .y_axis(heatmap.YAxisConfig().unit("ms").min(0))
     )
-    for target in lettered(over_time(mean("rtt_ms"), "probe", BOTH, BY, alias=NAME), "time_series"):
+    for target in lettered(over_time(mean("rtt_ms"), "probe", BOTH, BY, alias=NAME, fill="none"), "time_series"):
         panel.with_target(target)
     return panel

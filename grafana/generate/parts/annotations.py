@@ -68,12 +68,15 @@ def other_lag_marks(panels: Sequence[int]) -> dashboard.AnnotationQuery:
 
 
 def limit_marks(panels: Sequence[int], where: str = "") -> dashboard.AnnotationQuery:
-    """Limits that began or changed; ``where`` narrows them to the chosen applications (an event's ``subject``)."""
+    """Limits that began or changed; ``where`` narrows them to the chosen applications (an event's ``subject``).
+
+    Off until asked for: the control loop moves limits every second, and a hundred marks hide what they mark.
+    """
     query = (
         f'SELECT "message", "subject", "kind" FROM "event" WHERE {NARROW} AND "part" = \'enforcer\' AND "kind" = \'limit\''
         f"{where} AND {HOST} AND $timeFilter ORDER BY time DESC LIMIT 100"
     )
-    return _query("Limits", AnnotationModel(query, "subject", "message", "kind"), "orange", panels, enable=bool(where))
+    return _query("Limits", AnnotationModel(query, "subject", "message", "kind"), "orange", panels, enable=False)
 
 
 def round_marks(panels: Sequence[int]) -> dashboard.AnnotationQuery:

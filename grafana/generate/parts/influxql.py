@@ -1,7 +1,7 @@
 """InfluxQL: the query model that Grafana's InfluxDB plugin reads, and the few query shapes that every panel uses.
 
 Bytes are stored as deltas per tick; a rate over a window is ``sum * 8000 / window in ms``, whatever the tick was, as long
-as a window is no shorter than a tick (``STEP``) and whole (``_whole``: the first and the last, partial one are left out).
+as a window is no shorter than a tick (``STEP``) and whole (``whole``: the first and the last, partial one are left out).
 
 Each measured panel asks three sources, of which exactly one answers: the rows as written, the 5-minute windows or the
 hourly ones (docs/decisions/0070), chosen by the width of the dashboard's range. InfluxQL folds a comparison of
@@ -32,7 +32,6 @@ MAX_POINTS: Final = 300
 """Windows a panel asks for: 5 minutes from 17.5 hours on and an hour from 9.4 days on, by Grafana's rounding."""
 STEP: Final = "0${step}s"
 """A panel's shortest window: the agent's own interval, at least 5 s. An empty variable makes it 0s: no minimum."""
-NOT_MEASURED: Final = "not measured"
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,16 @@ class Source:
     def chosen(self) -> str:
         """True when this source answers for the dashboard's range; rows as written also when the person asks for them."""
         if not self.above_ms:
-            return f"('$detail' = 'raw' OR ({_WIDTH}) < {self.below_ms})"
-        below = f" AND ({_WIDTH}) < {self.below_ms}" if self.below_ms else ""
-        return f"('$detail' = 'auto' AND ({_WIDTH}) >= {self.above_ms}{below})"
+            return f"('$detail' = 'raw' OR ({WIDTH}) < {self.below_ms})"
+        below = f" AND ({WIDTH}) < {self.below_ms}" if self.below_ms else ""
+        return f"('$detail' = 'auto' AND ({WIDTH}) >= {self.above_ms}{below})"
 
     def table(self, measurement: str) -> str:
         """The measurement as ``FROM`` wants it."""
         return f'{self.policy}"{measurement}"'
 
 
-_WIDTH: Final = "$__to - $__from"
+WIDTH: Final = "$__to - $__from"
 _HOUR_MS: Final = 3_600_000
 RAW: Final = Source("raw", "", 0, 26 * _HOUR_MS, 10_000)
 FIVE: Final = Source("5m", '"5m".', 26 * _HOUR_MS, 240 * _HOUR_MS, 120_000)
@@ -183,7 +182,7 @@ def over_time(
     return [
         Target(
             f"SELECT {reading.of(source)} FROM {source.table(measurement)} "
-            f"WHERE {' AND '.join([source.chosen(), *where, '$timeFilter', _whole(source)])} "
+            f"WHERE {' AND '.join([source.chosen(), *where, '$timeFilter', whole(source)])} "
             f"GROUP BY time($__interval){tags} fill({fill})",
             alias,
         )
@@ -193,20 +192,14 @@ def over_time(
 
 def hourly(reading: Reading, measurement: str, where: Sequence[str] = (HOST,)) -> Target:
     """One row an hour over the range, or over the last four weeks when the range is shorter than one."""
-    weeks = f"(({_WIDTH}) >= {168 * _HOUR_MS} AND time >= $__from * 1000000)"
-    least = f"(({_WIDTH}) < {168 * _HOUR_MS} AND time >= ($__to - {672 * _HOUR_MS}) * 1000000)"
+    weeks = f"(({WIDTH}) >= {168 * _HOUR_MS} AND time >= $__from * 1000000)"
+    least = f"(({WIDTH}) < {168 * _HOUR_MS} AND time >= ($__to - {672 * _HOUR_MS}) * 1000000)"
     spans = ", ".join(
         f"(SELECT {reading.coarse or reading.raw} FROM {HOUR.table(measurement)} "
         f"WHERE {' AND '.join([span, *where, 'time <= $__to * 1000000'])} GROUP BY time(1h) fill(none))"
         for span in (weeks, least)
     )
     return Target(f'SELECT "v" FROM {spans}')
-
-
-def outages() -> list[Target]:
-    """1 where no chosen host wrote a row, else 0: drawn as a grey band behind what is 0 when idle."""
-    rows_missing = Reading('floor(1 / (1 + count("rx_bytes")))')
-    return over_time(rows_missing, "host_traffic", by=(), alias=NOT_MEASURED, fill="0")
 
 
 def over_range(
@@ -264,8 +257,8 @@ def _parts(measurement: str) -> list[list[tuple[str, str, str]]]:
     last = "($__to - 420000 - ($__to - 420000) % 300000) * 1000000"
     start, stop = "time >= $__from * 1000000", "time <= $__to * 1000000"
     written, windows = RAW.table(measurement), FIVE.table(measurement)
-    short = f"('$detail' = 'raw' OR ({_WIDTH}) < {2 * _HOUR_MS})"
-    mixed = f"('$detail' = 'auto' AND ({_WIDTH}) >= {2 * _HOUR_MS} AND ({_WIDTH}) < {RAW.below_ms})"
+    short = f"('$detail' = 'raw' OR ({WIDTH}) < {2 * _HOUR_MS})"
+    mixed = f"('$detail' = 'auto' AND ({WIDTH}) >= {2 * _HOUR_MS} AND ({WIDTH}) < {RAW.below_ms})"
     return [
         [(written, short, f"{start} AND {stop}")],
         [
@@ -337,7 +330,7 @@ def top_query(where: Sequence[str], count: int) -> str:
     )
 
 
-def _whole(source: Source) -> str:
+def whole(source: Source) -> str:
     """Whole windows only, and none whose rows may still be on their way. InfluxQL takes an integer as nanoseconds."""
     end = f"$__to - {source.lag_ms}"
     return (

@@ -8,7 +8,8 @@ from grafana_foundation_sdk.builders import common, dashboard, stat, table, time
 from grafana_foundation_sdk.models import common as commons
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.generate.parts.influxql import MAX_POINTS, NOT_MEASURED, SOURCE, STEP, Target, lettered
+from grafana.generate.parts.influxql import MAX_POINTS, SOURCE, STEP, Target, lettered
+from grafana.generate.parts.presence import NOT_MEASURED
 
 EMPTY: Final = "no data yet: start `autoqos up`"
 Levels = Sequence[tuple[float | None, str]]
@@ -35,11 +36,12 @@ def series(
     height: int = 8,
     stack: bool = False,
     maximum: float | None = None,
+    soft_max: float | None = None,
     legend: Legend = "list",
     calc: str = "mean",
     empty: str = EMPTY,
 ) -> timeseries.Panel:
-    """A time series. ``legend="top"`` is a table beside it, the largest first by ``calc``; ``table`` is below it."""
+    """A time series. ``soft_max``: the axis reaches at least there, so that nothing is not drawn as 10000 %. ``legend="top"`` is a table beside it, the largest first by ``calc``; ``table`` is below it."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -51,7 +53,7 @@ def series(
         .span(width)
         .height(height)
         .line_width(1)
-        .fill_opacity(40 if stack else 0)
+        .fill_opacity(70 if stack else 0)
         .show_points(commons.VisibilityMode.NEVER)
         .span_nulls(False)
         .max_data_points(MAX_POINTS)
@@ -66,6 +68,8 @@ def series(
         panel.line_width(0)
     if maximum is not None:
         panel.max(maximum)
+    if soft_max is not None:
+        panel.axis_soft_max(soft_max)
     if thresholds:
         panel.thresholds(steps(thresholds)).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(commons.GraphThresholdsStyleMode.DASHED)
@@ -138,6 +142,7 @@ def rows(
     *,
     columns: Mapping[str, tuple[str, str]],
     sort_by: str,
+    ascending: bool = False,
     width: int = 12,
     height: int = 8,
     keep_time: bool = False,
@@ -145,7 +150,7 @@ def rows(
     counted: tuple[str, str] | None = None,
     empty: str = EMPTY,
 ) -> table.Panel:
-    """A table, the largest first. ``columns``: a query's column → its title and unit, in the order shown.
+    """A table, the largest first unless ``ascending``. ``columns``: a query's column → its title and unit, in the order shown.
 
     Rows of several targets with the same tags become one: their times (the range's start) are dropped before.
     ``counted=("version", "host")``: one row a version with the column ``host (count)``.
@@ -160,7 +165,7 @@ def rows(
         .height(height)
         .no_value(empty)
         .unit("short")
-        .sort_by([common.TableSortByFieldState().display_name(sort_by).desc(True)])
+        .sort_by([common.TableSortByFieldState().display_name(sort_by).desc(not ascending)])
     )
     for target in lettered(targets, "table"):
         panel.with_target(target)
@@ -178,6 +183,10 @@ def rows(
         )
     )
     for label, unit_name in columns.values():
+        # The empty state's text is the whole panel's: one cell without a value says less.
+        panel.override_by_name(label, [option("noValue", "–")])
+        if widths and label not in widths:
+            panel.override_by_name(label, [option("custom.minWidth", 50)])
         if unit_name:
             tenths = [option("decimals", 1)] if unit_name == "percentunit" else []
             panel.override_by_name(label, [option("unit", unit_name), *tenths])
@@ -210,7 +219,7 @@ def week(title: str, description: str, unit: str, target: Target, worst: float, 
         .datasource(SOURCE)
         .span(24)
         .height(height)
-        .no_value("·")
+        .no_value("no whole hour of data yet")
         .unit(unit)
         .decimals(0)
         .min(0)
@@ -230,7 +239,7 @@ def week(title: str, description: str, unit: str, target: Target, worst: float, 
         panel.with_transformation(step)
     cells = [option("custom.displayMode", "color-background-solid")]
     cells.append(option("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
-    cells += [option("custom.align", "center"), option("custom.minWidth", 40)]
+    cells += [option("noValue", "·"), option("custom.align", "center"), option("custom.minWidth", 40)]
     panel.override_by_regexp(r"/^\d\d$/", cells)
     return panel.override_by_name(" ", [option("custom.width", 80)])
 
@@ -275,7 +284,7 @@ def opening(panel: table.Panel, column: str, title: str, url: str) -> table.Pane
 
 
 def with_outages(panel: timeseries.Panel, targets: Sequence[Target]) -> timeseries.Panel:
-    """A grey band, over the whole height, where nothing was measured: idle is 0, and 0 is not "not running"."""
+    """A grey band, as high as the share that was not measured: idle is 0, and 0 is not "not running"."""
     for index, target in enumerate(lettered(targets, "time_series")):
         panel.with_target(replace(target, ref_id=f"Z{index}"))
     return panel.override_by_name(
@@ -287,7 +296,7 @@ def with_outages(panel: timeseries.Panel, targets: Sequence[Target]) -> timeseri
             option("custom.stacking", {"mode": "none", "group": "B"}),
             option("custom.lineInterpolation", "stepAfter"),
             option("custom.lineWidth", 0),
-            option("custom.fillOpacity", 30),
+            option("custom.fillOpacity", 20),
             option("color", {"mode": "fixed", "fixedColor": "text"}),
             option("custom.hideFrom", {"legend": True, "tooltip": True, "viz": False}),
         ],
@@ -313,9 +322,18 @@ def band(panel: timeseries.Panel, name: str = "", color: str = "blue") -> timese
 
 
 def styled(
-    panel: timeseries.Panel, name: str, color: str, *, dashed: bool = False, step: bool = False
+    panel: timeseries.Panel,
+    name: str,
+    color: str,
+    *,
+    dashed: bool = False,
+    step: bool = False,
+    unlisted: bool = False,
 ) -> timeseries.Panel:
-    """A line of its own colour, without fill: dashed for what is not a measurement, stepped for what holds until changed."""
+    """A line of its own colour, without fill: dashed for what is not a measurement, stepped for what holds until changed.
+
+    ``unlisted`` leaves it out of the legend. A step runs on to the right edge after the last value: not for what ends.
+    """
     options = [
         option("custom.fillOpacity", 0),
         option("custom.lineWidth", 2),
@@ -326,4 +344,6 @@ def styled(
         options.append(option("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}))
     if step:
         options.append(option("custom.lineInterpolation", "stepAfter"))
+    if unlisted:
+        options.append(option("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}))
     return panel.override_by_regexp(name, options)
