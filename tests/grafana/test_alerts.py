@@ -169,11 +169,19 @@ CASES = (
     Case("autoqos-over-budget-down", "twice its limit", True, both(app(4e6), limit(2_000_000))),
     Case("autoqos-over-budget-down", "at its limit", False, both(app(2e6), limit(2_000_000))),
     # The control loop takes back what is not used: the traffic of a minute ago had the limit of a minute ago.
-    Case("autoqos-over-budget-down", "the loop has just lowered it", False,
-         both(app(4e6, until_s=60), limit(5_000_000, ages_s=(60, 300)), limit(64_000, ages_s=(1, 60)))),
+    Case(
+        "autoqos-over-budget-down",
+        "the loop has just lowered it",
+        False,
+        both(app(4e6, until_s=60), limit(5_000_000, ages_s=(60, 300)), limit(64_000, ages_s=(1, 60))),
+    ),
     # A limit set four minutes ago: what was before it is no breach.
-    Case("autoqos-over-budget-down", "obeyed since it was set", False,
-         both(app(2e7, until_s=180), app(1.9e6, seconds=180), limit(2_000_000, ages_s=(1, 180)))),
+    Case(
+        "autoqos-over-budget-down",
+        "obeyed since it was set",
+        False,
+        both(app(2e7, until_s=180), app(1.9e6, seconds=180), limit(2_000_000, ages_s=(1, 180))),
+    ),
     Case("autoqos-over-budget-down", "limit ended", False, both(app(4e6), limit(2_000_000, active=0))),
     Case("autoqos-over-budget-down", "another one is limited", False, both(app(4e6), limit(2_000_000, name="zoom"))),
     Case("autoqos-over-budget-up", "twice its limit", True, both(app(0, up_bps=4e6), limit(None, 2_000_000))),

@@ -160,7 +160,7 @@ def test_an_outage_of_ten_minutes_is_seen_at_every_range_and_nothing_else_is(sto
         windows = [t for t in missed if t < b + 60 * S and t + window * 10**6 > a - 60 * S]
         assert max(missed[t] for t in windows) > 0.02, f"seed {seed}: an outage of {(b - a) // S} s left no trace"
         shown_s = sum(missed[t] for t in windows) * window / 1000
-        # A source window that was cut at one of the two ends may be all that its own window has, and then counts as whole.
+        # A source window cut at one of the two ends may be all that its own window has, and then counts as whole.
         cut_s = 2 * (300 if name in ("3d", "30d") else 60)
         assert shown_s == pytest.approx((b - a) / S, abs=cut_s + 10), f"seed {seed}"
         touched.update(windows)

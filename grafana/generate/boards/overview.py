@@ -213,7 +213,7 @@ def _targets() -> table.Panel:
         sort_by="Now",
         width=6,
         height=8,
-        widths={"Target": 112, "Now": 66, "Usual": 66, "Loss": 58},
+        widths={"Target": 108, "Now": 62, "Usual": 62, "Loss": 56},
     )
     for column in ("Now", "Usual"):
         panel.override_by_name(column, [option("decimals", 0)])
@@ -256,24 +256,23 @@ def incidents(width: int, height: int, *, brief: bool = False) -> table.Panel:
 
 def _limits() -> table.Panel:
     window = (
-        'SELECT last("active") AS "active", last("down_bps") AS "down", last("up_bps") AS "up", last("reason") AS "reason" '
+        'SELECT last("active") AS "active", last("down_bps") AS "down", last("up_bps") AS "up" '
         f'FROM "app_limit" WHERE {HOST} AND time > now() - 2m GROUP BY "host", "app"'
     )
     panel = rows(
         "Limits in force",
-        "Limits of the last two minutes that have not ended, and why.",
-        [Target(f'SELECT "down", "up", "reason" FROM ({window}) WHERE "active" = 1 GROUP BY "host", "app"')],
+        "Limits of the last two minutes that have not ended. Why: `autoqos why APP`, or the events of Agent health.",
+        [Target(f'SELECT "down", "up" FROM ({window}) WHERE "active" = 1 GROUP BY "host", "app"')],
         columns={
             "app": ("Application", ""),
             "down": ("Down", "bps"),
             "up": ("Up", "bps"),
-            "reason": ("Why", ""),
             "host": ("Host", ""),
         },
         sort_by="Down",
         width=6,
         height=8,
-        widths={"Application": 92, "Down": 76, "Up": 76},
+        widths={"Application": 110, "Down": 88, "Up": 84},
         empty="nothing is limited now",
     )
     return opening(panel, "Application", "Open the application", APP_URL).id(22)
