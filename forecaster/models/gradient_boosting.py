@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
-from forecaster.data.windows import ForecastTask, calendar, lags, paths, season_paths, usable_origins
-from forecaster.models.log_scale import LogScale, log_scale
+from forecaster.data.log_scale import LogScale, log_scale
+from forecaster.data.windows import WEEK_NS, ForecastTask, calendar, lags, paths, season_paths, usable_origins
+from forecaster.models.lightgbm_library import lightgbm
 from forecaster.models.model import QUANTILES, TrainingError
 from forecaster.models.window_quantiles import quantiles
 
@@ -40,6 +41,8 @@ PARAMETERS: Final[dict[str, Any]] = {
     "verbosity": -1,
 }
 TREES: Final = 100
+DAY_COLUMNS: Final = 4
+"""Of the calendar: the first ones are the time of day."""
 CLIPPED: Final = (0.002, 0.998)
 """Goals outside of these quantiles count as these."""
 
@@ -55,18 +58,18 @@ class GradientBoosting:
     texts: tuple[str, ...]
     log: LogScale | None = None
     """The scale that it was trained on; ``scale`` is 1 then."""
+    weekly: bool = True
+    """Whether it knows the time of the week: from less than one it would guess what a Friday is like."""
     _boosters: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
         """(origins, horizon, 3), ordered. Raises ImportError where LightGBM is not installed."""
-        import lightgbm
-
         if not self._boosters:
-            self._boosters.extend(lightgbm.Booster(model_str=text) for text in self.texts)
+            self._boosters.extend(lightgbm().Booster(model_str=text) for text in self.texts)
         horizon = self.task.horizon
         frame = self.log.frame(frame) if self.log else frame
         rows, steps = np.repeat(origins, horizon), _steps(origins, horizon)
-        table, anchor = features(frame, self.task, self.scale, rows, steps, relative=self.relative)
+        table, anchor = features(frame, self.task, self.scale, rows, steps, relative=self.relative, weekly=self.weekly)
         columns = [anchor + booster.predict(table, num_threads=1) for booster in self._boosters]
         found = np.stack(columns, axis=1).reshape(origins.size, horizon, len(QUANTILES))
         found = np.sort(found, axis=2) * self.scale
@@ -84,8 +87,7 @@ class GradientBoosting:
 
 def fit_gradient_boosting(train: Frame, task: ForecastTask) -> GradientBoosting:
     """Trains the three models. Raises TrainingError for a short or constant history."""
-    import lightgbm
-
+    library = lightgbm()
     if train.rows < LEAST_ROWS:
         raise TrainingError(f"{train.rows} steps of history, {LEAST_ROWS} are needed")
     origins = usable_origins(train, task, 0, train.rows)
@@ -103,22 +105,26 @@ def fit_gradient_boosting(train: Frame, task: ForecastTask) -> GradientBoosting:
     if whole.size > PAIRS:
         whole = np.sort(rng.choice(whole, PAIRS, replace=False))
     relative = _persists(train, task, origins)
-    table, anchor = features(train, task, scale, rows[whole], steps[whole], relative=relative)
+    weekly = train.rows * train.step_ns >= WEEK_NS
+    table, anchor = features(train, task, scale, rows[whole], steps[whole], relative=relative, weekly=weekly)
     goal = goal[whole] / scale - anchor
     # A leaf takes the quantile of few values: what lies far beyond the rest is drawn in, or a leaf becomes its hostage.
     goal = np.clip(goal, *np.quantile(goal, CLIPPED))
     texts = []
     for level in QUANTILES:
-        data = lightgbm.Dataset(table, goal, params={"max_bin": 127, "verbosity": -1}, free_raw_data=True)
+        data = library.Dataset(table, goal, params={"max_bin": 127, "verbosity": -1}, free_raw_data=True)
         parameters = PARAMETERS | {"alpha": level, "seed": task.seed}
-        texts.append(lightgbm.train(parameters, data, num_boost_round=TREES).model_to_string())
-    return GradientBoosting(task, scale, relative, tuple(texts), log)
+        texts.append(library.train(parameters, data, num_boost_round=TREES).model_to_string())
+    return GradientBoosting(task, scale, relative, tuple(texts), log, weekly)
 
 
 def features(
-    frame: Frame, task: ForecastTask, scale: float, rows: Ints, steps: Ints, *, relative: bool
+    frame: Frame, task: ForecastTask, scale: float, rows: Ints, steps: Ints, *, relative: bool, weekly: bool = True
 ) -> tuple[Floats, Floats]:
-    """(pairs, features), and what the prediction is relative to (pairs,). Reads rows up to each origin only."""
+    """(pairs, features), and what the prediction is relative to (pairs,). Reads rows up to each origin only.
+
+    ``weekly``: the time of the week is one of them.
+    """
     filled = frame.filled(task.horizon)[:, 0] / scale
     origins, place = np.unique(rows, return_inverse=True)
     lately = lags(filled, origins, LAGS)
@@ -137,7 +143,7 @@ def features(
             [_at(filled, rows + steps - back * period, rows) for back in range(1, 1 + seasons_back(period))], axis=1
         )
         columns += [quantiles(week), _mean(week)[:, None]]
-    columns.append(calendar(frame.start_ns, frame.step_ns, rows + steps))
+    columns.append(calendar(frame.start_ns, frame.step_ns, rows + steps)[:, : None if weekly else DAY_COLUMNS])
     return np.concatenate(columns, axis=1), anchor
 
 

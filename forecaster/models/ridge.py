@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
+from forecaster.data.log_scale import LogScale, log_scale
 from forecaster.data.windows import ForecastTask, calendar, lags, paths, season_paths, usable_origins
-from forecaster.models.log_scale import LogScale, log_scale
 from forecaster.models.model import point
 
 PENALTIES: Final = (1e-3, 1e-2, 1e-1, 1.0, 10.0)

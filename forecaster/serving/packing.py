@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from forecaster.data.log_scale import LogScale
 from forecaster.data.windows import ForecastTask
 from forecaster.models.baselines import Naive, SeasonalNaive
 from forecaster.models.combination import Combination
 from forecaster.models.ets import Ets
 from forecaster.models.gradient_boosting import GradientBoosting
 from forecaster.models.hybrid import Hybrid, Scaling
-from forecaster.models.log_scale import LogScale
 from forecaster.models.lstm import Lstm
 from forecaster.models.model import Fitted
 from forecaster.models.ridge import Features, Ridge
@@ -50,6 +50,7 @@ def pack(prefix: str, model: Fitted, arrays: Arrays) -> dict[str, Any]:
             "relative": model.relative,
             "levels": len(model.texts),
             "log": _log_of(model.log),
+            "weekly": model.weekly,
         }
     if isinstance(model, Hybrid):
         arrays[f"{prefix}.constant"] = model.constant
@@ -92,7 +93,8 @@ def unpack(prefix: str, document: dict[str, Any], arrays: Any, task: ForecastTas
         return _ridge(prefix, document, arrays, task)
     if kind == "lightgbm":
         texts = (bytes(arrays[f"{prefix}.trees{index}"]).decode() for index in range(document["levels"]))
-        return GradientBoosting(task, document["scale"], document["relative"], tuple(texts), _log_from(document))
+        scale, relative, weekly = document["scale"], document["relative"], document.get("weekly", True)
+        return GradientBoosting(task, scale, relative, tuple(texts), _log_from(document), weekly)
     if kind == "lstm_hybrid":
         change, level, level_span, error = document["scaling"]
         scaling = Scaling(change, level, level_span, error, arrays[f"{prefix}.least"], arrays[f"{prefix}.most"])

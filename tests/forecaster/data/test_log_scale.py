@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecaster.data.log_scale import log_scale
 from forecaster.data.windows import ForecastTask, paths, usable_origins
 from forecaster.models.gradient_boosting import fit_gradient_boosting
-from forecaster.models.log_scale import log_scale
 from forecaster.models.ridge import Features, fit_ridge, refit
 from tests.forecaster.samples import HOUR_NS, frame_of
 
