@@ -1,6 +1,6 @@
 """``autoqos top --once`` and ``--json``: one look at the present. Without a collector one measures for a few ticks."""
 
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -13,8 +13,11 @@ from console.views.times import rfc3339
 from qos.contract.documents.live import By, Live, LiveRow
 from qos.system import clock
 
+PATIENCE_S: Final = 60.0
+"""A first start of Python beside a virus scanner takes tens of seconds; a collector that ended is told at once."""
 
-def look(context: Context, own: Context, *, patience_s: float = 20.0) -> Live:
+
+def look(context: Context, own: Context, *, patience_s: float = PATIENCE_S) -> Live:
     """The newest tick; when no collector runs, one is started, measures about two seconds and is stopped.
 
     It writes into ``own``, which differs from ``context`` for somebody who may only read what root's agent keeps.
