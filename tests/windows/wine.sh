@@ -14,6 +14,11 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
 what=${1:?setup, check, whole, tests or python}; shift
+# Wine's table of sockets reads the descriptors of every process in sight, and all use of files waits for it: beside a busy
+# machine's processes each start takes 20 s. In a PID namespace it sees its own, and nothing of it outlives this script.
+if [ -z "${AUTOQOS_WINE_ALONE:-}" ] && unshare --pid --fork --mount-proc true 2>/dev/null; then
+  AUTOQOS_WINE_ALONE=1 exec unshare --pid --fork --kill-child --mount-proc "$0" "$what" "$@"
+fi
 version=${PYTHON:-3.13}
 case $version in
   3.13) artifact=3.13.5-1.5.12; tag=313; checksum=cfe5502ffa7ea369be707b6d88bf68344732a7800450665080fb4267c01bfeae ;;
