@@ -14,10 +14,13 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
 what=${1:?setup, check, whole, tests or python}; shift
-# Wine's table of sockets reads the descriptors of every process in sight, and all use of files waits for it: beside a busy
-# machine's processes each start takes 20 s. In a PID namespace it sees its own, and nothing of it outlives this script.
-if [ -z "${AUTOQOS_WINE_ALONE:-}" ] && unshare --pid --fork --mount-proc true 2>/dev/null; then
-  AUTOQOS_WINE_ALONE=1 exec unshare --pid --fork --kill-child --mount-proc "$0" "$what" "$@"
+# Wine looks for the owner of each socket through the descriptors of every process in sight, and all use of files waits for
+# that: beside a busy machine's processes and sockets each start takes 20 s. So the tests run in namespaces of their own.
+alone() { unshare --pid --net --fork --kill-child --mount-proc bash -c 'ip link set lo up && exec "$@"' alone "$@"; }
+if [ -z "${AUTOQOS_WINE_ALONE:-}" ] && [[ $what != setup && $what != models ]] && alone true 2>/dev/null; then
+  if [[ $what == check || $what == whole ]]; then "$0" setup; fi   # what needs the network
+  if [ "$what" = whole ]; then "$0" models; fi
+  AUTOQOS_WINE_ALONE=1 alone "$0" "$what" "$@"; exit
 fi
 version=${PYTHON:-3.13}
 case $version in
@@ -110,6 +113,7 @@ P
 }
 
 models() { # what only the forecaster's tests need; the numpy that is there stays
+  [ ! -d "$W/python/Lib/site-packages/statsforecast" ] || return 0
   cd "$W"
   retry uv pip install -q --python-platform x86_64-pc-windows-msvc --python-version "$version" --only-binary :all: \
     --target more 'statsforecast>=2.0,<3' || die "statsforecast for Windows cannot be fetched"
@@ -162,11 +166,12 @@ Xvfb "$DISPLAY" -screen 0 800x600x16 >/dev/null 2>&1 & display=$!
 trap 'wineserver -k 2>/dev/null || true; kill $display 2>/dev/null || true' EXIT
 case $what in
   setup) setup ;;
+  models) models ;;
   check | whole)
-    setup
-    status=0; rm -f "$W/summary.log"
+    [ -n "${AUTOQOS_WINE_ALONE:-}" ] || setup
+    refresh; status=0; rm -f "$W/summary.log"
     if [ "$what" = check ]; then tests "${CHECKED[@]}" || status=1; else
-      [ -d "$W/python/Lib/site-packages/statsforecast" ] || models
+      [ -n "${AUTOQOS_WINE_ALONE:-}" ] || models
       cd "$copy"
       tests tests/qos/[a-z]*/ tests/collector tests/enforcer tests/console/[a-z]*/ tests/forecaster tests/grafana tests/windows \
         tests/test_*.py || status=1
