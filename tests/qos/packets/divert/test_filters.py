@@ -145,7 +145,7 @@ def test_a_filter_lets_through_its_ranges_and_nothing_else(
         assert not matches(found.text, "udp" if protocol == "tcp" else "tcp", port, outbound)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="see above")
+@pytest.mark.skipif(sys.platform != "linux", reason="the Linux library carries the evaluator in a form ctypes reaches")
 def test_on_windows_multicast_and_broadcast_are_left_alone() -> None:
     text = port_filter("udp", [6000], platform="win32").text
     assert matches(text, "udp", 6000, True)
