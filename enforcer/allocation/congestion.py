@@ -29,7 +29,7 @@ from enforcer.allocation.capacity import (
     with_look,
 )
 from enforcer.allocation.delay_detector import Delay, EchoSample, Reflector, judge
-from enforcer.allocation.growth import PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
+from enforcer.allocation.growth import PROBE_NS, drain_ns, drain_ratio, rebased_ns, used_ratio
 from enforcer.allocation.line_state import GIVE_BACK_NS, Line, Load, State, known_bps, queue_ns
 from qos.contract.direction import DIRECTIONS, Direction
 from qos.contract.units import format_bps
@@ -230,8 +230,8 @@ def _found_more(line: Line, now_ns: int) -> Line:
     bps = rate_bps(line.looks, STEADY_NS)
     if bps * 100 <= known.bps * 105:
         return line
-    ratio = used_ratio(line.grown_ns) * known.bps / bps
-    return replace(line, capacity=CapacityEstimate(bps, 0.3, now_ns), grown_ns=grown_ns(ratio))
+    grown_ns = rebased_ns(line.grown_ns, bps / known.bps)
+    return replace(line, capacity=CapacityEstimate(bps, 0.3, now_ns), grown_ns=grown_ns)
 
 
 def _cut(line: Line, now_ns: int, direction: Direction, delay: Delay, link_bps: int | None) -> Line:
@@ -267,7 +267,11 @@ def _drain(  # values in, a value out
     if carried_bps(line.looks, SPAN_NS, direction) == 0:
         return line  # too early to say
     if not in_force or _still_passes(line):
-        return replace(_cut(line, now_ns, direction, delay, link_bps), vain_cuts=0)
+        made = replace(_cut(line, now_ns, direction, delay, link_bps), vain_cuts=0)
+        if in_force or line.capacity is None or made.capacity is None or made.capacity.bps >= line.capacity.bps:
+            return made
+        # Nobody is held yet: who sends less than a moment ago does so by itself, and the line carries what it carried.
+        return replace(made, capacity=line.capacity)
     if now_ns - line.cut_ns < 2 * drain_ns(line.cut_queue_ns) + 3 * SPAN_NS // 2:
         return line
     if long_ns * 10 <= line.cut_queue_ns * 7:

@@ -33,11 +33,15 @@ def used_ratio(grown_ns: int) -> float:
     return min(MOST, PLATEAU * (1 + _STEP * (2 ** ((grown_ns - PROBE_NS) / STEP_NS) - 1)))
 
 
-def grown_ns(ratio: float) -> int:
-    """The time at which ``used_ratio`` is ``ratio``, at least ``PROBE_NS``."""
-    if ratio <= PLATEAU:
-        return PROBE_NS
-    return PROBE_NS + int(math.log2(1 + (min(ratio, MOST) / PLATEAU - 1) / _STEP) * STEP_NS)
+def rebased_ns(grown_ns: int, more: float) -> int:
+    """The time at which the budget grows as fast as now, once the capacity is known to be ``more`` times as much.
+
+    The look for more goes on where it was: reckoned from the new capacity's plateau it took ten seconds to find a line
+    of ten times what was known.
+    """
+    if grown_ns <= PROBE_NS:
+        return grown_ns
+    return max(PROBE_NS, grown_ns - int(math.log2(more) * STEP_NS))
 
 
 def drain_ratio(queue_ns: int) -> float:

@@ -1,5 +1,6 @@
 """What the line carries, from what passes while a queue stands; and how a budget looks for more."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from enforcer.allocation.capacity import (
     standing_ns,
     with_look,
 )
-from enforcer.allocation.growth import MOST, PLATEAU, PROBE_NS, drain_ns, drain_ratio, grown_ns, used_ratio
+from enforcer.allocation.growth import MOST, PLATEAU, PROBE_NS, drain_ns, drain_ratio, rebased_ns, used_ratio
 
 MS = 10**6
 S = 10**9
@@ -72,9 +73,17 @@ def test_the_plateau_lies_below_the_line_and_twice_of_it_is_reached_a_second_and
     assert used_ratio(PROBE_NS + 1_500 * MS) >= 2
 
 
-@given(st.floats(PLATEAU, MOST))
-def test_the_time_of_a_ratio_is_that_of_the_ratio(ratio: float) -> None:
-    assert abs(used_ratio(grown_ns(ratio)) - ratio) < 0.001
+@given(st.integers(PROBE_NS + 400 * MS, PROBE_NS + 1_400 * MS), st.floats(1.05, 1.5))
+def test_the_look_for_more_goes_on_as_fast_from_a_new_capacity(grown_ns: int, more: float) -> None:
+    rebased, step = rebased_ns(grown_ns, more), 50 * MS
+    speed = used_ratio(grown_ns + step) - used_ratio(grown_ns)
+    assert more * (used_ratio(rebased + step) - used_ratio(rebased)) == pytest.approx(speed, rel=0.01)
+    assert more * used_ratio(rebased) >= used_ratio(grown_ns)
+
+
+def test_a_rested_budget_stays_where_it_is() -> None:
+    assert rebased_ns(PROBE_NS // 2, 1.5) == PROBE_NS // 2
+    assert rebased_ns(PROBE_NS + 1, 4.0) == PROBE_NS
 
 
 @given(st.integers(0, 2 * S))
