@@ -127,6 +127,7 @@ setup() {
   wheels
   # Wine 8 ends a program that calls CopyFile2, as shutil.copy2 does from Python 3.12 on; without it shutil takes its old way.
   printf 'import _winapi\nif hasattr(_winapi, "CopyFile2"):\n    del _winapi.CopyFile2\n' > "$W/python/Lib/site-packages/sitecustomize.py"
+  printf 'Z:%s\n' "${copy//\//\\}" > "$W/python/Lib/site-packages/autoqos.pth"   # as if it were installed
   if [ ! -e "$W/prefix/system.reg" ]; then
     wine wineboot -i </dev/null >/dev/null 2>&1 || true
     wine winecfg -v win10 </dev/null >/dev/null 2>&1 || true
