@@ -1,4 +1,4 @@
-"""The page's budget, as JSON: memory, CPU, bytes a second, first paint and data, reloads, open pages, long history.
+"""The page's budget, as JSON: memory, CPU, bytes a second, first paint and data, reloads, restarts, long history.
 
 ``python bench/page.py [--quick]``: a writer plays a collector with 50 applications, the real server serves it, a real
 Chromium looks at it. As root on Linux also the whole agent (``autoqos up --page``) in a namespace of its own.
@@ -9,10 +9,14 @@ import contextlib
 import http.client
 import json
 import os
+import random
+import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -32,7 +36,7 @@ from tests.console.samples import live_document  # noqa: E402
 S = 10**9
 APPS = 50
 MOST_UPKEEP_S = 150
-PARTS = ("server", "agent", "timeline")
+PARTS = ("server", "restart", "agent", "timeline")
 WRITER = """
 import sys, time
 sys.path.insert(0, {root!r})
@@ -171,16 +175,20 @@ def draw(page: Page, button: str) -> float:
 
 
 def whole_agent(folder: Path) -> dict[str, Any] | str:
-    """PSS of every process of `autoqos up --page` in a lab, with one page's stream open."""
+    """PSS of every process of `autoqos up --page` in a lab, with one page open in a browser."""
     if os.geteuid() != 0:
         return "needs root"
-    from tests.console.page.rig import Agent
+    from tests.console.page.rig import Agent, chromium
     from tests.lab import Lab
 
-    with Lab() as lab:
+    with Lab() as lab, contextlib.ExitStack() as stack:
         agent = Agent(folder, lab)
-        agent.address()
-        time.sleep(10)
+        url = agent.address()
+        browser = stack.enter_context(chromium(namespace=lab.namespace("host"), folder=folder))
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector("#connection:has-text('live')", timeout=30_000)
+        time.sleep(20)
         found = {}
         for process in psutil.process_iter(["cmdline"]):
             line = process.info["cmdline"] or []
@@ -239,6 +247,71 @@ def measure_server(stack: contextlib.ExitStack, browser: Browser, result: dict[s
     result["five_pages"] = {"cpu_percent": cpu_percent(process, seconds), "pss_mb": pss(process.pid)}
 
 
+def restart_once(
+    browser: Browser, config: Path, data: Path, server: PageProcess
+) -> tuple[PageProcess, dict[str, float]]:
+    """Kill the server under an open page and start it: seconds from when it listens until the page is locked."""
+    page = browser.new_context().new_page()
+    open_page(page, Api(server.port), server)
+    server.stop(signal.SIGKILL)
+    time.sleep(random.uniform(0.5, 3))  # the page's next try falls anywhere
+    since: list[float] = []
+
+    def watch() -> None:
+        while not since:
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", server.port)) == 0:
+                    since.append(time.monotonic())
+            time.sleep(0.005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    again = PageProcess(config, data, server.port)
+    page.wait_for_selector("text=Locked", timeout=20_000)
+    locked = time.monotonic()
+    watcher.join()
+    page.get_by_label("Address or code").fill(again.code)
+    page.get_by_role("button", name="Unlock").click()
+    begun = time.monotonic()
+    page.wait_for_selector("tr[data-app=application00]")
+    live = time.monotonic()
+    page.context.close()
+    return again, {"locked_s": round(locked - since[0], 2), "unlocked_s": round(live - begun, 2)}
+
+
+def measure_restart(stack: contextlib.ExitStack, browser: Browser, result: dict[str, Any], times: int) -> None:
+    """Kill -9 and a new server, so often; then a server that is stopped for eight seconds and goes on."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    data, config = folder / "data", folder / "config.yaml"
+    data.mkdir()
+    config.write_text("collector: {capture: psutil, targets: []}\nforecast: {enabled: false}\n")
+    writer = subprocess.Popen([sys.executable, "-c", WRITER.format(root=str(ROOT), data=str(data))])
+    stack.callback(writer.wait)
+    stack.callback(writer.kill)
+    server = PageProcess(config, data)
+    time.sleep(2)
+    found = []
+    for _ in range(times):
+        server, one = restart_once(browser, config, data, server)
+        found.append(one)
+    stack.callback(server.stop)
+    for name in ("locked_s", "unlocked_s"):
+        values = [one[name] for one in found]
+        result[f"restart_{name}"] = {"times": times, "median": statistics.median(values), "worst": max(values)}
+    page = browser.new_context().new_page()
+    open_page(page, Api(server.port), server)
+    resumed = []
+    for _ in range(3):
+        server.process.send_signal(signal.SIGSTOP)
+        page.wait_for_selector("#connection:has-text('no connection')", timeout=20_000)
+        time.sleep(random.uniform(0, 2))
+        server.process.send_signal(signal.SIGCONT)
+        begun = time.monotonic()
+        page.wait_for_selector("#connection:has-text('live')", timeout=20_000)
+        resumed.append(round(time.monotonic() - begun, 2))
+    result["stalled_live_again_s"] = resumed
+
+
 def measure_timeline(stack: contextlib.ExitStack, browser: Browser, result: dict[str, Any], apps: int) -> None:
     """Weeks, a month and a year on the timeline."""
     server, api, data = open_server(stack)
@@ -268,6 +341,8 @@ def main() -> None:
         stack.callback(browser.close)
         if "server" in parts:
             measure_server(stack, browser, result, 8 if options.quick else 30)
+        if "restart" in parts:
+            measure_restart(stack, browser, result, 5 if options.quick else 10)
         if "timeline" in parts:
             measure_timeline(stack, browser, result, 2 if options.quick else 10)
     print(json.dumps(result, indent=1))

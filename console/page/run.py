@@ -107,6 +107,7 @@ class _Account:
             if now_ns - self._recorded_ns < _RECORD_NS:
                 return
             self._recorded_ns = now_ns
+            memory.trim()  # a year of history may have been asked for
             spent = self._usage.sample(clock.monotonic_ns())
             point = Agent(
                 time_ns=now_ns,

@@ -92,6 +92,7 @@ function route() {
   }
   document.title = `${title} – AutoQoS`;
   fill(nav, VIEWS.map(([path, text]) => h("a", { href: `#/${path}`, ...(path === name ? { "aria-current": "page" } : {}) }, text)));
+  nav.querySelector("[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   fill(main, view.element);
   view.update?.();
   stream.start();
@@ -99,7 +100,8 @@ function route() {
 
 /** @param {string} code */
 async function redeem(code) {
-  history.replaceState(null, "", location.pathname); // the code leaves the address bar and the history at once
+  // the code leaves the address bar and the history at once; who pasted it stays in the view that was locked
+  if (location.hash.startsWith("#code=")) history.replaceState(null, "", location.pathname);
   try {
     await logIn(code);
     main.focus();
@@ -111,6 +113,7 @@ async function redeem(code) {
 
 /** @param {string} [problem] */
 function showLocked(problem = "") {
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close(); // its answer could not be sent
   view?.destroy();
   view = null;
   document.title = "Locked – AutoQoS";
@@ -134,7 +137,7 @@ function drawState() {
   if (state.contains(document.activeElement) && stateKey && document.activeElement !== document.body && state.querySelector(".menu")) return;
   stateKey = key;
   const good = connection === "live" && frame?.live;
-  const words = connection !== "live" ? "no connection to AutoQoS" : frame?.live ? `live · ${percent(frame.coverage)} named` : "not measuring";
+  const words = connection !== "live" ? "no connection to AutoQoS" : frame?.live ? ["live", h("span", { class: "wide" }, ` · ${percent(frame.coverage)} named`)] : "not measuring";
   const paused = frame?.paused;
   fill(state,
     h("span", { class: good ? "pill" : "pill bad", id: "connection" }, h("span", { class: "dot", "aria-hidden": "true" }, "● "), words),

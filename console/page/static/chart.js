@@ -9,10 +9,24 @@ import { bits, clock, dayTime, rate } from "./format.js";
 export const COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8833", "#8866cc", "#999933", "#bbbbbb"];
 const GREY = "#9aa1ab";
 
-/** @param {string} name @param {number} index */
-export function colourOf(name, index) {
-  if (name === "unattributed") return "#c4c9d0";
-  return name === "other applications" ? GREY : COLOURS[index % COLOURS.length];
+/** Which colour an application has: the same in every chart of this page, given out as they come. @type {Map<string, number>} */
+const given = new Map();
+
+/**
+ * The colours of these applications; two of one chart never share one while there are enough.
+ * @param {string[]} names
+ */
+export function coloursOf(names) {
+  const used = new Set();
+  return names.map((name) => {
+    if (name === "unattributed") return "#c4c9d0";
+    if (name === "other applications") return GREY;
+    let at = given.get(name) ?? given.size % COLOURS.length;
+    given.set(name, at);
+    for (let tries = 0; used.has(at) && tries < COLOURS.length; tries += 1) at = (at + 1) % COLOURS.length;
+    used.add(at);
+    return COLOURS[at];
+  });
 }
 
 /** @param {string} name */
@@ -30,6 +44,7 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
  * @property {boolean} [zoom] dragging zooms (the caller loads the range)
  * @property {{low: number, high: number}[]} [bands] indices of lines between which a band is filled
  * @property {string[]} [colours]
+ * @property {number} [least] the vertical axis reaches at least so far
  * @property {(number[] | undefined)[]} [dashes]
  */
 
@@ -54,9 +69,12 @@ export class Chart {
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
     }, this.plotBox);
     this.legend = h("ul", { class: "legend" });
-    this.readout = h("div", { class: "readout", "aria-live": "off" });
+    this.hint = options.onBrush ? (options.zoom ? "Point to read; drag to zoom in." : "Point to read; drag to see who moved how much.") : "";
+    this.readout = h("div", { class: "readout", "aria-live": "off" }, this.hint);
     this.table = h("details", { ontoggle: () => this.showTable() }, h("summary", null, "Show as table"), h("div", { class: "data-table", tabIndex: 0, role: "region", "aria-label": `${options.label}, as a table` }));
     this.element = h("div", null, this.frame, this.legend, this.readout, this.table);
+    /** @type {string[]} */
+    this.palette = [];
     this.resize = new ResizeObserver(() => {
       const width = this.plotBox.clientWidth;
       if (this.plot && width > 40 && Math.abs(width - this.plot.width) > 1) this.plot.setSize({ width, height: options.height });
@@ -105,13 +123,14 @@ export class Chart {
 
   /** @param {number} index */
   colour(index) {
-    return this.options.colours?.[index] ?? colourOf(this.data.names[index], index);
+    return this.options.colours?.[index] ?? this.palette[index];
   }
 
   rebuild() {
     this.plot?.destroy();
     this.plot = null;
     const { names, times } = this.data;
+    this.palette = this.options.stacked ? coloursOf(names) : names.map((_, index) => COLOURS[index % COLOURS.length]);
     fill(this.legend, names.map((name, index) => h("li", null, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { width: 10, height: 10, rx: 2, fill: this.colour(index) })), safeName(name, 28))));
     if (!times.length) {
       fill(this.plotBox, h("p", { class: "soft" }, "Nothing measured in this period."));
@@ -125,9 +144,9 @@ export class Chart {
       height: this.options.height,
       legend: { show: false },
       cursor: { points: { show: false }, drag: { x: true, y: false, setScale: false }, y: false },
-      scales: { x: { range: (/** @type {any} */ _u, /** @type {number} */ low, /** @type {number} */ high) => (low === high ? [low - 150, high + 150] : [low, high]) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(high || 0, this.limit ?? 0, 1e-9) * 1.06] } },
+      scales: { x: { range: (/** @type {any} */ _u, /** @type {number} */ low, /** @type {number} */ high) => (low === high ? [low - 150, high + 150] : [low, high]) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(high || 0, this.limit ?? 0, this.options.least ?? 1e-9) * 1.06] } },
       axes: [
-        { ...axis, values: (/** @type {any} */ u, /** @type {number[]} */ splits) => splits.map((t) => this.tick(t, u.scales.x)) , space: 70 },
+        { ...axis, values: (/** @type {any} */ u, /** @type {number[]} */ splits) => splits.map((t) => this.tick(t, u.scales.x, u.width)), space: this.plotBox.clientWidth < 500 ? 54 : 70 },
         { ...axis, size: 62, values: (/** @type {any} */ _u, /** @type {number[]} */ splits) => splits.map((value) => format(value)) },
       ],
       series: [
@@ -151,12 +170,12 @@ export class Chart {
     }, /** @type {any} */ (this.columns()), this.plotBox);
   }
 
-  /** @param {number} t @param {any} scale */
-  tick(t, scale) {
+  /** @param {number} t @param {any} scale @param {number} width */
+  tick(t, scale, width) {
     const seconds = (scale.max ?? 0) - (scale.min ?? 0);
-    if (seconds <= 3600) return clock(t * 1000).slice(0, seconds <= 900 ? 8 : 5);
+    if (seconds <= 3600) return clock(t * 1000).slice(0, seconds <= 900 && (width >= 500 || t % 60) ? 8 : 5);
     const date = new Date(t * 1000);
-    if (seconds <= 2 * 86400) return clock(t * 1000).slice(0, 5);
+    if (seconds <= 2 * 86400 || date.getHours() || date.getMinutes()) return clock(t * 1000).slice(0, 5);
     return date.toLocaleDateString(undefined, { month: "short", day: "numeric" });
   }
 
@@ -241,6 +260,7 @@ export class Chart {
   say(index) {
     if (index === null || index === undefined || this.data.times[index] === undefined) {
       this.readout.setAttribute("aria-live", "off");
+      this.readout.textContent = this.hint;
       return;
     }
     const t = this.data.times[index] * 1000;
@@ -292,5 +312,5 @@ export function sparkline(values) {
     path += `${pen ? "L" : "M"}${((index / Math.max(1, values.length - 1)) * 130).toFixed(1)} ${(35 - (value / top) * 33).toFixed(1)}`;
     pen = true;
   });
-  return svg("svg", { class: "spark", viewBox: "0 0 130 36", "aria-hidden": "true" }, svg("path", { d: path || "M0 35" }));
+  return svg("svg", { class: "spark", viewBox: "0 0 130 36", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("path", { d: path || "M0 35" }));
 }

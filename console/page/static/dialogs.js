@@ -56,7 +56,7 @@ export function limitDialog(app, hand, first) {
 
 /** @param {string} app */
 export async function whyDialog(app) {
-  const list = h("ul", null, h("li", null, "…"));
+  const list = h("ul", { class: "reasons" }, h("li", null, "…"));
   const dialog = openDialog(`Why ${safeName(app)} is treated so`, list, h("div", { class: "row" }, h("button", { type: "button", onclick: () => dialog.close() }, "Close")));
   try {
     const answer = await get(`${path(app)}/why`);
@@ -93,7 +93,7 @@ export function whatIfDialog(app, level = 5) {
     if (down.value.trim()) wanted.down = down.value.trim();
     if (up.value.trim()) wanted.up = up.value.trim();
     try {
-      fill(result, previewTable(await act("POST", "/preview", { overrides: { [app]: wanted } })));
+      fill(result, previewTable(await act("POST", "/preview", { overrides: { [app]: wanted } }), app));
     } catch (error) {
       fill(result, h("p", { class: "problem" }, /** @type {Error} */ (error).message));
     }
@@ -108,21 +108,27 @@ export function whatIfDialog(app, level = 5) {
   void look();
 }
 
-/** @param {any} answer */
-export function previewTable(answer) {
+/** Who was asked about, and whose rates would change. @param {any} answer @param {string} asked */
+export function previewTable(answer, asked) {
   /** @param {any} side */
   const text = (side) => {
     if (side.freed) return `${bits(side.now_bps)} → ${side.limit_after_bps === null ? "all it asks for" : `up to ${bits(side.limit_after_bps)}`}`;
-    return side.expected_bps < side.now_bps ? `${bits(side.now_bps)} → ${bits(side.expected_bps)}` : `${bits(side.now_bps)}, unchanged`;
+    return side.expected_bps < side.now_bps ? `${bits(side.now_bps)} → ${bits(side.expected_bps)}` : null;
   };
+  /** @param {any} side */
+  const cell = (side) => h("td", null, text(side) ?? [bits(side.now_bps), h("span", { class: "soft small" }, " as now")]);
+  /** @type {any[]} */
+  const shown = answer.apps.filter((/** @type {any} */ change) => change.app === asked || text(change.down) || text(change.up)).slice(0, 8);
+  const rest = answer.apps.length - shown.length;
   return h("div", null,
     h("table", null,
       h("caption", { class: "visually-hidden" }, "Rates now and then"),
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "Application"), h("th", { scope: "col" }, "Download"), h("th", { scope: "col" }, "Upload"))),
-      h("tbody", null, answer.apps.slice(0, 8).map((/** @type {any} */ change) => h("tr", null,
-        h("td", { class: "app" }, safeName(change.app, 40)), h("td", null, text(change.down)), h("td", null, text(change.up))))),
+      h("tbody", null, shown.map((/** @type {any} */ change) => h("tr", null,
+        h("td", { class: "app" }, safeName(change.app, 40)), cell(change.down), cell(change.up)))),
     ),
-    answer.notes.map((/** @type {string} */ note) => h("p", { class: "soft small" }, note)),
+    rest > 0 ? h("p", { class: "soft small" }, rest === 1 ? "One other application goes on as now." : `${rest} other applications go on as now.`) : null,
+    answer.notes.map((/** @type {string} */ note) => h("p", { class: "soft small sentence" }, note)),
   );
 }
 

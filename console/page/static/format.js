@@ -81,6 +81,14 @@ export function dayTime(ms) {
 }
 
 /**
+ * Local time for lists: `14:02:31` today, `Nov 20, 14:02` before.
+ * @param {number} ms
+ */
+export function stamp(ms) {
+  return new Date(ms).toDateString() === new Date().toDateString() ? clock(ms) : dayTime(ms);
+}
+
+/**
  * `42 s`, `7 min`, `3 h 05 min`, `2 d 4 h`.
  * @param {number} seconds
  */
@@ -90,8 +98,16 @@ export function span(seconds) {
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(seconds / 3600);
   if (minutes < 120) return `${minutes} min`;
-  return hours < 48 ? `${hours} h ${String(minutes % 60).padStart(2, "0")} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 48) return minutes % 60 ? `${hours} h ${String(minutes % 60).padStart(2, "0")} min` : `${hours} h`;
+  return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
 }
 
 export const LEVELS = ["critical", "gaming", "high", "normal", "low", "background"];
+/** Why an application has its priority, in a word, and in a sentence. */
 export const SOURCES = /** @type {Record<string, string>} */ ({ override: "hand", hand: "hand", rule: "rule", classification: "shipped", default: "default" });
+export const SOURCE_WORDS = /** @type {Record<string, string>} */ ({
+  hand: "set by hand: here, through the API or in a terminal",
+  rule: "a rule of config.yaml says so",
+  shipped: "AutoQoS's own list of well-known applications says so",
+  default: "no rule and not on AutoQoS's own list: default_level of config.yaml",
+});

@@ -1,10 +1,10 @@
 // Lag incidents in words.
 
 import { h, safeName } from "./dom.js";
-import { clock, dayTime, percent, span } from "./format.js";
+import { clock, percent, span, stamp } from "./format.js";
 
 /**
- * @typedef {{id: string, start_ms: number, duration_s: number, extra_ms: number, loss_ratio: number, cause: string, app: string | null, direction: string | null, share_ratio: number | null, confidence: number, running: boolean, suffered: string | null, evidence: string}} Incident
+ * @typedef {{id: string, start_ms: number, duration_s: number, extra_ms: number, loss_ratio: number, cause: string, app: string | null, direction: string | null, share_ratio: number | null, confidence: number, running: boolean, suffered: string | null, evidence: string, advice?: string}} Incident
  */
 
 /** @param {Incident} incident */
@@ -25,7 +25,7 @@ export function cause(incident) {
 
 /** @param {Incident} incident */
 export function when(incident) {
-  const begin = Date.now() - incident.start_ms > 86_400_000 ? dayTime(incident.start_ms) : clock(incident.start_ms);
+  const begin = stamp(incident.start_ms);
   return incident.running ? `since ${begin}` : `${begin} – ${clock(incident.start_ms + incident.duration_s * 1000)}`;
 }
 
@@ -48,13 +48,15 @@ export function part(mine, all) {
 /** @param {Incident} incident */
 export function card(incident) {
   const share = incident.share_ratio === null ? "" : `${percent(incident.share_ratio)} of the ${incident.direction === "up" ? "upload" : "download"}. `;
+  const told = /confidence/i.test(incident.evidence ?? ""); // the detector says it in its own words
   const sure = incident.confidence >= 0.85 ? "high" : incident.confidence >= 0.6 ? "medium" : "low";
   return h("div", { class: incident.cause === "application" ? "cause app" : "cause" },
     h("h3", null, `${when(incident)} · ${extra(incident)}`),
     h("div", null, incident.app && incident.cause === "application"
       ? ["made by ", h("a", { href: `#/app/${encodeURIComponent(incident.app)}` }, safeName(incident.app, 40)), ". "]
-      : `${cause(incident)}. `, share, `Confidence: ${sure}.`),
+      : `${cause(incident)}. `, share, told ? null : `Confidence: ${sure}.`),
     incident.suffered ? h("div", { class: "soft" }, `Suffered: ${safeName(incident.suffered, 120)}`) : null,
     incident.evidence ? h("div", { class: "soft small" }, safeName(incident.evidence, 300)) : null,
+    incident.advice ? h("div", { class: "small" }, "What helps: ", h("code", null, safeName(incident.advice, 120))) : null,
   );
 }

@@ -163,10 +163,10 @@ def watch(page: Page) -> list[str]:
 class Agent:
     """``autoqos up --page`` in a lab with an iperf3 server at the other end."""
 
-    def __init__(self, folder: Path, lab: Lab) -> None:
+    def __init__(self, folder: Path, lab: Lab, settings: str = CONFIG) -> None:
         self.lab, self.folder = lab, folder
         self.config, self.data = folder / "config.yaml", folder / "data"
-        self.config.write_text(CONFIG)
+        self.config.write_text(settings)
         self._log = (folder / "up.log").open("w")
         lab.start("peer", require.program("iperf3"), "-s", "-D", "--forceflush")
         lab.start(

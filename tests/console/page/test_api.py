@@ -236,7 +236,9 @@ def test_the_configuration_in_force_shows_where_each_value_came_from_and_no_secr
     values = {entry["key"]: entry for entry in sample.api.call("GET", "/api/v1/config")[2]["values"]}
     assert values["mode"]["source"] == "file"
     assert values["collector.capture"] == {"key": "collector.capture", "value": "psutil", "source": "file"}
-    assert values["interval"]["source"] == "default"
+    assert values["interval"] == {"key": "interval", "value": "1s", "source": "default"}
+    assert values["retention.max_size"]["value"] == "2GB"
+    assert values["link.down"]["value"] is None
 
 
 def events(sample: SamplePage, headers: str = "") -> list[tuple[str, Any]]:

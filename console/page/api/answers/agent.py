@@ -139,7 +139,7 @@ class StatusAnswer(TypedDict):
 
 @closed
 class SettingEntry(TypedDict):
-    """One setting in force; ``source``: the file or the built-in default."""
+    """One setting in force, as config.yaml writes it (``1s``, ``20mbit``); ``source``: the file or the default."""
 
     key: str
     value: Any

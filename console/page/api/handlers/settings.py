@@ -8,13 +8,13 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field
 
 from console.page.api.handlers.steering import hand_of, inverse
 from console.page.api.operation import Answer, Call, Input
 from console.page.problems import Fault, Problem
+from console.page.setting_words import flat, written
 from console.page.yaml_edit import YamlEditError, set_keys
 from console.steering import settings_file
 from console.views.status.status import read_status
@@ -50,14 +50,13 @@ def get_config(call: Call) -> Answer:
     if path is not None:
         text = _read(path)
         problems = check(text, path.name)
-    values = service.config.model_dump(mode="json")
     given = _given(text)
     body = {
         "path": str(path) if path is not None else None,
         "text": text,
         "values": [
-            {"key": key, "value": _without_password(value), "source": "file" if _named(key, given) else "default"}
-            for key, value in _flat(values)
+            {"key": key, "value": value, "source": "file" if _named(key, given) else "default"}
+            for key, value in flat(written(service.config))
         ],
         "problems": problems,
         "writable": service.writable and path is not None and os.access(path, os.W_OK),
@@ -142,15 +141,6 @@ def _etag(text: str) -> str:
     return f'"{settings_file.digest(text)[:20]}"'
 
 
-def _flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        found = []
-        for name, inner in value.items():
-            found += _flat(inner, f"{key}.{name}" if key else str(name))
-        return found
-    return [(key, value)]
-
-
 def _given(text: str) -> Any:
     import yaml
 
@@ -169,11 +159,3 @@ def _named(key: str, given: Any) -> bool:
             return False
         given = found
     return True
-
-
-def _without_password(value: Any) -> Any:
-    if isinstance(value, str) and "://" in value and "@" in value:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-        return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
-    return value

@@ -84,7 +84,7 @@ export class ApplicationView {
         h("button", { type: "button", disabled: !writable, onclick: () => limitDialog(this.name, hand, "down") }, "Limit…"),
         hand?.down_bps || hand?.up_bps ? h("button", { type: "button", disabled: !writable, onclick: () => attempt(() => act("DELETE", `${this.path}/limit`)) }, "Lift the limit") : null,
         h("button", { type: "button", onclick: () => whatIfDialog(this.name) }, "What if…")),
-      h("ul", null, app.why.map((/** @type {string} */ line) => h("li", null, safeName(line, 300)))),
+      h("ul", { class: "reasons" }, app.why.map((/** @type {string} */ line) => h("li", null, safeName(line, 300)))),
       hand?.until_ms ? h("p", null, `The limits by hand end ${dayTime(hand.until_ms)}.`) : null,
       app.last_day ? h("p", { class: "soft" }, `Last 24 hours: ▼ ${bytes(app.last_day.rx_bytes)} ▲ ${bytes(app.last_day.tx_bytes)}`) : null);
   }
@@ -95,7 +95,8 @@ export class ApplicationView {
     const step = answer.every_ms / 1000;
     const times = answer.ran.map((/** @type {boolean} */ _, /** @type {number} */ index) => answer.start_ms / 1000 + index * step);
     const line = answer.apps.find((/** @type {any} */ entry) => entry.app === this.name);
-    this.chart.show({ names: ["▼ download", "▲ upload"], times, lines: line ? [line.down, line.up] : [[], []].map(() => answer.ran.map((/** @type {boolean} */ ran) => (ran ? 0 : null))) }, shadesOf(answer));
+    this.chart.show({ names: ["▼ download", "▲ upload"], times, lines: line ? [line.down, line.up] : [[], []].map(() => answer.ran.map((/** @type {boolean} */ ran) => (ran ? 0 : null))) },
+      shadesOf({ ...answer, events: answer.events.filter((/** @type {any} */ event) => event.subject === this.name) }));
     const mine = answer.incidents.filter((/** @type {lag.Incident} */ incident) => incident.app === this.name);
     fill(this.lag, h("h2", null, "Its part in lag"), h("p", null, lag.part(mine, answer.incidents)), mine.length ? mine.slice(0, 10).map(lag.card) : null);
   }

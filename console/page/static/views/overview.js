@@ -2,9 +2,9 @@
 
 import { act, get } from "../api.js";
 import { Chart, sparkline } from "../chart.js";
-import { limitDialog, previewLines, whatIfDialog, whyDialog } from "../dialogs.js";
+import { limitDialog, modeDialog, previewLines, whatIfDialog, whyDialog } from "../dialogs.js";
 import { fill, h, safeName, setText } from "../dom.js";
-import { bits, bytes, clock, LEVELS, millis, percent, rate, SOURCES } from "../format.js";
+import { bits, bytes, clock, LEVELS, millis, percent, rate, SOURCE_WORDS, SOURCES } from "../format.js";
 import * as lag from "../lag.js";
 import { attempt } from "../toast.js";
 
@@ -23,6 +23,7 @@ export class Overview {
     this.chart = new Chart({ label: "Traffic by application over the last five minutes", stacked: true, height: 300, onBrush: (from, to) => this.brushed(from, to) });
     this.strip = h("div", { class: "strip" });
     this.who = h("div", null);
+    this.lagNow = h("div", null);
     this.lagCard = h("section", { class: "card", "aria-label": "Lag" });
     this.next = h("section", { class: "card", "aria-label": "Next hour" }, h("h2", null, "Next hour"), h("p", { class: "soft" }, "…"));
     this.note = h("div", null);
@@ -92,19 +93,22 @@ export class Overview {
       ? h("div", { class: "lag" }, h("strong", { class: "bad" }, `Lag ${lag.when(incident)}`), h("div", null, `${lag.extra(incident)} · ${lag.cause(incident)}`))
       : h("div", { class: "lag" }, h("strong", { class: frame.live ? "good" : "soft" }, frame.live ? "No lag now" : "Not measured"),
         h("div", { class: "soft" }, incident ? `last: ${lag.when(incident)}, ${lag.extra(incident)}, ${lag.cause(incident)}` : "none in the last hour"),
-        frame.host ? h("div", null, `▼ ${bits(frame.host.rx_bps)}  ▲ ${bits(frame.host.tx_bps)}`) : null);
+        frame.host ? h("div", { class: "figure" }, h("span", { class: "whole" }, `▼ ${bits(frame.host.rx_bps)} `), " ", h("span", { class: "whole" }, `▲ ${bits(frame.host.tx_bps)}`)) : null);
     const targets = (frame.probes ?? []).map((/** @type {any} */ probe) => h("div", { class: "target" },
-      h("div", null, h("b", null, safeName(probe.target, 40)), h("div", { class: probe.ok ? "" : "bad" },
-        probe.ok ? `${millis(probe.rtt_ms)} ` : `${safeName(probe.reason ?? "no answer", 30)} `,
-        h("span", { class: "soft" }, `${probe.usual_ms === undefined ? "" : `usual ${millis(probe.usual_ms)} · `}loss ${percent(probe.loss_ratio)}`))),
+      h("div", null, h("div", null, h("b", null, safeName(probe.target, 40)), " ", h("span", { class: probe.ok ? "figure" : "bad" }, probe.ok ? millis(probe.rtt_ms) : safeName(probe.reason || "no answer", 30))),
+        h("div", { class: "soft small" }, probe.usual_ms === undefined ? null : h("span", { class: "whole" }, `usual ${millis(probe.usual_ms)} · `), h("span", { class: "whole" }, `loss ${percent(probe.loss_ratio)}`))),
       sparkline(this.model.rtts(probe.target))));
     fill(this.strip, state, targets);
   }
 
   /** @param {any} frame */
   drawLag(frame) {
-    const key = frame.lag ? `${frame.lag.id} ${frame.lag.running} ${frame.lag.running ? "" : frame.lag.duration_s} ${frame.lag.cause} ${frame.lag.app}` : "none";
-    if (key === this.lagId) return;
+    const level = frame.apps.find((/** @type {any} */ entry) => entry.app === frame.lag?.app)?.priority;
+    const key = frame.lag ? `${frame.lag.id} ${frame.lag.running} ${frame.lag.running ? "" : frame.lag.duration_s} ${frame.lag.cause} ${frame.lag.app} ${level} ${frame.mode}` : "none";
+    if (key === this.lagId) {
+      if (frame.lag?.running) this.lagNow.replaceChildren(lag.card({ ...frame.lag, advice: frame.lag.app ? undefined : frame.lag.advice })); // it grows; the questions below stay
+      return;
+    }
     this.lagId = key;
     if (!frame.lag) {
       fill(this.lagCard, h("h2", null, "What made the lag"), h("p", { class: "soft" }, "No lag in the last hour."));
@@ -113,13 +117,21 @@ export class Overview {
     const incident = frame.lag;
     const app = incident.cause === "application" ? incident.app : null;
     const preview = h("div", null);
-    fill(this.lagCard, h("h2", null, "What made the lag"), lag.card(incident),
-      app && h("div", null, h("strong", null, `What if ${safeName(app, 30)} were background (5)?`), preview,
+    this.lagNow.replaceChildren(lag.card({ ...incident, advice: app ? undefined : incident.advice })); // buttons below say it
+    const last = level === 5; // nothing lower is left: a limit is, or to enforce at all
+    const shown = safeName(app ?? "", 30);
+    const ways = !app ? null : last
+      ? h("div", null, h("p", null, `${shown} is background (5) already. ${frame.mode === "enforce" ? "A limit holds it lower." : `Nothing is held in mode ${frame.mode.replace("_", " ")}.`}`),
+        h("div", { class: "row" }, frame.mode === "enforce"
+          ? h("button", { class: "primary", type: "button", onclick: () => limitDialog(app, this.model.frame?.apps.find((/** @type {any} */ entry) => entry.app === app)?.hand, incident.direction === "up" ? "up" : "down") }, "Limit…")
+          : h("button", { class: "primary", type: "button", onclick: () => modeDialog(frame.mode) }, "Change the mode…"),
+        h("button", { type: "button", onclick: () => whyDialog(app) }, "Why?")))
+      : h("div", null, h("strong", null, `What if ${shown} were background (5)?`), preview,
         h("div", { class: "row" },
           h("button", { class: "primary", type: "button", onclick: () => attempt(() => act("PUT", `/apps/${encodeURIComponent(app)}/priority`, { level: 5 })) }, "Do it"),
-          h("button", { type: "button", onclick: () => whyDialog(app) }, "Why?"))),
-      h("a", { href: "#/timeline" }, "All lag on the timeline"));
-    if (app) act("POST", "/preview", { overrides: { [app]: { level: 5 } } }).then((answer) => fill(preview, previewLines(answer)), () => fill(preview));
+          h("button", { type: "button", onclick: () => whyDialog(app) }, "Why?")));
+    fill(this.lagCard, h("h2", null, "What made the lag"), this.lagNow, ways, h("p", { class: "after" }, h("a", { href: "#/timeline" }, "All lag on the timeline")));
+    if (app && !last) act("POST", "/preview", { overrides: { [app]: { level: 5 } } }).then((answer) => fill(preview, previewLines(answer)), () => fill(preview));
   }
 
   /** @param {any} frame */
@@ -153,9 +165,9 @@ export class Overview {
   drawUnnamed(frame) {
     let entry = this.rows.get("\u0000unattributed");
     if (!entry) {
-      const down = h("td", { class: "number" });
+      const down = h("span", null);
       const up = h("td", { class: "number wide" });
-      const row = h("tr", null, h("td", { class: "app" }, "unattributed"), down, up, h("td", { colSpan: 4, class: "soft small" }, "what nobody could be named for"));
+      const row = h("tr", null, h("td", { class: "app" }, "unattributed"), h("td", { class: "number" }, down, h("span", { class: "barbox" })), up, h("td", { colSpan: 4, class: "soft small" }, "no application could be named for it"));
       entry = { row, update: (app) => { setText(down, rate(app?.rx_bps ?? 0)); setText(up, rate(app?.tx_bps ?? 0)); } };
       this.rows.set("\u0000unattributed", entry);
     }
@@ -197,10 +209,10 @@ export class Overview {
     const row = h("tr", { "data-app": encodeURIComponent(name) },
       h("td", { class: "app" }, h("a", { href: `#/app/${encodeURIComponent(name)}` }, shown), " ", count),
       h("td", { class: "number" }, down, h("span", { class: "barbox" }, bar)), up,
-      h("td", null, h("span", { class: "row" }, level, source)),
+      h("td", null, h("span", { class: "pair" }, level, source)),
       h("td", { class: "wide" }, limits[0]), h("td", { class: "wide" }, limits[1]),
-      h("td", { class: "wide" }, h("button", { class: "link", type: "button", "aria-label": `Why is ${shown} treated so?`, onclick: () => whyDialog(name) }, "why"),
-        h("button", { class: "link", type: "button", "aria-label": `What if ${shown} were treated differently?`, onclick: () => whatIfDialog(name, 5) }, "what if…")));
+      h("td", { class: "wide whole" }, h("button", { class: "link", type: "button", "aria-label": `Why is ${shown} treated so?`, onclick: () => whyDialog(name) }, "why"),
+        h("button", { class: "link", type: "button", "aria-label": `What if ${shown} were treated differently?`, onclick: () => whatIfDialog(name, now.priority === 5 ? 3 : 5) }, "what if…")));
     return {
       row,
       update: (app, most) => {
@@ -212,7 +224,9 @@ export class Overview {
         if (document.activeElement !== level && app.priority !== undefined) level.value = String(app.priority);
         level.disabled = !this.model.frame?.writable;
         const hand = app.hand?.priority !== undefined;
-        setText(source, hand ? "hand" : (SOURCES[app.source] ?? app.source ?? ""));
+        const why = hand ? "hand" : (SOURCES[app.source] ?? app.source ?? "");
+        setText(source, why);
+        source.title = SOURCE_WORDS[why] ?? "";
         /** @type {("down" | "up")[]} */ (["down", "up"]).forEach((side, index) => {
           const button = limits[index];
           const set = app.hand?.[`${side}_bps`];
@@ -249,6 +263,6 @@ export class Overview {
     this.nextChart?.destroy();
     this.nextChart = forecastChart(series, 150);
     fill(this.next, h("h2", null, "Next hour ", h("small", null, "(80 % band)")), this.nextChart.element,
-      h("p", { class: "soft small" }, forecastWords(series, scores.scores)), h("a", { href: "#/forecast" }, "All forecasts"));
+      h("p", { class: "soft small" }, forecastWords(series, scores.scores)), h("p", { class: "after" }, h("a", { href: "#/forecast" }, "All forecasts")));
   }
 }

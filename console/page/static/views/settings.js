@@ -4,6 +4,9 @@ import { act, ApiError, get } from "../api.js";
 import { fill, h, safeName } from "../dom.js";
 import { attempt } from "../toast.js";
 
+/** What was typed and not saved: it outlives a look at another view, and a lock. @type {string | null} */
+let draft = null;
+
 export class SettingsView {
   constructor() {
     this.etag = "";
@@ -11,16 +14,20 @@ export class SettingsView {
     this.text = h("textarea", { spellcheck: false, "aria-label": "config.yaml", oninput: () => this.later() });
     this.problems = h("div", { role: "status", "aria-live": "polite" });
     this.save = h("button", { class: "primary", type: "button", onclick: () => this.store() }, "Save");
-    this.path = h("span", { class: "soft" });
-    this.values = h("div", { class: "scroll data-table", tabIndex: 0, role: "region", "aria-label": "Settings in force" });
+    this.path = h("small", { class: "mono" });
+    this.values = h("div", { class: "scroll data-table tall", tabIndex: 0, role: "region", "aria-label": "Settings in force" });
     this.element = h("div", null, h("h1", null, "Settings"),
       h("section", { class: "card" }, h("h2", null, "config.yaml ", this.path), this.text, this.problems,
         h("div", { class: "row" }, this.save, h("button", { type: "button", onclick: () => this.check() }, "Check"), h("button", { type: "button", onclick: () => this.again() }, "Load again")),
         h("p", { class: "soft small" }, "A save checks first, keeps the former file beside it (config.yaml.before) and can be undone. In force within two seconds. Secrets stand in .env and are never shown.")),
-      h("section", { class: "card" }, h("h2", null, "In force"), this.values));
+      h("section", { class: "card" }, h("h2", null, "In force ", h("small", null, "every setting, and whether the file or AutoQoS's default says so")), this.values));
     /** @type {number | undefined} */
     this.timer = undefined;
-    void this.load();
+    if (draft !== null) {
+      this.edited = true;
+      this.text.value = draft;
+    }
+    void this.load().then(() => (this.edited ? this.check() : undefined));
   }
 
   destroy() {
@@ -29,12 +36,14 @@ export class SettingsView {
 
   later() {
     this.edited = true;
+    draft = this.text.value;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.check(), 600);
   }
 
   again() {
     this.edited = false;
+    draft = null;
     return this.load();
   }
 
@@ -51,7 +60,7 @@ export class SettingsView {
     this.text.readOnly = !answer.writable;
     this.save.disabled = !answer.writable;
     fill(this.path, answer.path ? safeName(answer.path, 200) : "none in use: built-in defaults. Start AutoQoS with --config FILE to edit here.");
-    if (!this.edited) this.tell(answer.problems, answer.path ? "good" : "");
+    if (!this.edited) this.tell(answer.problems, answer.path ? "The file is good: every key can be read." : "");
     fill(this.values, h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "Key"), h("th", { scope: "col" }, "Value"), h("th", { scope: "col" }, "From"))),
       h("tbody", null, answer.values.map((/** @type {any} */ entry) => h("tr", null, h("td", { class: "mono" }, entry.key), h("td", { class: "mono" }, shown(entry.value)), h("td", { class: entry.source === "file" ? "" : "soft" }, entry.source))))));
   }
@@ -74,6 +83,7 @@ export class SettingsView {
     try {
       const answer = await act("PUT", "/config", { text: this.text.value }, { "If-Match": this.etag });
       this.edited = false;
+      draft = null;
       await attempt(async () => answer);
       setTimeout(() => void this.load(), 2300);
     } catch (error) {

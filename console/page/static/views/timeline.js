@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { Chart } from "../chart.js";
 import { fill, h, safeName } from "../dom.js";
-import { dayTime, millis, span } from "../format.js";
+import { dayTime, millis, span, stamp } from "../format.js";
 import * as lag from "../lag.js";
 
 const SPANS = /** @type {[string, number][]} */ ([["1 hour", 3600], ["6 hours", 21600], ["1 day", 86400], ["1 week", 604800], ["1 month", 2592000], ["1 year", 31536000]]);
@@ -40,19 +40,20 @@ export class TimelineView {
     const zoom = (/** @type {number} */ from, /** @type {number} */ to) => this.show(from, to);
     this.chart = new Chart({ label: "Traffic by application over the period", stacked: true, height: 320, onBrush: zoom, zoom: true });
     this.latency = new Chart({ label: "Latency over the period", stacked: false, height: 170, onBrush: zoom, zoom: true, format: millis });
-    this.period = h("h2", null, "");
+    this.period = h("h2", { class: "next" }, "");
     this.list = h("div", null);
     const button = (/** @type {string} */ text, /** @type {() => void} */ onclick, label = text) => h("button", { type: "button", onclick, "aria-label": label }, text);
+    this.spans = SPANS.map(([text, seconds]) => button(text, () => this.show(Date.now() / 1000 - seconds, Date.now() / 1000)));
     this.element = h("div", null, h("h1", null, "Timeline"),
       h("section", { class: "card" },
         h("div", { class: "row", role: "group", "aria-label": "Period" },
-          SPANS.map(([text, seconds]) => button(text, () => this.show(Date.now() / 1000 - seconds, Date.now() / 1000))),
+          this.spans,
           button("◀", () => this.pan(-0.5), "Earlier"), button("▶", () => this.pan(0.5), "Later"),
           button("+", () => this.zoom(0.5), "Zoom in"), button("−", () => this.zoom(2), "Zoom out"),
           h("select", { "aria-label": "Direction of the chart", onchange: (/** @type {Event} */ event) => { this.side = /** @type {any} */ (/** @type {HTMLSelectElement} */ (event.target).value); this.draw(); } },
             h("option", { value: "down" }, "Download"), h("option", { value: "up" }, "Upload"), h("option", { value: "both" }, "Both"))),
-        this.period, this.chart.element, h("h2", null, "Latency"), this.latency.element,
-        h("p", { class: "soft small" }, "Drag to zoom in. Red: lag. Blue marks at the top: limits and events, listed below. Grey: nothing was measured (asleep, or AutoQoS was not running).")),
+        this.period, this.chart.element, h("h2", { class: "next" }, "Latency"), this.latency.element,
+        h("p", { class: "soft small" }, "Red: lag. Blue marks at the top: limits and events, listed below. Grey: nothing was measured (asleep, or AutoQoS was not running).")),
       this.list);
     this.show(this.from, this.to);
   }
@@ -97,6 +98,7 @@ export class TimelineView {
     const answer = this.answer;
     if (!answer) return;
     this.period.textContent = `${dayTime(this.from * 1000)} – ${dayTime(this.to * 1000)} (${span(this.to - this.from)}; one point per ${span(answer.every_ms / 1000)})`;
+    this.spans.forEach((button, index) => button.setAttribute("aria-pressed", String(Math.abs(this.to - this.from - SPANS[index][1]) < 1)));
     const shades = shadesOf(answer);
     this.chart.show(chartData(answer, this.side), shades);
     const times = chartData(answer).times;
@@ -104,9 +106,9 @@ export class TimelineView {
     fill(this.list,
       h("section", { class: "card" }, h("h2", null, "Lag"), answer.incidents.length ? answer.incidents.map(lag.card) : h("p", { class: "soft" }, "No lag in this period.")),
       h("section", { class: "card" }, h("h2", null, "Limits and events"), answer.events.length
-        ? h("div", { class: "scroll data-table", tabIndex: 0, role: "region", "aria-label": "Limits and events" }, h("table", null,
+        ? h("div", { class: "scroll data-table", tabIndex: 0, role: "region", "aria-label": "Limits and events" }, h("table", { class: "log" },
           h("thead", null, h("tr", null, ["Time", "Part", "What", "Message"].map((text) => h("th", { scope: "col" }, text)))),
-          h("tbody", null, answer.events.map((/** @type {any} */ event) => h("tr", null, h("td", { class: "number" }, dayTime(event.time_ms)), h("td", null, safeName(event.part, 30)), h("td", null, `${safeName(event.kind, 40)} ${safeName(event.subject, 60)}`), h("td", null, safeName(event.message, 300)))))))
+          h("tbody", null, answer.events.map((/** @type {any} */ event) => h("tr", null, h("td", { class: "when" }, stamp(event.time_ms)), h("td", null, safeName(event.part, 30)), h("td", null, `${safeName(event.kind, 40)} ${safeName(event.subject, 60)}`), h("td", null, safeName(event.message, 300)))))))
         : h("p", { class: "soft" }, "Nothing happened in this period.")));
   }
 }
