@@ -124,6 +124,7 @@ class StatusAnswer(TypedDict):
     paused: bool
     data_dir: str
     config: str | None
+    config_in_force: str | None
     store: StoreEntry
     parts: list[PartEntry]
     capture: CaptureEntry | None
