@@ -33,7 +33,7 @@ forecast: {enabled: false}
 class SamplePage:
     """A page process, its data and its API."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 8800) -> None:
         self.folder, self.data, self.config = folder, folder / "data", folder / "config.yaml"
         self.config.write_text(SETTINGS)
         self.now_ns = time.time_ns()
@@ -43,7 +43,7 @@ class SamplePage:
         fill(self.data, self.now_ns, 120, live)
         with SqliteStore(self.data / "autoqos.db") as store:
             store.write([*forecasts(self.now_ns), incident(self.now_ns)])
-        self.process = PageProcess(self.config, self.data)
+        self.process = PageProcess(self.config, self.data, port)
         described = Described(Api(self.process.port).call("GET", "/openapi.json")[2])
         self.api = Api(self.process.port, described=described)
         self.api.log_in(self.process.code)

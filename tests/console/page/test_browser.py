@@ -1,5 +1,6 @@
 """The page in a real Chromium over sample measurements: every view, the keyboard, hostile names, narrow and dark."""
 
+import os
 import signal
 import socket
 import threading
@@ -36,6 +37,9 @@ def browser() -> Iterator[Browser]:
 
 LOAD_MS = 7000
 """What a machine under load may add to the page's own second or two: several test runs and two browsers at once."""
+
+OWN_PORT = 20_000 + os.getpid() % 12_000
+"""Nobody else's: another test run must not take the port between a kill and the restart."""
 
 EXPECTED: set[int] = set()
 """Statuses that the running test provokes: Chromium reports each in its console."""
@@ -295,7 +299,7 @@ def test_a_killed_server_locks_the_page_at_its_return_with_nothing_half_applied(
     browser: Browser, tmp_path: Path
 ) -> None:
     """Counted from when the new server listens; ``bench/page.py --part restart`` measures the 3 s, quietly."""
-    sample = SamplePage(tmp_path)
+    sample = SamplePage(tmp_path, OWN_PORT)
     context = browser.new_context()
     page = context.new_page()
     try:
@@ -332,7 +336,7 @@ def test_a_killed_server_locks_the_page_at_its_return_with_nothing_half_applied(
 
 
 def test_what_was_typed_into_the_settings_outlives_another_view_and_a_lock(browser: Browser, tmp_path: Path) -> None:
-    sample = SamplePage(tmp_path)
+    sample = SamplePage(tmp_path, OWN_PORT)
     context = browser.new_context()
     page = context.new_page()
     try:
