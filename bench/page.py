@@ -160,7 +160,7 @@ def draw(page: Page, button: str) -> float:
         page.evaluate(
             """async (text) => {
               const title = document.querySelector("#main h2");
-              const before = title.textContent, begin = performance.now();
+              const before = title.textContent = "", begin = performance.now();
               [...document.querySelectorAll("#main button")].find((b) => b.textContent === text).click();
               while (title.textContent === before) {
                 if (performance.now() - begin > 20000) return -1;
