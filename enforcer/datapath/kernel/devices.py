@@ -32,8 +32,10 @@ _BURST_NS: Final = 2_000_000
 _MIN_BURST_BYTES: Final = 1_600
 _DOWN_LIMIT_BYTES: Final = 1 << 25
 """One limit for every rate that a class may get: the programs bound the wait long before."""
-_UP_LIMIT_BYTES: Final = 512 * 1024
-"""An upload's queue holds several packets of 64 kB, or a segmenting sender starves."""
+UP_QUEUE_BYTES: Final = 512 * 1024
+"""An upload's queue holds several packets of 64 kB, or a segmenting sender starves. The programs drop the rest."""
+_UP_LIMIT_BYTES: Final = 2 * UP_QUEUE_BYTES
+"""More than the programs let in: what HTB itself drops nobody counts."""
 
 
 def ours(name: str) -> int | None:

@@ -4,8 +4,9 @@ Five programs (docs/decisions/0110):
 
 - ``note_creation`` (cgroup, a socket is made): who makes it, by the process's name, so that the first packet is held;
 - ``choose_sent`` (cgroup, egress): a packet of a limited local port gets its class's handle as its priority;
-- ``hold_sent`` (tcx egress of every interface): a packet with such a priority is counted and goes through our veth
-  pair, whose HTB holds it, and comes back by ``return_sent`` (tcx ingress of the pair's far end), its priority zeroed;
+- ``hold_sent`` (tcx egress of every interface): a packet with such a priority is counted, dropped where its queue is
+  full, and goes through our veth pair, whose HTB holds it, and comes back by ``return_sent`` (tcx ingress of the
+  pair's far end), its priority zeroed;
 - ``hold_received`` (tcx ingress of every interface): a packet for a limited local port is counted, dropped or marked
   where its class's queue stands too long, and goes through our IFB, whose HTB holds it.
 
@@ -16,7 +17,7 @@ Source: docs.ebpf.io (SCHED_CLS, CGROUP_SKB, CGROUP_SOCK, tcx).
 from typing import Final
 
 from enforcer.datapath.kernel import classify, frame, layout, wait
-from qos.bpf.assembler import R0, R1, R2, R3, R4, R5, R6, R8, R9, R10, Assembler, reg
+from qos.bpf.assembler import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Assembler, reg
 
 _NEXT, _DROP = -1, 2  # TCX_NEXT, TCX_DROP
 _SEGMENT_HEADERS: Final = 52
@@ -101,6 +102,9 @@ def hold_sent(tables: frame.Tables, pair: int, *, header_bytes: int) -> bytes:
     a.load("u32", R9, R6, frame.SKB_WIRE_LEN)
     a.alu(R9, "-", header_bytes)
     wait.clock(a)
+    a.load("u64", R1, R10, frame.WAIT)
+    a.load("u64", R2, R7, layout.BOUND_AT)
+    a.jump_if(R1, ">", reg(R2), "full")
     wait.admit(a)
     a.load("u32", R1, R6, frame.SKB_IFINDEX)
     a.store("u32", R6, frame.SKB_TC_INDEX, R1)
@@ -109,6 +113,8 @@ def hold_sent(tables: frame.Tables, pair: int, *, header_bytes: int) -> bytes:
     a.move(R2, 0)
     a.call(frame.CALL_REDIRECT)
     a.exit()
+    a.label("full")
+    _drop(a)
     a.label("next")
     a.move(R0, _NEXT)
     a.exit()
@@ -153,11 +159,7 @@ def hold_received(tables: frame.Tables, ifb: int, *, header_bytes: int) -> bytes
     a.move(R1, reg(R6))
     a.call(frame.CALL_SET_CE)
     a.jump_if(R0, "==", 1, "marked")
-    a.move(R1, 1)
-    a.add_atomic(R8, layout.DROPPED_AT, R1)
-    a.add_atomic(R8, layout.DROPPED_BYTES_AT, R9)
-    a.move(R0, _DROP)
-    a.exit()
+    _drop(a)
     a.label("marked")
     a.move(R1, 1)
     a.add_atomic(R8, layout.MARKED_AT, R1)
@@ -182,6 +184,15 @@ def hold_received(tables: frame.Tables, ifb: int, *, header_bytes: int) -> bytes
     a.move(R0, _NEXT)
     a.exit()
     return a.assemble()
+
+
+def _drop(a: Assembler) -> None:
+    """Count the packet of R9 bytes as dropped, and drop it."""
+    a.move(R1, 1)
+    a.add_atomic(R8, layout.DROPPED_AT, R1)
+    a.add_atomic(R8, layout.DROPPED_BYTES_AT, R9)
+    a.move(R0, _DROP)
+    a.exit()
 
 
 def _add_header(a: Assembler, header_bytes: int) -> None:

@@ -20,7 +20,7 @@ from enforcer.failsafe.watchdog import Watchdog
 from enforcer.qdisc.classifier import ClassStats, RateLimits
 from enforcer.qdisc.codel import KEEP_PACKETS, LINUX, aim_for
 from enforcer.qdisc.queued_packet import Counts
-from qos.contract.direction import DIRECTIONS, Direction
+from qos.contract.direction import Direction
 from qos.contract.documents.engine import EngineReport
 from qos.packets.divert import FlowEvents
 from qos.packets.flows import SocketRow
@@ -38,7 +38,6 @@ _FREE_BPS: Final = 40_000_000_000
 _EMPTY_S: Final = 0.005
 _BEAT_S: Final = 0.1
 _BOUND_NS: Final = 300 * NS_PER_MS
-_NO_BOUND_NS: Final = 1 << 62
 _FRAME_BYTES: Final = 1514
 
 
@@ -241,8 +240,6 @@ class KernelSession:
                 if not self._free:
                     raise ValueError(f"more than {MAX_CLASSES - 1} applications limited at once")
                 held = self._classes[app] = _Class(self._free.pop())
-                for side in DIRECTIONS:
-                    queues.attachments.clear(side, held.number)
             self._hold(queues, held, "down", wanted.down_bps)
             self._hold(queues, held, "up", wanted.up_bps)
         self._write_ports(queues.attachments)
@@ -257,12 +254,17 @@ class KernelSession:
         rate = max(rate_bps // 8, 1)
         if rule is not None and rule.rate == rate:
             return
+        if rule is None:
+            queues.attachments.clear(side, held.number)
+            held.released.pop(side, None)
         queues.devices.hold(held.number, rate_bps, received=side == "down")
         aim = aim_for(LINUX, rate_bps)
-        judged = side == "down"  # what is sent is held back at its source
-        # The last packets of a queue are never dropped, as the other datapath keeps them (enforcer.qdisc.codel).
-        target_ns = max(aim.target_ns, KEEP_PACKETS * _FRAME_BYTES * NS_PER_S // rate) if judged else 0
-        bound_ns = max(_BOUND_NS, 4 * target_ns) if judged else _NO_BOUND_NS
+        if side == "down":
+            # The last packets of a queue are never dropped, as the other datapath keeps them (enforcer.qdisc.codel).
+            target_ns = max(aim.target_ns, KEEP_PACKETS * _FRAME_BYTES * NS_PER_S // rate)
+            bound_ns = max(_BOUND_NS, 4 * target_ns)
+        else:  # TCP is held back at its source; what sends on all the same finds a queue of so many bytes full
+            target_ns, bound_ns = 0, links.UP_QUEUE_BYTES * NS_PER_S // rate
         held.rules[side] = Rule(True, rate, target_ns, aim.interval_ns, bound_ns, self._round)
         queues.attachments.set_rule(side, held.number, held.rules[side])
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.enforcer.datapath.test_packets import in_force
+from tests.enforcer.datapath.test_packets import in_force, python_home
 from tests.enforcer.rig import MBIT, Rig, goodput_bps, required, result_of
 from tests.lab import HOST4, PEER4, Lab, Where
 from tests.require import missing
 
 if sys.platform != "linux":
     pytest.skip("the kernel's queues are Linux's", allow_module_level=True)
+
+from enforcer.datapath.kernel.devices import UP_QUEUE_BYTES
 
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(180)]
 
@@ -114,6 +116,41 @@ def test_a_download_goes_on_right_after_a_moment_at_the_least_rate(rig: Rig) -> 
         time.sleep(1)
     intervals = [one["sum"]["bits_per_second"] for one in result_of(client.communicate(timeout=60)[0])["intervals"]]
     assert min(intervals[6:]) > 12 * MBIT, intervals
+
+
+FLOOD = """
+import socket, sys, time
+senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(12)]
+for sender in senders:
+    sender.setblocking(False)
+    sender.connect((sys.argv[1], 9))
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    for sender in senders:
+        try:
+            sender.send(bytes(1200))
+        except OSError:
+            pass
+    time.sleep(0.016)
+"""
+
+
+def test_an_upload_that_does_not_yield_finds_its_queue_full_and_leaves_none_behind(rig: Rig) -> None:
+    """Datagrams of many sockets at three times the rate: what the queue dropped was told as waiting, ever longer."""
+    in_force(rig, "flood", up=2 * MBIT)
+    command = [rig.copy("flood", sys.executable), "-c", FLOOD, PEER4, "12"]
+    client = rig.lab.start("host", *command, env=python_home())
+    rig.until(lambda: rig.app("flood").get("dropped_packets", 0) > 200, "the flood to be dropped", 20)
+    most_ms = UP_QUEUE_BYTES * 8 * 1000 / (2 * MBIT)
+    before, then = rig.lab.counters(), time.monotonic()
+    seen = []
+    while client.poll() is None:
+        seen.append(rig.app("flood")["queue_ms"])
+        time.sleep(0.3)
+    passed = (rig.lab.counters() - before).tx_bytes * 8 / (time.monotonic() - then)
+    assert 0.7 * most_ms < max(seen) < 1.2 * most_ms, seen
+    assert 0.8 * 2 * MBIT <= passed <= 1.1 * 2 * MBIT
+    rig.until(lambda: rig.app("flood").get("queue_ms", 0) == 0, "the queue to be told as gone", 10)
 
 
 TUNNEL = """
