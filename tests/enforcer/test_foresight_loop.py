@@ -1,5 +1,6 @@
 """From the forecast to the limit: the forecaster's document in a real store, the real loop, and what ``why`` says."""
 
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -104,6 +105,7 @@ class Evening:
             self.store.set_state(Live.KEY, Live(now_ns, now_ns - MINUTE_NS, host="box", apps=(row,)).dump())
             self.loop._round_ns = 0  # a look a second is enough at rest: not here
             self.loop.round()
+            time.sleep(0.1)  # what changed is told ten times a second at most
         document = self.store.get_state(Limits.KEY)
         assert isinstance(document, dict)
         found: int | None = document["apps"]["bulk"]["down_bps"]

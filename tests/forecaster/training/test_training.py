@@ -120,9 +120,10 @@ def test_the_hybrid_learns_when_to_be_unsure(trainer: KerasTrainer) -> None:
 
 @pytest.mark.train
 def test_a_warm_start_keeps_the_scale_and_trains_less(trainer: KerasTrainer) -> None:
-    values = seasonal(520)
+    values, at = seasonal(640), np.arange(640)
+    later = np.where(at >= 440, values * (1 + 0.5 * np.sin(2 * np.pi * at / 7)), values)  # a rhythm that was not there
     first = fit_hybrid(frame_of(values[:440]), TASK, trainer)
-    second = fit_hybrid(frame_of(values), TASK, trainer, first)
+    second = fit_hybrid(frame_of(later), TASK, trainer, first)
     assert second.scaling is first.scaling
     assert len(second.loss) <= 12
     assert not np.array_equal(second.networks[0]["out_kernel"], first.networks[0]["out_kernel"])
