@@ -24,12 +24,17 @@ assert sys.platform == "linux"
 _log = logging.getLogger(__name__)
 
 _OURS: Final = re.compile(r"autoqos[duv](\d+)\Z")
-_GET_FLAGS, _GET_TYPE = 0x8913, 0x8927  # SIOCGIFFLAGS, SIOCGIFHWADDR, netdevice(7)
+_GET_FLAGS, _GET_MTU, _GET_TYPE = 0x8913, 0x8921, 0x8927  # SIOCGIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR, netdevice(7)
 _UP: Final = 1
 _FRAME_OF: Final = (1514, 1500)
 """HTB counts Ethernet frames; a limit counts IP packets."""
 _BURST_NS: Final = 2_000_000
 _MIN_BURST_BYTES: Final = 1_600
+_WHOLE_DOWN_NS, _WHOLE_UP_NS = 20_000_000, 2_000_000
+"""A merged packet (segmentation offload) that takes longer than this at the class's rate waits in its segments: whole,
+64 kB are a queue of 50 ms on a line of 10 Mbit/s, and at 64 kbit/s the class would wait for eight seconds."""
+_LARGEST_BYTES: Final = 65_536 + 18
+_FRAME_HEADER_BYTES: Final = 18
 _DOWN_LIMIT_BYTES: Final = 1 << 25
 """One limit for every rate that a class may get: the programs bound the wait long before."""
 UP_QUEUE_BYTES: Final = 512 * 1024
@@ -49,15 +54,21 @@ def link_type(name: str) -> int | None:
     return _interface(name, _GET_TYPE)
 
 
-def _interface(name: str, question: int) -> int | None:
-    """The 16 bits that an ioctl answers about an interface; None without that interface."""
+def _interface(name: str, question: int, form: str = "H") -> int | None:
+    """The number that an ioctl answers about an interface; None without that interface."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         try:
             answer = fcntl.ioctl(asker, question, struct.pack("16s24x", name.encode()))
         except OSError:
             return None
-    found: int = struct.unpack_from("H", answer, 16)[0]
+    found: int = struct.unpack_from(form, answer, 16)[0]
     return found
+
+
+def largest_frame() -> int:
+    """Bytes of the largest frame that an interface may send (loopback and our own devices are not meant)."""
+    names = [name for _, name in socket.if_nameindex() if name != "lo" and ours(name) is None]
+    return _FRAME_HEADER_BYTES + max(1500, *(_interface(name, _GET_MTU, "I") or 0 for name in names), 0)
 
 
 class Netlink:
@@ -86,7 +97,11 @@ class Devices:
         pid = os.getpid()
         self._names = (f"autoqosd{pid}", f"autoqosu{pid}", f"autoqosv{pid}")
         self._netlink = Netlink()
-        self._classes: set[tuple[int, int]] = set()
+        self._leaves: dict[tuple[int, int], int] = {}
+        """By device and class: the largest packet that passes whole, bytes."""
+        self._rates: dict[tuple[int, int], int] = {}
+        self._frame_bytes = largest_frame()
+        self._segments = True
         down, near, far = self._names
         try:
             self._remove()
@@ -108,10 +123,37 @@ class Devices:
         rate = max(rate_bps * frames // packets // 8, 1)
         burst_ns = max(_BURST_NS, _MIN_BURST_BYTES * 10**9 // rate)
         self._netlink.ask(rtnetlink.htb_class(index, at, rate, burst_ns), "a class of HTB")
-        if (index, at) not in self._classes:
-            limit = _DOWN_LIMIT_BYTES if received else _UP_LIMIT_BYTES
+        self._rates[index, at] = rate
+        self._make_leaf(index, at)
+
+    def _make_leaf(self, index: int, at: int) -> None:
+        """The class's queue, as its rate and the interfaces' frames want it now."""
+        whole_ns, limit = (_WHOLE_DOWN_NS, _DOWN_LIMIT_BYTES) if index == self.down else (_WHOLE_UP_NS, _UP_LIMIT_BYTES)
+        burst = self._rates[index, at] * whole_ns // 10**9
+        # In powers of two: a rate that changes ten times a second changes the queue seldom.
+        largest = max(self._frame_bytes, 1 << burst.bit_length() >> 1) if burst < _LARGEST_BYTES else _LARGEST_BYTES
+        there = self._leaves.get((index, at))
+        if there == largest:
+            return
+        if self._segments:
+            try:
+                leaf = rtnetlink.segmenting_leaf(index, at, limit, largest)
+                self._netlink.ask(leaf, "a queue (kernel module sch_tbf)")
+            except OSError as error:
+                if there is not None:
+                    raise
+                self._segments = False
+                _log.warning("merged packets are held whole, in bursts of up to 64 kB: %s", error)
+        if not self._segments and there is None:
             self._netlink.ask(rtnetlink.fifo_leaf(index, at, limit), "a queue (bfifo)")
-            self._classes.add((index, at))
+        self._leaves[index, at] = largest
+
+    def follow_frames(self) -> None:
+        """See whether an interface with larger frames came: they must pass whole. Raises OSError."""
+        if (frame := largest_frame()) != self._frame_bytes:
+            self._frame_bytes = frame
+            for index, at in self._rates:
+                self._make_leaf(index, at)
 
     def missing(self) -> str | None:
         """The name of a device that somebody took away or set down; None while all are well."""

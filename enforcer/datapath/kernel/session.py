@@ -189,6 +189,7 @@ class KernelSession:
             self.failed = f"the device {gone} was taken away or set down by somebody else"
             queues.attachments.close()  # at once: what goes into it is lost
             return
+        queues.devices.follow_frames()
         queues.attachments.follow_interfaces()
         for name in queues.attachments.unreached - self._said:
             self._said.add(name)

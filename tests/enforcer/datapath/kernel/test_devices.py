@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from typing import Any
@@ -88,3 +89,29 @@ def test_the_collector_leaves_our_devices_out_by_their_names() -> None:
 @pytest.mark.parametrize(("name", "pid"), [("autoqosd12", 12), ("autoqosv4194304", 4194304), ("eth0", None)])
 def test_names_say_whose_they_are(name: str, pid: int | None) -> None:
     assert ours(name) == pid
+
+
+def test_merged_packets_pass_whole_only_where_the_rate_is_high_and_frames_always() -> None:
+    linux_root()
+    with Lab() as lab, lab.inside("host"):
+        devices = Devices()
+        try:
+            asked: list[tuple[int]] = []
+            ask = devices._netlink.ask
+
+            def noted(request: bytes, what: str) -> None:
+                if "queue" in what:
+                    asked.append(struct.unpack_from("=I", request, len(request) - 4))
+                ask(request, what)
+
+            devices._netlink.ask = noted  # type: ignore[method-assign]
+            for rate in (1, 5, 50, 52, 400, 401):
+                devices.hold(3, rate * MBIT, received=False)
+            assert [size for (size,) in asked] == [1518, 8192, 65_554]
+            asked.clear()
+            devices.hold(3, 5 * MBIT, received=False)
+            lab.run("host", "ip", "link", "set", lab.interface(), "mtu", "9000")
+            devices.follow_frames()
+            assert [size for (size,) in asked] == [1518, 9018]
+        finally:
+            devices.close()

@@ -1,5 +1,6 @@
 """Real packets through the kernel's queues: what only this datapath promises. The rest is in test_packets."""
 
+import json
 import subprocess
 import sys
 import time
@@ -116,6 +117,24 @@ def test_a_download_goes_on_right_after_a_moment_at_the_least_rate(rig: Rig) -> 
         time.sleep(1)
     intervals = [one["sum"]["bits_per_second"] for one in result_of(client.communicate(timeout=60)[0])["intervals"]]
     assert min(intervals[6:]) > 12 * MBIT, intervals
+
+
+def test_an_upload_makes_no_bursts_for_the_line() -> None:
+    """Merged packets passed whole: 45 kB at once, a queue of 38 ms on a line of 10 Mbit/s that had room."""
+    required()
+    with Lab(down_mbit=50, up_mbit=10) as lab, Rig(lab, datapath="kernel") as rig:
+        in_force(rig, "bulk", up=5 * MBIT)
+        client = rig.begin("-t", "6", "-C", "cubic", app="bulk")
+        rig.until(lambda: rig.app("bulk").get("delayed_packets", 0) > 50, "the upload to be held", 20)
+        time.sleep(1)
+        seen = []
+        for _ in range(60):
+            listed = json.loads(lab.run("router", "tc", "-s", "-j", "qdisc", "show").stdout)
+            seen.append(max(qdisc["backlog"] for qdisc in listed))
+            time.sleep(0.03)
+        goodput = goodput_bps(result_of(client.communicate(timeout=60)[0]))
+    assert 0.8 * 5 * MBIT <= goodput <= 1.06 * 5 * MBIT
+    assert sorted(seen)[-3] < 8_000, seen
 
 
 FLOOD = """
