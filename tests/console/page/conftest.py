@@ -93,3 +93,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamplePage]:
         yield page
     finally:
         page.process.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_set_by_hand(request: pytest.FixtureRequest) -> None:
+    """What another test of the module left in force (an API called at random, a pause) is taken away before each."""
+    if "sample" in request.fixturenames:
+        sample: SamplePage = request.getfixturevalue("sample")
+        with SqliteStore(sample.data / "autoqos.db") as store:
+            for key in store.states("override:"):
+                store.delete_state(key)
