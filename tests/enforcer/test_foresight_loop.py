@@ -10,24 +10,17 @@ import pytest
 from typer.testing import CliRunner
 
 from console.commands.app import app as command_line
-from enforcer.congestion_control import Surroundings
-from enforcer.datapath.session import DivertDatapath, Tools
-from enforcer.loop import Loop
-from enforcer.qdisc.codel import LINUX
 from forecaster.data.series import SeriesId
 from forecaster.serving.busy import keep_busy_times
 from forecaster.serving.round import SeriesResult
 from forecaster.serving.serve import Prediction
 from qos.contract.documents.limits import Limits
 from qos.contract.documents.live import Live, LiveRow
-from qos.packets.flows import SocketRow
-from qos.service import ConfigWatcher
 from qos.service.config_file import load_config
 from qos.store.sqlite.store import SqliteStore
 from qos.system.clock import SYSTEM
-from qos.system.processes import Processes
 from tests.enforcer.ports import FakePort
-from tests.enforcer.test_loop import PORT, NoEchoes, NoEvents, NoWatchdog, OneProcess
+from tests.enforcer.test_loop import loop_over
 
 S = 10**9
 MINUTE_NS = 60 * S
@@ -64,28 +57,7 @@ class Evening:
         self.clock, self.port = Behind(), FakePort()
         self.store = SqliteStore(folder / "autoqos.db")
         self.config = load_config(self.file)
-        tools = Tools(
-            port=self.port,
-            clock=self.clock,
-            processes=Processes(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
-            platform=LINUX,
-            max_ports=32,
-            events=NoEvents,
-            sockets=lambda: [SocketRow(17, 4, b"\x0a\0\0\1", PORT, 77)],
-            watchdog=NoWatchdog,
-            available=lambda: None,
-            tidy=lambda: None,
-            interfaces=lambda: [(1, "lo")],
-        )
-        self.loop = Loop(
-            self.config,
-            self.store,
-            DivertDatapath(tools),
-            ConfigWatcher(self.file),
-            clock=self.clock,
-            processes=tools.processes,
-            surroundings=Surroundings(echoes=NoEchoes(), network=lambda: None),
-        )
+        self.loop = loop_over(self.file, self.config, self.store, self.port, self.clock)
         self.begins_ns = SYSTEM.wall_ns() + 5 * MINUTE_NS
 
     def forecast(self, model: str = "lightgbm") -> None:

@@ -1,7 +1,7 @@
 """The loop with a store and a port of our own: what a person sets takes effect, and every doubt lets go."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,16 @@ import pytest
 
 from enforcer.congestion_control import Surroundings
 from enforcer.datapath.session import DivertDatapath, Tools
-from enforcer.loop import Loop
+from enforcer.loop import Loop, LoopStore
 from enforcer.qdisc.codel import LINUX
+from qos.contract.config import Config
 from qos.contract.points import AppLimit, Event
 from qos.packets.divert import Drained, FlowEvent, port_filter, wide_filter
 from qos.packets.flows import SocketRow
 from qos.policy.applications import Process
 from qos.service import ConfigWatcher
 from qos.service.config_file import load_config
-from qos.system.clock import SYSTEM, monotonic_ns, wall_ns
+from qos.system.clock import SYSTEM, Clock, monotonic_ns, wall_ns
 from qos.system.echo_stream import StreamedReply
 from qos.system.processes import Processes
 from tests.enforcer.ports import FakePort, until
@@ -87,6 +88,35 @@ class NoWatchdog:
         pass
 
 
+def loop_over(
+    file: Path,
+    config: Config,
+    store: LoopStore,
+    port: FakePort,
+    clock: Clock,
+    *,
+    available: Callable[[], str | None] = lambda: None,
+    tidy: Callable[[], None] = lambda: None,
+) -> Loop:
+    """The real loop and diverting datapath over a port of no packets; the application "bulk" has one socket."""
+    tools = Tools(
+        port=port,
+        clock=clock,
+        processes=Processes(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
+        platform=LINUX,
+        max_ports=32,
+        events=NoEvents,
+        sockets=lambda: [SocketRow(17, 4, b"\x0a\0\0\1", PORT, 77)],
+        watchdog=NoWatchdog,
+        available=available,
+        tidy=tidy,
+        interfaces=lambda: [(1, "lo")],
+    )
+    around = Surroundings(echoes=NoEchoes(), network=lambda: None)
+    watcher, datapath = ConfigWatcher(file), DivertDatapath(tools)
+    return Loop(config, store, datapath, watcher, clock=clock, processes=tools.processes, surroundings=around)
+
+
 class Bench:
     """A loop and everything around it."""
 
@@ -95,27 +125,9 @@ class Bench:
         self.file.write_text(text, encoding="utf-8")
         self.store, self.port, self.tidied = MemoryStore(), FakePort(), 0
         self.why: str | None = None
-        tools = Tools(
-            port=self.port,
-            clock=SYSTEM,
-            processes=Processes(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
-            platform=LINUX,
-            max_ports=32,
-            events=NoEvents,
-            sockets=lambda: [SocketRow(17, 4, b"\x0a\0\0\1", PORT, 77)],
-            watchdog=NoWatchdog,
-            available=lambda: self.why,
-            tidy=self.tidy,
-            interfaces=lambda: [(1, "lo")],
-        )
-        self.loop = Loop(
-            load_config(self.file),
-            self.store,
-            DivertDatapath(tools),
-            ConfigWatcher(self.file),
-            clock=SYSTEM,
-            processes=tools.processes,
-            surroundings=Surroundings(echoes=NoEchoes(), network=lambda: None),
+        config = load_config(self.file)
+        self.loop = loop_over(
+            self.file, config, self.store, self.port, SYSTEM, available=lambda: self.why, tidy=self.tidy
         )
 
     def tidy(self) -> None:

@@ -54,21 +54,30 @@ def link_type(name: str) -> int | None:
     return _interface(name, _GET_TYPE)
 
 
-def _interface(name: str, question: int, form: str = "H") -> int | None:
-    """The number that an ioctl answers about an interface; None without that interface."""
+def _interface(name: str, question: int) -> int | None:
+    """The 16 bits that an ioctl answers about an interface; None without that interface."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        try:
-            answer = fcntl.ioctl(asker, question, struct.pack("16s24x", name.encode()))
-        except OSError:
-            return None
+        return _asked(asker, name, question, "H")
+
+
+def _asked(asker: socket.socket, name: str, question: int, form: str) -> int | None:
+    try:
+        answer = fcntl.ioctl(asker, question, struct.pack("16s24x", name.encode()))
+    except OSError:
+        return None
     found: int = struct.unpack_from(form, answer, 16)[0]
     return found
 
 
 def largest_frame() -> int:
     """Bytes of the largest frame that an interface may send (loopback and our own devices are not meant)."""
-    names = [name for _, name in socket.if_nameindex() if name != "lo" and ours(name) is None]
-    return _FRAME_HEADER_BYTES + max(1500, *(_interface(name, _GET_MTU, "I") or 0 for name in names), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:  # one for all: this is asked ten times a second
+        mtus = [
+            _asked(asker, name, _GET_MTU, "I") or 0
+            for _, name in socket.if_nameindex()
+            if name != "lo" and ours(name) is None
+        ]
+    return _FRAME_HEADER_BYTES + max([1500, *mtus])
 
 
 class Netlink:

@@ -93,9 +93,14 @@ def htb(index: int, major: int) -> bytes:
     return message(NEW_QDISC, _CREATE | _REPLACE, body)
 
 
+def _rate(rate: int) -> bytes:
+    """``tc_ratespec``: bytes a second of Ethernet frames; a larger one than 32 bits hold is given beside it."""
+    return struct.pack("=BBHhHI", 0, _ETHERNET, 0, -1, 0, min(rate, _LONG - 1))
+
+
 def htb_class(index: int, handle: int, rate: int, burst_ns: int) -> bytes:
     """Make the class, or change its rate: ``rate`` bytes a second of Ethernet frames, never more by borrowing."""
-    spec = struct.pack("=BBHhHI", 0, _ETHERNET, 0, -1, 0, min(rate, _LONG - 1))
+    spec = _rate(rate)
     ticks = max(burst_ns >> _TICK_SHIFT, 1)
     parameters = spec + spec + struct.pack("=5I", ticks, ticks, _QUANTUM, 0, 0)
     inner = [_attribute(_HTB_PARAMETERS, parameters)]
@@ -105,11 +110,14 @@ def htb_class(index: int, handle: int, rate: int, burst_ns: int) -> bytes:
     return message(NEW_CLASS, _CREATE, body + _attribute(_OPTIONS, *inner))
 
 
+def _leaf(index: int, parent: int, kind: bytes, *options: bytes) -> bytes:
+    body = _TRAFFIC.pack(0, index, (parent & 0xFFFF) + 1 << 16, parent, 0) + _attribute(_KIND, kind + b"\0")
+    return message(NEW_QDISC, _CREATE | _REPLACE, body + _attribute(_OPTIONS, *options))
+
+
 def fifo_leaf(index: int, parent: int, limit_bytes: int) -> bytes:
     """A class's queue: first in, first out, so many bytes."""
-    options = _attribute(_OPTIONS, struct.pack("=I", limit_bytes))
-    body = _TRAFFIC.pack(0, index, (parent & 0xFFFF) + 1 << 16, parent, 0) + _attribute(_KIND, b"bfifo\0") + options
-    return message(NEW_QDISC, _CREATE | _REPLACE, body)
+    return _leaf(index, parent, b"bfifo", struct.pack("=I", limit_bytes))
 
 
 def segmenting_leaf(index: int, parent: int, limit_bytes: int, largest: int) -> bytes:
@@ -118,13 +126,12 @@ def segmenting_leaf(index: int, parent: int, limit_bytes: int, largest: int) -> 
     That is what a token bucket filter does with packets above its burst; its rate bounds nothing here. Other packets
     above it are dropped: it must not be less than a frame of any interface.
     """
-    unbounded = struct.pack("=BBhHHI", 0, _ETHERNET, 0, -1 & 0xFFFF, 0, _LONG - 1)
-    parameters = unbounded + bytes(len(unbounded)) + struct.pack("=3I", limit_bytes, 0, 0)
-    options = _attribute(
-        _OPTIONS,
-        _attribute(_TBF_PARAMETERS, parameters),
+    spec = _rate(_UNBOUNDED_RATE)
+    return _leaf(
+        index,
+        parent,
+        b"tbf",
+        _attribute(_TBF_PARAMETERS, spec + bytes(len(spec)) + struct.pack("=3I", limit_bytes, 0, 0)),
         _attribute(_TBF_RATE64, struct.pack("=Q", _UNBOUNDED_RATE)),
         _attribute(_TBF_BURST, struct.pack("=I", largest)),
     )
-    body = _TRAFFIC.pack(0, index, (parent & 0xFFFF) + 1 << 16, parent, 0) + _attribute(_KIND, b"tbf\0") + options
-    return message(NEW_QDISC, _CREATE | _REPLACE, body)
