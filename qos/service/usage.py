@@ -3,8 +3,6 @@
 import os
 from dataclasses import dataclass
 
-import psutil
-
 
 @dataclass(frozen=True, slots=True)
 class OwnUsage:
@@ -18,6 +16,8 @@ class SelfUsage:
     """Samples this process. ``now_ns`` is monotonic."""
 
     def __init__(self) -> None:
+        import psutil  # only parts measure themselves: a command of the console does not wait for it
+
         self._process = psutil.Process()
         self._last: tuple[int, float] | None = None
 

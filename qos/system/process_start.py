@@ -7,13 +7,13 @@ psutil's creation time, which Windows keeps as it was when the process began. To
 import sys
 from pathlib import Path
 
-import psutil
-
 
 def process_start(pid: int) -> int | None:
     """The start of a process, more than 0, in a unit of the system's own; None when there is no such process."""
     if sys.platform == "linux":  # two lines, hence no file of its own
         return _ticks(pid)
+    import psutil  # only where it is needed: every command of the console comes through here
+
     try:
         return int(psutil.Process(pid).create_time() * 1e9)
     except (psutil.Error, ValueError):

@@ -26,7 +26,7 @@ _TAG: Final = re.compile(r"^[^\x00-\x1f]{1,128}\Z")
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False, defer_build=True)
 
 
 class CollectorConfig(_Model):

@@ -10,7 +10,7 @@ from qos.contract.units import Size
 class QuotaConfig(BaseModel):
     """One volume that should not be used up. Bytes of both directions count."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False, defer_build=True)
 
     volume: Size
     """Bytes a month."""
