@@ -4,6 +4,7 @@ Whether a kernel can is seen by opening: it makes devices and loads programs, wh
 So nothing is tried before somebody has to be held, and the loop opens in the background (``background``).
 """
 
+import errno
 import logging
 from dataclasses import replace
 from typing import Final, Literal
@@ -26,15 +27,19 @@ class DatapathChoice:
         """Why the kernel's queues could not be opened when that was last tried."""
 
     def available(self) -> str | None:
-        """Why none that is allowed works, or None. Cheap: a kernel counts as able until it has refused."""
+        """Why none that is allowed works, or None. Cheap: a kernel that names no reason counts as able until it has
+        refused."""
         if self._wanted == "divert" or (self._wanted == "auto" and self._refused is not None):
             return self._divert.available()
-        return _NO_QUEUES if self._kernel is None else None
+        lacks = self._kernel.available() if self._kernel is not None else _NO_QUEUES
+        return self._divert.available() if lacks is not None and self._wanted == "auto" else lacks
 
     def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> Datapath:
         """An open datapath of the kind that serves. Raises OSError, ValueError."""
         if self._wanted != "divert" and self._kernel is not None:
             try:
+                if (lacks := self._kernel.available()) is not None:
+                    raise OSError(errno.EOPNOTSUPP, lacks)
                 found = self._kernel.open(max_packet_rate=max_packet_rate, hold_off_ns=hold_off_ns, own=own)
             except OSError as error:
                 why = error.strerror or str(error)

@@ -36,6 +36,7 @@ ON_DEMAND: Final = 1
 
 _MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _PROG_LOAD = 0, 1, 2, 3, 5
 _LOOKUP_BATCH, _DELETE_BATCH, _LINK_CREATE = 24, 27, 28
+_PROG_QUERY: Final = 16
 _NUMBER: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "armv7l": 386, "ppc64le": 361, "s390x": 351}
 _ATTR_BYTES: Final = 128
 _LICENSE: Final = b"Dual MIT/GPL"
@@ -186,6 +187,16 @@ def link_to_interface(program: int, index: int, attach: int) -> int:
     """Attach to an interface's tcx hook, after what is attached there (Linux 6.6). The link's file descriptor: closing
     it detaches. Raises OSError: ENODEV without that interface, EINVAL before tcx."""
     return bpf(_LINK_CREATE, struct.pack("<IIII", program, index, attach, 0))[0]
+
+
+def tcx_there() -> bool:
+    """Whether this kernel has tcx hooks (Linux 6.6, or taken over into an older one): it is asked what hangs on the
+    loopback's. True also where it may not be asked."""
+    try:
+        bpf(_PROG_QUERY, struct.pack("<IIIIQI", 1, TCX_INGRESS, 0, 0, 0, 0))
+    except OSError as error:
+        return error.errno not in (errno.EINVAL, errno.ENOSYS)
+    return True
 
 
 def allow_locked_memory() -> None:

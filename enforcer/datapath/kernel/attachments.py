@@ -48,6 +48,7 @@ class Attachments:
         self.ports = self._table("aq_ports", bpf_system.HASH, 4, 4, layout.MAX_PORTS, flags=bpf_system.ON_DEMAND)
         lru, early = bpf_system.LRU_HASH, layout.MAX_EARLY
         self.early = self._table("aq_early", lru, 4, 4, early)
+        fragments = self._table("aq_fragments", lru, layout.FRAGMENT_KEY_BYTES, 8, layout.MAX_FRAGMENTED)
         self.born = self._table("aq_born", lru, layout.COOKIE_BYTES, 4, early)
         self.names = self._table("aq_names", bpf_system.HASH, layout.NAME_BYTES, 4, 2 * layout.MAX_CLASSES)
         self.processes = self._table(
@@ -71,6 +72,7 @@ class Attachments:
                 self.states[side].fd,
                 buckets.fd,
                 self.roots.fd,
+                fragments.fd,
             )
         tcx, queues = bpf_system.SCHED_CLS, self._queues
         for header in (_ETHERNET_HEADER, 0):

@@ -1,15 +1,15 @@
 """Whose packet is it: the part of the limiting programs that finds the class of a packet. Pure.
 
-By protocol and local port; what is exempt, what is not unicast TCP or UDP and later fragments are nobody's. Sources:
-RFC 791, 8200 (headers), 9293 (TCP), 768 (UDP).
+By protocol and local port; what is exempt and what is not unicast TCP or UDP is nobody's. Received fragments without
+ports are their first fragment's (``fragments``); sent packets are seen before they are cut. Sources: RFC 791, 8200
+(headers), 9293 (TCP), 768 (UDP).
 """
 
 from typing import Final
 
-from enforcer.datapath.kernel import frame, layout
-from qos.bpf.assembler import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Assembler, reg
+from enforcer.datapath.kernel import fragments, frame, layout
+from qos.bpf.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
 
-_NETWORK_HEADER: Final = 1
 # The EtherTypes as they stand in the packet's context on a little-endian machine.
 _IPV4, _IPV6 = 0x0008, 0xDD86
 _TCP, _UDP = 6, 17
@@ -19,36 +19,30 @@ EXEMPT_UDP: Final = (67, 68, 123, 546, 547, 1900, 5353, 5355)
 _TCP_OFFSET, _TCP_FLAGS = 12, 13
 
 
-def _load_header(a: Assembler, into: int, length: int, offset: int | None, missing: str) -> None:
-    """``length`` bytes behind the start of the IP header to the stack; ``offset`` None: it is in R8."""
-    a.move(R1, reg(R6))
-    a.move(R2, reg(R8) if offset is None else offset)
-    a.move(R3, reg(R10))
-    a.alu(R3, "+", into)
-    a.move(R4, length)
-    a.move(R5, _NETWORK_HEADER)
-    a.call(frame.CALL_LOAD_RELATIVE)
-    a.jump_if(R0, "!=", 0, missing)
-
-
 def find_class(a: Assembler, tables: frame.Tables, *, sent: bool, other: str) -> None:
     """R7 = the rule, R9 = the class number; ``CONTROL`` on the stack. To ``other`` with everything we do not hold."""
     a.store_imm("u64", R10, frame.CONTROL, 0)
+    a.store_imm("u64", R10, frame.FRAGMENT, 0)
     a.load("u32", R7, R6, frame.SKB_PROTOCOL)
     a.jump_if(R7, "==", _IPV4, "ipv4")
     a.jump_if(R7, "!=", _IPV6, other)
-    _load_header(a, frame.IP, 8, 0, other)
+    frame.load_header(a, frame.IP, 8, 0, other)
     a.load("u8", R7, R10, frame.IP + 6)
     a.load("u16", R9, R10, frame.IP + 4)
     a.big_endian_16(R9)
     a.move(R8, 40)
+    if not sent:
+        fragments.look_v6(a, other)
     a.jump("transport")
     a.label("ipv4")
-    _load_header(a, frame.IP, 20, 0, other)
+    frame.load_header(a, frame.IP, 20, 0, other)
     a.load("u16", R1, R10, frame.IP + 6)
     a.big_endian_16(R1)
-    a.alu(R1, "&", 0x1FFF)
-    a.jump_if(R1, "!=", 0, other)  # a later fragment has no ports (docs/decisions/0110)
+    if sent:
+        a.alu(R1, "&", 0x1FFF)
+        a.jump_if(R1, "!=", 0, other)  # of somebody who cuts datagrams himself: it has no ports
+    else:
+        fragments.look_v4(a, other)
     a.load("u8", R7, R10, frame.IP + 9)
     a.load("u8", R8, R10, frame.IP)
     a.alu(R8, "&", 15)
@@ -59,7 +53,7 @@ def find_class(a: Assembler, tables: frame.Tables, *, sent: bool, other: str) ->
     a.label("transport")
     a.jump_if(R7, "==", _UDP, "udp")
     a.jump_if(R7, "!=", _TCP, other)
-    _load_header(a, frame.TRANSPORT, 14, None, other)
+    frame.load_header(a, frame.TRANSPORT, 14, None, other)
     # Payload: what is left behind the TCP header. Acknowledgements and SYNs without any pass at once.
     a.load("u8", R1, R10, frame.TRANSPORT + _TCP_OFFSET)
     a.alu(R1, ">>", 4)
@@ -68,10 +62,10 @@ def find_class(a: Assembler, tables: frame.Tables, *, sent: bool, other: str) ->
     a.load("u8", R1, R10, frame.TRANSPORT + _TCP_FLAGS)
     a.alu(R1, "&", 0x05)  # FIN, RST: they keep their place behind the data
     a.jump_if(R1, "!=", 0, "ports")
-    a.store_imm("u64", R10, frame.CONTROL, 1)
+    a.store_imm("u64", R10, frame.CONTROL, frame.AT_ONCE)
     a.jump("ports")
     a.label("udp")
-    _load_header(a, frame.TRANSPORT, 8, None, other)
+    frame.load_header(a, frame.TRANSPORT, 8, None, other)
     for at in (frame.SOURCE_PORT, frame.DESTINATION_PORT):
         a.load("u16", R1, R10, frame.TRANSPORT + at)
         a.big_endian_16(R1)
@@ -99,8 +93,10 @@ def find_class(a: Assembler, tables: frame.Tables, *, sent: bool, other: str) ->
         a.jump_if(R0, "==", 0, other)
     a.label("owned")
     a.load("u32", R9, R0, 0)
-    if sent:
-        a.label("found")
+    if not sent:
+        a.jump("found")
+        fragments.follow(a, tables, other)
+    a.label("found")
     a.jump_if(R9, "==", layout.NOBODY, other)
     find_rule(a, tables, other)
 

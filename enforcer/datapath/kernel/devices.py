@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from enforcer.datapath.kernel import rtnetlink
-from enforcer.datapath.kernel.layout import MAJOR, handle
+from enforcer.datapath.kernel.layout import MAJOR, MAX_CLASSES, handle
 
 assert sys.platform == "linux"
 
@@ -110,15 +110,17 @@ class Devices:
         """By device and class: the largest packet that passes whole, bytes."""
         self._rates: dict[tuple[int, int], int] = {}
         self._frame_bytes = largest_frame()
-        self._segments = True
         down, near, far = self._names
         try:
             self._remove()
             self._netlink.ask(rtnetlink.ifb(down), "an IFB device (kernel module ifb)")
             self._netlink.ask(rtnetlink.veth(near, far), "a veth pair (kernel module veth)")
             self.down, self.near, self.far = (socket.if_nametoindex(name) for name in self._names)
+            self._pass_frames()
             for index in (self.down, self.near):
                 self._netlink.ask(rtnetlink.htb(index, MAJOR), "the queueing discipline HTB (kernel module sch_htb)")
+                # A class that nobody gets: whether this kernel has all that a class needs is seen now, or never.
+                self.hold(MAX_CLASSES, _MIN_BURST_BYTES * 8, received=index == self.down)
             for index in (self.down, self.near, self.far):
                 self._netlink.ask(rtnetlink.up(index), "setting a device up")
         except BaseException:
@@ -141,28 +143,25 @@ class Devices:
         burst = self._rates[index, at] * whole_ns // 10**9
         # In powers of two: a rate that changes ten times a second changes the queue seldom.
         largest = max(self._frame_bytes, 1 << burst.bit_length() >> 1) if burst < _LARGEST_BYTES else _LARGEST_BYTES
-        there = self._leaves.get((index, at))
-        if there == largest:
+        if self._leaves.get((index, at)) == largest:
             return
-        if self._segments:
-            try:
-                leaf = rtnetlink.segmenting_leaf(index, at, limit, largest)
-                self._netlink.ask(leaf, "a queue (kernel module sch_tbf)")
-            except OSError as error:
-                if there is not None:
-                    raise
-                self._segments = False
-                _log.warning("merged packets are held whole, in bursts of up to 64 kB: %s", error)
-        if not self._segments and there is None:
-            self._netlink.ask(rtnetlink.fifo_leaf(index, at, limit), "a queue (bfifo)")
+        leaf = rtnetlink.segmenting_leaf(index, at, limit, largest)
+        self._netlink.ask(leaf, "a queue of segments (kernel module sch_tbf)")
         self._leaves[index, at] = largest
 
     def follow_frames(self) -> None:
         """See whether an interface with larger frames came: they must pass whole. Raises OSError."""
         if (frame := largest_frame()) != self._frame_bytes:
             self._frame_bytes = frame
+            self._pass_frames()
             for index, at in self._rates:
                 self._make_leaf(index, at)
+
+    def _pass_frames(self) -> None:
+        """Our devices take frames as large as anybody's, and no larger: the kernel's log warns of a leaf below that."""
+        for index in (self.down, self.near, self.far):
+            largest = self._frame_bytes - _FRAME_HEADER_BYTES
+            self._netlink.ask(rtnetlink.mtu(index, largest), "the largest packet of a device")
 
     def missing(self) -> str | None:
         """The name of a device that somebody took away or set down; None while all are well."""

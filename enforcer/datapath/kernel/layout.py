@@ -25,6 +25,10 @@ ROOTS: Final = 256
 
 MAX_EARLY: Final = 8_192
 """Sockets and ports that a program itself gave to a class, because of the name of the process that made them."""
+MAX_FRAGMENTED: Final = 4_096
+"""Datagrams in fragments whose first fragment came: who it is for, for the fragments without ports."""
+FRAGMENT_KEY_BYTES: Final = 40
+"""Source and destination address (16 bytes each, IPv4 in the first four), identification, protocol."""
 COOKIE_BYTES: Final = 8
 NAME_BYTES: Final = 16
 NOBODY: Final = 0

@@ -10,13 +10,14 @@ Five programs (docs/decisions/0110):
 - ``hold_received`` (tcx ingress of every interface): a packet for a limited local port is counted, dropped or marked
   where its class's queue stands too long, and goes through our IFB, whose HTB holds it.
 
-``classify`` finds the class of a packet, ``wait`` judges how long it would wait, ``frame`` is what they share.
+``classify`` finds the class of a packet (``fragments`` that of one without ports), ``wait`` judges how long it would
+wait, ``frame`` is what they share.
 Source: docs.ebpf.io (SCHED_CLS, CGROUP_SKB, CGROUP_SOCK, tcx).
 """
 
 from typing import Final
 
-from enforcer.datapath.kernel import classify, frame, layout, wait
+from enforcer.datapath.kernel import classify, fragments, frame, layout, wait
 from qos.bpf.assembler import R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Assembler, reg
 
 _NEXT, _DROP = -1, 2  # TCX_NEXT, TCX_DROP
@@ -152,18 +153,26 @@ def hold_received(tables: frame.Tables, ifb: int, *, header_bytes: int) -> bytes
     a.label("single")
     wait.clock(a)
     a.load("u64", R1, R10, frame.CONTROL)
-    a.jump_if(R1, "!=", 0, "control")
+    a.jump_if(R1, "==", frame.AT_ONCE, "control")
+    a.jump_if(R1, "==", frame.REFUSED, "lose")
+    a.jump_if(R1, "!=", frame.ADMITTED, "judge")
+    wait.bound(a)
+    a.jump("admit")
+    a.label("judge")
     wait.find_bucket(a, tables, "admit")
     wait.judge(a, tables)
     a.label("refuse")
     a.move(R1, reg(R6))
     a.call(frame.CALL_SET_CE)
     a.jump_if(R0, "==", 1, "marked")
+    a.label("lose")
+    fragments.note(a, tables, refused=True)
     _drop(a)
     a.label("marked")
     a.move(R1, 1)
     a.add_atomic(R8, layout.MARKED_AT, R1)
     a.label("admit")
+    fragments.note(a, tables, refused=False)
     wait.admit(a)
     a.move(R1, layout.MARK)
     a.store("u32", R6, frame.SKB_TC_INDEX, R1)

@@ -28,8 +28,6 @@ _TBF_PARAMETERS, _TBF_RATE64, _TBF_BURST = 1, 4, 6
 _UNBOUNDED_RATE: Final = 125_000_000_000
 """Bytes a second (a terabit): a bucket of this rate never makes a packet wait."""
 
-MTU: Final = 65_535
-"""Of our devices: no packet of another interface may be too large for them."""
 _QUANTUM: Final = 60_000
 _TICK_SHIFT: Final = 6
 """The kernel's packet scheduler reckons in ticks of 64 ns (``PSCHED_SHIFT``)."""
@@ -62,16 +60,19 @@ def _name(name: str) -> bytes:
 def ifb(name: str) -> bytes:
     """Make an intermediate functional block: packets sent into it come out where they were received."""
     info = _attribute(_LINK_INFO, _attribute(_INFO_KIND, b"ifb\0"))
-    body = _LINK.pack(0, 0, 0, 0, 0) + _name(name) + _attribute(_MTU, struct.pack("=I", MTU)) + info
-    return message(NEW_LINK, _CREATE | _EXCLUSIVE, body)
+    return message(NEW_LINK, _CREATE | _EXCLUSIVE, _LINK.pack(0, 0, 0, 0, 0) + _name(name) + info)
 
 
 def veth(name: str, peer: str) -> bytes:
     """Make a pair: what is sent into one end is received by the other."""
-    mtu = _attribute(_MTU, struct.pack("=I", MTU))
-    other = _attribute(_PEER, _LINK.pack(0, 0, 0, 0, 0), _name(peer), mtu)
+    other = _attribute(_PEER, _LINK.pack(0, 0, 0, 0, 0), _name(peer))
     info = _attribute(_LINK_INFO, _attribute(_INFO_KIND, b"veth\0"), _attribute(_INFO_DATA, other))
-    return message(NEW_LINK, _CREATE | _EXCLUSIVE, _LINK.pack(0, 0, 0, 0, 0) + _name(name) + mtu + info)
+    return message(NEW_LINK, _CREATE | _EXCLUSIVE, _LINK.pack(0, 0, 0, 0, 0) + _name(name) + info)
+
+
+def mtu(index: int, largest: int) -> bytes:
+    """The most bytes of IP that a packet on this device has."""
+    return message(NEW_LINK, 0, _LINK.pack(0, 0, index, 0, 0) + _attribute(_MTU, struct.pack("=I", largest)))
 
 
 def up(index: int) -> bytes:
@@ -113,11 +114,6 @@ def htb_class(index: int, handle: int, rate: int, burst_ns: int) -> bytes:
 def _leaf(index: int, parent: int, kind: bytes, *options: bytes) -> bytes:
     body = _TRAFFIC.pack(0, index, (parent & 0xFFFF) + 1 << 16, parent, 0) + _attribute(_KIND, kind + b"\0")
     return message(NEW_QDISC, _CREATE | _REPLACE, body + _attribute(_OPTIONS, *options))
-
-
-def fifo_leaf(index: int, parent: int, limit_bytes: int) -> bytes:
-    """A class's queue: first in, first out, so many bytes."""
-    return _leaf(index, parent, b"bfifo", struct.pack("=I", limit_bytes))
 
 
 def segmenting_leaf(index: int, parent: int, limit_bytes: int, largest: int) -> bytes:

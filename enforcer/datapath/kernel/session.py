@@ -5,6 +5,7 @@ process, a device of ours that vanishes ends the session, and a watchdog process
 """
 
 import logging
+import platform
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ from enforcer.failsafe.watchdog import Watchdog
 from enforcer.qdisc.classifier import ClassStats, RateLimits
 from enforcer.qdisc.codel import KEEP_PACKETS, LINUX, aim_for
 from enforcer.qdisc.queued_packet import Counts
+from qos.bpf.cgroup_linux import cgroup2_root
+from qos.bpf.system_linux import tcx_there
 from qos.contract.direction import Direction
 from qos.contract.documents.engine import EngineReport
 from qos.packets.divert import FlowEvents
@@ -58,7 +61,13 @@ class KernelDatapath:
     tools: KernelTools
 
     def available(self) -> str | None:
-        """None: what a kernel can is only seen by opening."""
+        """Why this kernel cannot, as far as that is known without making devices and loading programs; or None."""
+        if not tcx_there():
+            return f"Linux {platform.release()} has no tcx hooks (6.6 has them)"
+        try:
+            cgroup2_root()
+        except OSError as error:
+            return error.strerror
         return None
 
     def open(self, *, max_packet_rate: int | None, hold_off_ns: int, own: frozenset[int]) -> "KernelSession":

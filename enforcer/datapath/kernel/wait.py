@@ -208,6 +208,14 @@ def judge(a: Assembler, tables: frame.Tables) -> None:
     a.jump("refuse")
 
 
+def bound(a: Assembler) -> None:
+    """A later fragment is let in with its first one, as long as the wait is bounded: falls through, or to ``lose``."""
+    a.load("u64", R3, R10, frame.WAIT)
+    a.load("u64", R2, R7, layout.BOUND_AT)
+    a.alu(R2, "<<", 1)
+    a.jump_if(R3, ">", reg(R2), "lose")
+
+
 def _only_above_its_share(a: Assembler) -> None:
     """A flow that brought less than the mean of its class in this epoch is let in. R1 to R3 are used."""
     a.load("u64", R1, R10, frame.BUCKET)

@@ -28,11 +28,11 @@ class Divert(DivertDatapath):
 class Kernel:
     """A kernel that can, or says why not when it is asked to open."""
 
-    def __init__(self, why_not: str | None = None) -> None:
-        self.why_not, self.tidied, self.asked = why_not, 0, 0
+    def __init__(self, why_not: str | None = None, lacks: str | None = None) -> None:
+        self.why_not, self.lacks, self.tidied, self.asked = why_not, lacks, 0, 0
 
     def available(self) -> str | None:
-        return None
+        return self.lacks
 
     def open(self, **_: Any) -> Any:
         self.asked += 1
@@ -91,6 +91,19 @@ def test_where_neither_can_both_reasons_are_said() -> None:
     with pytest.raises(OSError, match=r"start it with sudo; the kernel's queues: no tcx"):
         opened(choice)
     assert choice.available() == "start it with sudo"
+
+
+def test_a_kernel_that_names_what_it_lacks_is_not_tried() -> None:
+    kernel = Kernel(lacks="Linux 6.1 has no tcx hooks")
+    choice = DatapathChoice(Divert(), kernel)
+    assert choice.available() is None
+    assert opened(choice) == ("divert", "Linux 6.1 has no tcx hooks")
+    assert kernel.asked == 0
+    assert DatapathChoice(Divert("no tc"), kernel).available() == "no tc"
+    only = DatapathChoice(Divert(), kernel, "kernel")
+    assert only.available() == "Linux 6.1 has no tcx hooks"
+    with pytest.raises(OSError, match="no tcx hooks"):
+        opened(only)
 
 
 def test_a_system_without_such_queues_diverts() -> None:

@@ -112,6 +112,26 @@ def test_merged_packets_pass_whole_only_where_the_rate_is_high_and_frames_always
             devices.hold(3, 5 * MBIT, received=False)
             lab.run("host", "ip", "link", "set", lab.interface(), "mtu", "9000")
             devices.follow_frames()
-            assert [size for (size,) in asked] == [1518, 9018]
+            assert [size for (size,) in asked] == [1518, 9018, 9018, 9018]  # this class and one of each device, unused
+            assert mtus() == {9000}
+            lab.run("host", "ip", "link", "set", lab.interface(), "mtu", "1500")
+            devices.follow_frames()
+            assert mtus() == {1500}
+            log = subprocess.run(["dmesg"], capture_output=True, text=True, check=False).stdout
+            assert f"device autoqosu{os.getpid()} mtu" not in log  # sch_tbf: burst … is lower than device … mtu
         finally:
             devices.close()
+
+
+def mtus() -> set[int]:
+    return {link["mtu"] for link in shown("ip", "-j", "link") if ours(link["ifname"]) is not None}
+
+
+def test_a_kernel_without_a_queue_that_segments_is_refused_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merged packet of 64 kB held whole would make a class of 64 kbit/s wait for eight seconds."""
+    linux_root()
+    monkeypatch.setattr(rtnetlink, "segmenting_leaf", lambda index, at, *_: rtnetlink._leaf(index, at, b"nosuch"))
+    with Lab() as lab, lab.inside("host"):
+        with pytest.raises(OSError, match="kernel module sch_tbf"):
+            Devices()
+        assert ours_there() == set()

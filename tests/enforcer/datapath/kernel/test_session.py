@@ -50,6 +50,19 @@ def test_rates_change_without_a_lost_or_reordered_datagram(rig: Rig) -> None:
     assert end["streams"][0]["udp"]["out_of_order"] == 0
 
 
+@pytest.mark.parametrize("v6", [False, True], ids=["v4", "v6"])
+def test_fragments_follow_the_first_one(rig: Rig, v6: bool) -> None:
+    """Datagrams of 8 kB: five of six fragments have no ports, and 8 of 8 Mbit/s passed a limit of 4."""
+    in_force(rig, "bulk", down=4 * MBIT)
+    calm = rig.iperf("-u", "-R", "-b", "3M", "-l", "8000", "-t", "3", app="bulk", v6=v6)
+    assert calm["end"]["sum"]["lost_packets"] == 0
+    before = rig.app("bulk")["dropped_packets"]
+    got = goodput_bps(rig.iperf("-u", "-R", "-b", "8M", "-l", "8000", "-t", "5", app="bulk", v6=v6))
+    # Whole datagrams arrive: where one fragment is refused, the others of its datagram are.
+    assert 0.8 * 4 * MBIT <= got <= 1.06 * 4 * MBIT, rig.limits()
+    assert rig.app("bulk")["dropped_packets"] > before
+
+
 @pytest.mark.parametrize("how", ["del", "down"])
 def test_a_device_that_somebody_takes_away_lets_everybody_go_and_comes_back(rig: Rig, how: str) -> None:
     in_force(rig, "bulk", down=5 * MBIT)
@@ -68,6 +81,7 @@ def test_a_device_that_somebody_takes_away_lets_everybody_go_and_comes_back(rig:
 
 def test_an_interface_that_comes_while_limits_hold_is_covered(rig: Rig) -> None:
     in_force(rig, "bulk", down=5 * MBIT)
+    rig.until(lambda: rig.limits()["engine"]["handles"], "the datapath to be open", 20)
     before = rig.limits()["engine"]["handles"]
     rig.lab.run("host", "ip", "link", "add", "late0", "type", "veth", "peer", "name", "late1")
     rig.until(lambda: rig.limits()["engine"]["handles"] == before + 4, "both ends to be covered", 10)
