@@ -36,6 +36,8 @@ class Rig:
 
     default_datapath = "auto"
     """What a bench wants where nothing else is said."""
+    patience = 1
+    """Every wait may take so many times as long: of a bench on an emulated processor."""
 
     def __init__(self, lab: Lab, config: str = "", *, mode: str = "enforce", datapath: str | None = None) -> None:
         self.lab = lab
@@ -115,7 +117,7 @@ class Rig:
 
     def until(self, true: Callable[[], Any], what: str, seconds: float = 10) -> None:
         """Wait for something; AssertionError with the enforcer's log when it does not come."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * self.patience
         while not true():
             if time.monotonic() > end:
                 raise AssertionError(f"waited {seconds} s for {what}; limits: {self.limits()}; log: {self.tail()}")

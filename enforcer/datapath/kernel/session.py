@@ -21,8 +21,7 @@ from enforcer.failsafe.watchdog import Watchdog
 from enforcer.qdisc.classifier import ClassStats, RateLimits
 from enforcer.qdisc.codel import KEEP_PACKETS, LINUX, aim_for
 from enforcer.qdisc.queued_packet import Counts
-from qos.bpf.cgroup_linux import cgroup2_root
-from qos.bpf.system_linux import tcx_there
+from qos.bpf import cgroup_linux, system_linux
 from qos.contract.direction import Direction
 from qos.contract.documents.engine import EngineReport
 from qos.packets.divert import FlowEvents
@@ -62,10 +61,10 @@ class KernelDatapath:
 
     def available(self) -> str | None:
         """Why this kernel cannot, as far as that is known without making devices and loading programs; or None."""
-        if not tcx_there():
+        if not system_linux.tcx_there():
             return f"Linux {platform.release()} has no tcx hooks (6.6 has them)"
         try:
-            cgroup2_root()
+            cgroup_linux.cgroup2_root()
         except OSError as error:
             return error.strerror
         return None
