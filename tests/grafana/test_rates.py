@@ -23,12 +23,15 @@ CONSTANT_BPS = 1_000_000
 
 
 def gaps(seed: int) -> list[tuple[int, int]]:
-    """When the agent did not run, as ages in seconds (from, to): a fixed one, and random ones of 10 to 59 minutes."""
+    """When the agent did not run, as ages in seconds (from, to): a fixed one, and random ones of 10 to 59 minutes.
+
+    They lie so far apart that no two share a window of two hours.
+    """
     dice = random.Random(seed + 1)
     lengths = [dice.randrange(600, 3540) for _ in range(6)]
     begins = [
         dice.randrange(first, last) * 3600
-        for first, last in ((5, 22), (28, 60), (80, 200), (250, 400), (420, 690), (692, 715))
+        for first, last in ((8, 22), (28, 60), (80, 200), (250, 400), (420, 680), (692, 715))
     ]
     return [OUTAGE_S, *((age, age - length) for age, length in zip(begins, lengths, strict=True))]
 
@@ -164,7 +167,33 @@ def test_an_outage_of_ten_minutes_is_seen_at_every_range_and_nothing_else_is(sto
         cut_s = 2 * (300 if name in ("3d", "30d") else 60)
         assert shown_s == pytest.approx((b - a) / S, abs=cut_s + 10), f"seed {seed}"
         touched.update(windows)
-    assert all(abs(missed[t]) <= 0.02 for t in missed.keys() - touched), f"seed {seed}"
+    wrong = {t: missed[t] for t in sorted(missed.keys() - touched) if abs(missed[t]) > 0.02}
+    assert not wrong, f"seed {seed}: shown beside {silent}"
+
+
+@pytest.mark.parametrize("which", range(7), ids=lambda which: f"gap{which}")
+@pytest.mark.parametrize("show", ["band", "state"])
+def test_a_host_that_was_silent_when_the_range_began_is_seen_as_silent(stored: Any, which: int, show: str) -> None:
+    """It is no new computer: the hours of the 30 days before know it."""
+    server, _, step, now_s, seed = stored
+    first, last = gaps(seed)[which]
+    range_s = last + (first - last) * 3 // 4
+    targets = outages() if show == "band" else running(("host", "part"), "x")
+    shares, window = drawn(server, targets, range_s, now_s, max(step, 60))
+    start_ms = (now_s - range_s) * 1000
+    whole = range(start_ms - start_ms % window + window, (now_s - last - 60) * 1000 - window, window)
+    missed = {t: (value or 0.0) if show == "band" else 1 - (value or 0.0) for t, value in shares.items()}
+    assert min(missed) == whole.start * 10**6, f"seed {seed}: drawn from {min(missed)} on"
+    assert all(missed[t * 10**6] > 0.98 for t in whole), f"seed {seed}"
+    assert len(whole) >= 3 or range_s > 18_000
+
+
+@pytest.mark.parametrize("show", ["band", "state"])
+def test_a_computer_that_is_new_was_not_silent_before(stored: Any, show: str) -> None:
+    server, rows, step, now_s, _ = stored
+    targets = outages() if show == "band" else running(("host", "part"), "x")
+    shares, window = drawn(server, targets, 40 * 86_400, now_s, max(step, 60))
+    assert min(shares) > min(rows) - window * 10**6
 
 
 def test_the_step_variable_is_the_agents_interval_and_at_least_five_seconds(stored: Any) -> None:

@@ -146,7 +146,7 @@ def _timeline() -> statetimeline.Panel:
         .title("What ran when")
         .description(
             "Each part of each host. Green: it ran. Orange: it was silent for a part of this window (an outage shorter than "
-            "the window, or its begin or end). Red: silent all the time. Empty: before its first sign of life in the range. "
+            "the window, or its begin or end). Red: silent all the time. Empty: before its first sign of life. "
             "An outage of ten minutes is seen at every range up to 180 days, one of two hours beyond."
         )
         .id(17)

@@ -41,6 +41,8 @@ def _counted(window_ms: int) -> str:
 
 
 _ANY: Final = '1 - floor(1 / (1 + count("rss_bytes")))'
+_TRACE: Final = "0.000001"
+"""More than nothing and less than any share."""
 _WAYS: Final = (
     _Way(RAW, f"({WIDTH}) < {_SHORT_MS}", _ANY),
     _Way(
@@ -83,10 +85,19 @@ def running(by: Sequence[str], alias: str) -> list[Target]:
 
 
 def _since_first(sign: str, way: _Way, where: Sequence[str], by: Sequence[str]) -> str:
-    """Windows before the first heartbeat of the range are left out: a computer that is new was not silent before."""
+    """Windows before the first heartbeat of the range are left out: a computer that is new was not silent before.
+
+    One that the hours of the 30 days before know was: they add a trace that makes the sum more than 0, and is not drawn.
+    """
     tags = ", ".join(f'"{tag}"' for tag in by)
+    start, stop = "time >= ($__from - 2592000000) * 1000000", whole(way.source).split(" AND ")[1]
+    known = (
+        f'SELECT 0 * count("n") + {_TRACE} AS "p" FROM {HOUR.table("agent")} '
+        f"WHERE {' AND '.join([way.chosen, *where, start, 'time < $__from * 1000000'])} GROUP BY {tags}"
+    )
     return (
-        f'SELECT {sign}"v" FROM (SELECT mean("p") AS "v", cumulative_sum(mean("p")) AS "s" FROM ({_shares(way, where, by)}) '
-        f"WHERE $timeFilter AND {whole(way.source)} GROUP BY time($__interval), {tags} fill(none)) "
-        f'WHERE "s" > 0 GROUP BY {tags}'
+        f'SELECT {sign}"v" FROM (SELECT mean("p") AS "v", cumulative_sum(mean("p")) AS "s" '
+        f"FROM ({_shares(way, where, by)}), ({known}) "
+        f"WHERE {start} AND {stop} GROUP BY time($__interval), {tags} fill(none)) "
+        f'WHERE "s" > 0 AND "v" != {_TRACE} GROUP BY {tags}'
     )
