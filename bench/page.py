@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from tests.console.samples import live_document  # noqa: E402
 
 S = 10**9
 APPS = 50
+TARGETS = ("1.1.1.1", "8.8.8.8", "9.9.9.9")
 MOST_UPKEEP_S = 150
 PARTS = ("server", "restart", "agent", "timeline")
 WRITER = """
@@ -65,6 +67,10 @@ def host(time_ns: int, apps: int) -> HostTraffic:
     )  # fmt: skip
 
 
+def probe(time_ns: int, target: str) -> Probe:
+    return Probe(time_ns=time_ns, host="bench", target=target, ok=1, rtt_ms=12.5, loss_ratio=0.0, sent=1, received=1)
+
+
 def tick(store: SqliteStore, now_ns: int) -> None:
     """What a collector writes in a second."""
     row = live_document(0)["apps"][0]
@@ -74,16 +80,12 @@ def tick(store: SqliteStore, now_ns: int) -> None:
         for n in range(APPS)
     ]
     processes = [app | {"pid": 1000 + n, "name": app["app"], "started_ns": 1} for n, app in enumerate(apps)]
-    targets = ("1.1.1.1", "8.8.8.8", "9.9.9.9")
     probes = [
         {"target": target, "ok": 1, "rtt_ms": 12.5, "jitter_ms": 0.1, "loss_ratio": 0.0, "reason": ""}
-        for target in targets
+        for target in TARGETS
     ]
     points: list[Point] = [*(traffic(now_ns, n) for n in range(APPS)), host(now_ns, APPS)]
-    points += [
-        Probe(time_ns=now_ns, host="bench", target=t, ok=1, rtt_ms=12.5, loss_ratio=0.0, sent=1, received=1)
-        for t in targets
-    ]
+    points += [probe(now_ns, target) for target in TARGETS]
     live = live_document(now_ns, apps=apps, processes=processes, probes=probes, started_ns=now_ns - 3600 * S)
     store.write(points, states={"live": live})
 
@@ -205,12 +207,15 @@ class _Spoken(dict[str, Any]):
         print(f"{key}: {json.dumps(value)}", file=sys.stderr)
 
 
-def open_server(stack: contextlib.ExitStack) -> tuple[PageProcess, Api, Path]:
-    """A page over an empty folder."""
+def open_server(
+    stack: contextlib.ExitStack, fill: Callable[[Path], object] = lambda _data: None
+) -> tuple[PageProcess, Api, Path]:
+    """A page over a folder with what ``fill`` writes into it."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     data, config = folder / "data", folder / "config.yaml"
     data.mkdir()
     config.write_text("collector: {capture: psutil, targets: []}\nforecast: {enabled: false}\n")
+    fill(data)
     server = PageProcess(config, data)
     stack.callback(server.stop)
     api = Api(server.port)
@@ -218,9 +223,21 @@ def open_server(stack: contextlib.ExitStack) -> tuple[PageProcess, Api, Path]:
     return server, api, data
 
 
+def recent(data: Path, minutes: int = 60) -> None:
+    """What the agent measured until now, each second: a page's history is full from the start."""
+    now = time.time_ns() // S * S
+    with SqliteStore(data / "autoqos.db") as store:
+        for begin in range(minutes * 60, 0, -60):
+            times_ns = [now - second * S for second in range(begin, begin - 60, -1)]
+            points: list[Point] = [traffic(at, app) for at in times_ns for app in range(APPS)]
+            points += [host(at, APPS) for at in times_ns]
+            points += [probe(at, target) for at in times_ns for target in TARGETS]
+            store.write(points)
+
+
 def measure_server(stack: contextlib.ExitStack, browser: Browser, result: dict[str, Any], seconds: float) -> None:
-    """A server with a collector of 50 applications: idle, one page, 50 reloads, five pages."""
-    server, api, data = open_server(stack)
+    """A server with a collector of 50 applications since an hour: idle, one page, 50 reloads, five pages."""
+    server, api, data = open_server(stack, recent)
     writer = subprocess.Popen([sys.executable, "-c", WRITER.format(root=str(ROOT), data=str(data))])
     stack.callback(writer.wait)
     stack.callback(writer.kill)

@@ -161,7 +161,11 @@ def status(
     if repair:
         from enforcer.failsafe import repair as leftovers
 
-        say(*(leftovers.repair() or [leftovers.NOTHING]))
+        removed = leftovers.repair()
+        if as_json:
+            emit_json({"removed": removed})
+        else:
+            say(*leftovers.in_words(removed))
         return
     from console.views.status.status import read_status
     from console.views.status.status_table import lines

@@ -1,15 +1,14 @@
 """What processes of ours that are gone left behind, taken away on request (``autoqos status --repair``)."""
 
 import sys
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
 
 from qos.contract.errors import ConfigError
 from qos.packets.divert import available, unregister
 
 
-def repair(why_not: Callable[[], str | None] = available) -> list[str]:
-    """Take it away; one line for each kind that was there. Raises ConfigError without the right, OSError."""
+def repair(why_not: Callable[[], str | None] = available) -> dict[str, int]:
+    """Take it away; how many of each kind there were. Raises ConfigError without the right, OSError."""
     if reason := why_not():
         raise ConfigError(f"--repair: {reason}")
     unregister()
@@ -19,7 +18,10 @@ def repair(why_not: Callable[[], str | None] = available) -> list[str]:
         from enforcer.failsafe import leftovers_linux
 
         counts = {"idle network device": remove_leftovers(), "dead packet filter": leftovers_linux.remove()}
-    return [f"removed {count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count]
+    return {what: count for what, count in counts.items() if count}
 
 
-NOTHING: Final = "nothing was left behind by an AutoQoS that is gone"
+def in_words(removed: Mapping[str, int]) -> list[str]:
+    """A line for each kind; one that says so when there was nothing."""
+    lines = [f"removed {count} {what}{'s' if count > 1 else ''}" for what, count in removed.items()]
+    return lines or ["nothing was left behind by an AutoQoS that is gone"]

@@ -6,11 +6,11 @@ when lag begins or ends.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
+from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from console.page import history, memory
@@ -128,7 +128,7 @@ class Broadcast:
 def encode(event: str, data: Any, event_id: int | None = None) -> bytes:
     """One event as it is sent."""
     head = f"id: {event_id}\n" if event_id is not None else ""
-    return f"event: {event}\n{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    return f"event: {event}\n{head}data: ".encode() + to_json(data) + b"\n\n"
 
 
 def recent_history(service: PageService, now_ns: int, since_ns: int) -> dict[str, Any]:

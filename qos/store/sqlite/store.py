@@ -23,6 +23,7 @@ from qos.store.read_request import TIME_MAX_NS, read_request
 from qos.store.sqlite import coarse, documents, journal
 from qos.store.sqlite.erase import erase
 from qos.store.sqlite.journal import Backlog, Batch
+from qos.store.sqlite.opening.connections import CACHE_KIB
 from qos.store.sqlite.opening.database import Database
 from qos.store.sqlite.reading import query
 from qos.store.sqlite.reading.read_plan import MINUTE_NS
@@ -49,13 +50,20 @@ class SqliteStore:
     """``qos.store.Store`` in one file, with state documents, outbox cursors and retention.
 
     Raises ConfigError at once when the user must act (a stranger's or newer file, a directory that takes no files).
+    ``cache_kib`` bounds what each connection keeps of the file in memory; there is one per thread that reads.
     A damaged file is moved aside and a new one started; ``notes`` says so. Safe to share between threads.
     """
 
     def __init__(
-        self, path: Path, *, read_only: bool = False, retention: Retention | None = None, host: str | None = None
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        retention: Retention | None = None,
+        host: str | None = None,
+        cache_kib: int = CACHE_KIB,
     ) -> None:
-        self._database = Database(path, read_only=read_only)
+        self._database = Database(path, read_only=read_only, cache_kib=cache_kib)
         self._host = host or socket.gethostname() or "localhost"
         self._told = 0
         self._upkeep = Upkeep(self._database, retention or Retention())

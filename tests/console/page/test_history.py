@@ -1,10 +1,13 @@
 """Stored points on a chart's grid: rates that add up, gaps that are no zeros."""
 
+import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from console.page.history import Grid, gaps, latency, step_ns, traffic
+from qos.contract.points import AppTraffic, HostTraffic
 from qos.store.sqlite.store import SqliteStore
 from tests.console.samples import APPS, S, points
 
@@ -65,3 +68,61 @@ def test_steps_are_round_bounded_and_never_finer_than_measured() -> None:
 def test_a_last_step_that_has_hardly_begun_is_left_out() -> None:
     assert Grid.over(0, 605 * S, 60 * S).count == 10
     assert Grid.over(0, 605 * S, S).count == 605
+
+
+def host_row(time_ns: int) -> HostTraffic:
+    return HostTraffic(
+        time_ns=time_ns, host="laptop", iface="eth0", rx_bytes=9, tx_bytes=9, rx_drops=0, tx_drops=0, rx_errors=0,
+        tx_errors=0, unattributed_rx_bytes=0, unattributed_tx_bytes=0,
+    )  # fmt: skip
+
+
+def app_row(time_ns: int, app: str, rx: int) -> AppTraffic:
+    return AppTraffic(
+        time_ns=time_ns, host="laptop", app=app, rx_bytes=rx, tx_bytes=rx // 3, rx_packets=1, tx_packets=1, flows=1,
+        processes=1, priority=3,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("every_s", [1, 7, 60])
+def test_what_is_read_in_slices_is_what_was_written(tmp_path: Path, every_s: int) -> None:
+    seed = random.randrange(2**32)
+    draw = random.Random(seed)
+    start_s, seconds, names = NOW // S - draw.randrange(100, 900), 400, [f"app{number}" for number in range(6)]
+    measured = [start_s + at for at in range(seconds) if draw.random() < 0.9]
+    rows = [app_row(at * S, name, draw.randrange(1, 10**7)) for at in measured for name in names if draw.random() < 0.5]
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        store.write([*rows, *(host_row(at * S) for at in measured)])
+        grid = Grid.over(start_s * S, (start_s + seconds) * S, every_s * S)
+        found = traffic(store, grid, most=4)
+    assert found["ran"] == [any(index == grid.at(at * S) for at in measured) for index in range(grid.count)], (
+        f"seed {seed}"
+    )
+    expected = {name: [0] * grid.count for name in names}
+    for row in rows:
+        if grid.at(row.time_ns) < grid.count:
+            expected[row.app][grid.at(row.time_ns)] += row.rx_bytes
+    lines = {line["app"]: line["down"] for line in found["apps"]}
+    rest = [name for name in names if name not in lines]
+    assert len(rest) == 2
+    expected["other applications"] = [sum(values) for values in zip(*(expected[name] for name in rest), strict=True)]
+    for name in {*expected} - {*rest}:
+        rates = [
+            round(moved * 8 / every_s) if ran else None for moved, ran in zip(expected[name], found["ran"], strict=True)
+        ]
+        assert lines[name] == rates, f"seed {seed}: {name}"
+
+
+def test_five_minutes_of_fifty_applications_take_little_memory(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "autoqos.db") as store:
+        for at in range(300):
+            time_ns = NOW - (300 - at) * S
+            store.write([host_row(time_ns), *(app_row(time_ns, f"app{number:02d}", 10**6) for number in range(50))])
+        tracemalloc.start()
+        try:
+            found = traffic(store, Grid.over(NOW - 300 * S, NOW, S), most=24)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert len(found["apps"]) == 26
+    assert peak < 2_500_000, f"{peak} bytes at once; all rows at once took 5.2 MB"

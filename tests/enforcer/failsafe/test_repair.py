@@ -1,5 +1,6 @@
 """What a killed process left is taken away on request, and what a living one uses stays."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,9 +30,13 @@ def test_devices_of_a_process_that_is_gone_are_taken_away_and_those_of_a_living_
         for pid in (gone, os.getpid()):
             lab.run("host", "ip", "link", "add", f"autoqosu{pid}", "type", "veth", "peer", "name", f"autoqosv{pid}")
         command = [sys.executable, "-P", "-m", "console", "status", "--repair"]
-        said = [lab.run("host", *command, env={**os.environ, "PYTHONPATH": str(ROOT)}).stdout for _ in range(2)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        said = [lab.run("host", *command, env=environment).stdout for _ in range(2)]
+        lab.run("host", "ip", "link", "add", f"autoqosu{gone}", "type", "veth", "peer", "name", f"autoqosv{gone}")
+        told = [json.loads(lab.run("host", *command, "--json", env=environment).stdout) for _ in range(2)]
         left = lab.run("host", "ip", "-br", "link").stdout
     assert said[0].strip() == "removed 1 idle network device"
     assert said[1].strip() == "nothing was left behind by an AutoQoS that is gone"
+    assert told == [{"removed": {"idle network device": 1}}, {"removed": {}}]
     assert f"autoqosu{os.getpid()}" in left
     assert f"autoqosu{gone}" not in left

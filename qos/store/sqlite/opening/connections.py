@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 BUSY_MS: Final = 10_000
+CACHE_KIB: Final = 8000
 HEADER_BYTES: Final = 108
 _NO_LOG: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
@@ -64,21 +65,24 @@ class ImmutableConnection(Connection):
     """Reads a file that nobody writes, as it is, and would not see the writer come: use it once."""
 
 
-def connect(path: Path, *, read_only: bool) -> Connection:
-    """A plain connection; an ``ImmutableConnection`` for a reader that may not make the log's files."""
+def connect(path: Path, *, read_only: bool, cache_kib: int = CACHE_KIB) -> Connection:
+    """A plain connection; an ``ImmutableConnection`` for a reader that may not make the log's files.
+
+    ``cache_kib`` bounds what it keeps of the file in memory.
+    """
     name = f"file:{quote(path.absolute().as_posix())}"
     if not read_only:
-        return _connect(path, f"{name}?mode=rwc")
+        return _connect(path, f"{name}?mode=rwc", cache_kib)
     try:
-        return _connect(path, f"{name}?mode=ro")
+        return _connect(path, f"{name}?mode=ro", cache_kib)
     except sqlite3.OperationalError as error:
         log = path.with_name(path.name + "-wal")
         if error.sqlite_errorcode & 0xFF not in _NO_LOG or (log.exists() and log.stat().st_size):
             raise
-        return _connect(path, f"{name}?mode=ro&immutable=1", ImmutableConnection)
+        return _connect(path, f"{name}?mode=ro&immutable=1", cache_kib, ImmutableConnection)
 
 
-def _connect(path: Path, name: str, kind: type[Connection] = Connection) -> Connection:
+def _connect(path: Path, name: str, cache_kib: int, kind: type[Connection] = Connection) -> Connection:
     with _guard:
         before = identity(path)
         db = sqlite3.connect(
@@ -88,7 +92,7 @@ def _connect(path: Path, name: str, kind: type[Connection] = Connection) -> Conn
         db.files = tuple({found for found in (before, identity(path)) if found is not None})
         _connected.update(db.files)
     try:
-        db.execute("PRAGMA cache_size = -8000")  # reads the schema: what cannot be opened fails here
+        db.execute(f"PRAGMA cache_size = -{cache_kib:d}")  # reads the schema: what cannot be opened fails here
     except BaseException:
         db.close()
         raise

@@ -18,6 +18,7 @@ from qos.contract.errors import StoreRejected
 from qos.store.sqlite.opening import damage
 from qos.store.sqlite.opening.connections import (
     BUSY_MS,
+    CACHE_KIB,
     Connection,
     FileIdentity,
     ImmutableConnection,
@@ -33,8 +34,9 @@ _IDLE_READERS: Final = 4
 class Database:
     """The file. Raises ConfigError when the user must act, StoreUnavailable when waiting may help."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, cache_kib: int = CACHE_KIB) -> None:
         self.path = path
+        self._cache_kib = cache_kib
         self.read_only = read_only
         self.repairs: list[damage.Repair] = []
         self.generation = 0
@@ -50,7 +52,7 @@ class Database:
             if read_only:
                 require(path)
                 self._identity = identity(path)
-                self._give_back(connect(path, read_only=True), self.generation)
+                self._give_back(self._connect(), self.generation)
             else:
                 self._writer = self._start()
 
@@ -60,12 +62,12 @@ class Database:
         if damaged or damage.release_wanted(self.path):
             self.repairs.append(damage.move_aside(self.path))
         try:
-            db = prepare(self.path)
+            db = prepare(self.path, self._cache_kib)
         except sqlite3.DatabaseError as error:
             if not damage.is_damage(error):
                 raise
             self.repairs.append(damage.move_aside(self.path))
-            db = prepare(self.path)
+            db = prepare(self.path, self._cache_kib)
         self._damaged = False
         self._identity = identity(self.path)
         return db
@@ -106,7 +108,7 @@ class Database:
             self._follow()
             with self._lock:
                 if self._watch is None:
-                    self._watch = connect(self.path, read_only=self.read_only)
+                    self._watch = self._connect()
                 if isinstance(self._watch, ImmutableConnection):
                     self._watch.close()
                     self._watch = None
@@ -172,7 +174,10 @@ class Database:
             generation = self.generation
             if self._readers:
                 return self._readers.pop(), generation
-        return connect(self.path, read_only=self.read_only), generation
+        return self._connect(), generation
+
+    def _connect(self) -> Connection:
+        return connect(self.path, read_only=self.read_only, cache_kib=self._cache_kib)
 
     def _give_back(self, db: Connection, generation: int) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from typing import Final
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.store.sqlite import schema
 from qos.store.sqlite.opening import damage
-from qos.store.sqlite.opening.connections import Connection, connect
+from qos.store.sqlite.opening.connections import CACHE_KIB, Connection, connect
 from qos.store.sqlite.opening.header import read_header, refuse_newer, refuse_strangers
 
 _WAL_LIMIT_BYTES: Final = 16 * 2**20
@@ -40,7 +40,7 @@ def require(path: Path) -> None:
         )
 
 
-def prepare(path: Path) -> Connection:
+def prepare(path: Path, cache_kib: int = CACHE_KIB) -> Connection:
     """A connection for writing, the file made, migrated and completed as needed.
 
     Raises ConfigError for strangers, newer files and directories that take no files, and ``sqlite3.DatabaseError`` for
@@ -53,7 +53,7 @@ def prepare(path: Path) -> Connection:
             raise damage.not_a_database(path)
         if not header.being_made:
             refuse_strangers(path, header)
-    db = connect(path, read_only=False)
+    db = connect(path, read_only=False, cache_kib=cache_kib)
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
