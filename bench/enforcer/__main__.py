@@ -3,8 +3,9 @@
     sudo uv run python -m bench.enforcer [SECTION ...] [--seconds 10] [--datapath kernel --datapath divert]
                                          [--traffictoll /path/to/venv/bin/tt]
 
-Sections: core goodput short parallel processes running delay beside idle shares dropped failures giveup stress. Each
-figure is from one run; the machine's load shows in ``oldest_ms`` (how long packets waited for us in the system).
+Sections: core goodput fast short parallel processes running delay beside idle machine packet shares dropped failures
+giveup stress interfaces. Each figure is from one run; the machine's load shows in ``oldest_ms`` (how long packets
+waited for us in the system).
 """
 
 import argparse
@@ -13,10 +14,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from bench.enforcer.cost import idle
+from bench.enforcer.cost import idle, machine, packet
 from bench.enforcer.dropped import dropped
-from bench.enforcer.faults import failures, giveup, stress
-from bench.enforcer.rates import goodput, parallel, processes, running, short
+from bench.enforcer.faults import failures, giveup, interfaces, stress
+from bench.enforcer.rates import fast, goodput, parallel, processes, running, short
 from bench.enforcer.shaper import core
 from bench.enforcer.sharing import shares
 from bench.enforcer.traffictoll import traffictoll
@@ -40,6 +41,10 @@ SECTIONS: dict[str, Callable[[float], dict[str, Any]]] = {
         failures,
         giveup,
         stress,
+        interfaces,
+        fast,
+        machine,
+        packet,
     )
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.enforcer.process import rss_mb
 from tests.enforcer.datapath.test_packets import LONG, SERVER, classifiers, in_force, python_home
-from tests.enforcer.rig import MBIT, Rig
+from tests.enforcer.rig import MBIT, Rig, result_of
 from tests.lab import HOST4, PEER4, Lab
 
 
@@ -122,4 +122,34 @@ def stress(seconds: float) -> dict[str, Any]:
             "rss_mb_before_and_after": [before, rss_mb(rig)],
             "state": rig.limits()["state"],
             "log": rig.tail(),
+        }
+
+
+def interfaces(seconds: float) -> dict[str, Any]:
+    """200 interfaces made and taken away while a download is limited: what it gets, what is attached, what is left."""
+    with Lab() as lab, Rig(lab) as rig:
+        in_force(rig, "bulk", down=5 * MBIT)
+        rig.until(lambda: rig.limits()["engine"]["handles"], "the datapath to be open", 20)
+        before, opened = rig.limits()["engine"]["handles"], rss_mb(rig)
+        client = rig.begin("-R", "-t", str(int(max(seconds, 10))), app="bulk")
+        most, begun = 0, time.monotonic()
+        for round_ in range(10):
+            names = [f"t{round_}x{number}" for number in range(10)]
+            for name in names:
+                lab.run("host", "ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p")
+            time.sleep(0.3)
+            most = max(most, rig.limits()["engine"]["handles"])
+            for name in names:
+                lab.run("host", "ip", "link", "del", name)
+        took = time.monotonic() - begun
+        got = result_of(client.communicate()[0])
+        rig.until(lambda: rig.limits()["engine"]["handles"] == before, "all to be forgotten", 30)
+        rates = [one["sum"]["bits_per_second"] / (5 * MBIT) * 100 for one in got["intervals"][1:]]
+        return {
+            "interfaces": 200,
+            "seconds": round(took, 1),
+            "handles_before_most_after": [before, most, rig.limits()["engine"]["handles"]],
+            "rss_mb_before_and_after": [opened, rss_mb(rig)],
+            "percent_of_limit_each_second_least_and_most": [round(min(rates), 1), round(max(rates), 1)],
+            "state": rig.limits()["state"],
         }

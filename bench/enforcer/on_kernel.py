@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.enforcer.datapath.test_packets import classifiers
+from tests.enforcer.datapath.test_packets import classifiers, in_force
 from tests.enforcer.rig import MBIT, Rig, goodput_bps, result_of
-from tests.lab import Lab
+from tests.lab import HOST4, Lab
 
+_ROUTER4: Final = "10.77.0.254"
 LIMIT_BPS: Final = 2 * MBIT
 
 
@@ -24,7 +25,10 @@ def _limited(datapath: str) -> dict[str, Any]:
         rig.copy("bulk")
         rig.limit("bulk", down=LIMIT_BPS, up=LIMIT_BPS)
         refused = "holding_off"
-        rig.until(lambda: rig.app("bulk").get("down_bps") or rig.limits().get("state") == refused, "it", 30)
+        rig.until(
+            lambda: rig.limits().get("engine", {}).get("handles") or rig.limits().get("state") == refused, "it", 30
+        )
+        time.sleep(10)
         limits = rig.limits()
         engine = limits["engine"]
         seen |= {"serves": engine.get("datapath"), "why": engine.get("why"), "state": limits["state"]}
@@ -49,11 +53,53 @@ def _limited(datapath: str) -> dict[str, Any]:
     return seen
 
 
+def vlan(lab: Lab) -> None:
+    """The way out is a tagged network on the interface."""
+    ends = (("host", lab.interface(), "10.78.0.1"), ("router", f"{lab.prefix}r0", "10.78.0.254"))
+    for where, device, address in ends:
+        made = lab.run(
+            where, "ip", "link", "add", "link", device, "name", "tag7", "type", "vlan", "id", "7", check=False
+        )
+        if made.returncode:
+            raise OSError(f"this kernel has no vlan: {made.stderr}")
+        lab.run(where, "ip", "addr", "add", f"{address}/24", "dev", "tag7")
+        lab.run(where, "ip", "link", "set", "tag7", "up")
+    lab.run("host", "ip", "route", "replace", "default", "via", "10.78.0.254")
+
+
+def bond(lab: Lab) -> None:
+    """The interface is one of a bond."""
+    port = lab.interface()
+    made = lab.run("host", "ip", "link", "add", "bond7", "type", "bond", "mode", "active-backup", check=False)
+    if made.returncode:
+        raise OSError(f"this kernel has no bond: {made.stderr}")
+    router = lab.run("host", "ip", "neigh", "show", _ROUTER4).stdout.split()[4]
+    lab.run("host", "ip", "link", "set", port, "down")
+    lab.run("host", "ip", "link", "set", port, "master", "bond7")
+    lab.run("host", "ip", "link", "set", "bond7", "up")
+    lab.run("host", "ip", "addr", "add", f"{HOST4}/24", "dev", "bond7")
+    lab.run("host", "ip", "neigh", "replace", _ROUTER4, "lladdr", router, "dev", "bond7")
+    lab.run("host", "ip", "route", "replace", "default", "via", _ROUTER4)
+
+
+def _behind(made_of: str) -> dict[str, Any]:
+    """Percent of the limit where the interface is made of another."""
+    seen: dict[str, Any] = {}
+    with Lab() as lab, Rig(lab, datapath="kernel") as rig:
+        {"vlan": vlan, "bond": bond}[made_of](lab)
+        in_force(rig, "bulk", down=LIMIT_BPS, up=LIMIT_BPS)
+        rig.until(lambda: rig.limits()["engine"]["handles"] > 5, "both interfaces to be covered", 30)
+        for side, options in (("down", ["-R"]), ("up", [])):
+            got = goodput_bps(rig.iperf("-t", "6", "-O", "2", *options, app="bulk"))
+            seen[f"percent_{side}"] = round(got / LIMIT_BPS * 100, 1)
+    return seen
+
+
 def _tried(what: Callable[[str], dict[str, Any]], datapath: str) -> dict[str, Any]:
     try:
         return what(datapath)
     except (AssertionError, RuntimeError, OSError, KeyError, subprocess.SubprocessError) as error:
-        return {"wanted": datapath, "error": f"{type(error).__name__}: {error}"[:2500]}
+        return {"error": f"{type(error).__name__}: {error}"[:2500]}
 
 
 def main() -> int:
@@ -63,6 +109,7 @@ def main() -> int:
         report[datapath] = found = _tried(_limited, datapath)
         print(datapath, json.dumps(found), flush=True)
         if found.get("serves") == "kernel":
+            report |= {made_of: _tried(_behind, made_of) for made_of in ("vlan", "bond")}
             break
     report["seconds"] = round(time.monotonic() - begun)
     dmesg = subprocess.run(["dmesg"], capture_output=True, text=True, check=False).stdout.splitlines()

@@ -3,6 +3,7 @@ traffic."""
 
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -16,18 +17,23 @@ from typing import Any, Self
 
 from qos.store.sqlite.store import SqliteStore
 from tests.lab import PEER4, PEER6, Lab
-from tests.require import cgroup2, linux_root, program
+from tests.require import cgroup2, linux_root, missing, program
+
+if sys.platform == "linux":
+    from qos.bpf import system_linux
 
 ROOT = Path(__file__).parents[2]
 MBIT = 1_000_000
 
 
-def required() -> None:
-    """What every test with real packets here needs."""
+def required(datapath: str = "auto") -> None:
+    """What every test with real packets here needs; ``kernel``: a kernel with the hooks of its own queues too."""
     linux_root()
     cgroup2()
     for name in ("ip", "ethtool", "tc", "iperf3"):
         program(name)
+    if sys.platform == "linux" and datapath == "kernel" and not system_linux.tcx_there():
+        missing(f"Linux {platform.release()} has no tcx hooks")
 
 
 class Rig:
@@ -147,7 +153,7 @@ class Rig:
         """Another iperf3 server in the peer; its port."""
         self._port += 1
         self.lab.start("peer", program("iperf3"), "-s", "-p", str(self._port))
-        end = time.monotonic() + 10
+        end = time.monotonic() + 10 * self.patience
         while not self.lab.run("peer", "ss", "-Hltn", f"sport = :{self._port}").stdout:
             if time.monotonic() > end:
                 raise AssertionError("the iperf3 server does not listen")

@@ -57,8 +57,8 @@ print(worst)
 @pytest.fixture(params=["divert", "kernel"])
 def datapath(request: pytest.FixtureRequest) -> str:
     """Every promise holds whatever holds the packets."""
-    required()
     wanted: str = request.param
+    required(wanted)
     return wanted
 
 

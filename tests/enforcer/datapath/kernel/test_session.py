@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.packets, pytest.mark.timeout(180)]
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    required()
+    required("kernel")
     with Lab() as lab, Rig(lab, "enforcer: {hold_off: 2s}", datapath="kernel") as made:
         yield made
 
@@ -135,7 +135,7 @@ def test_a_download_goes_on_right_after_a_moment_at_the_least_rate(rig: Rig) -> 
 
 def test_an_upload_makes_no_bursts_for_the_line() -> None:
     """Merged packets passed whole: 45 kB at once, a queue of 38 ms on a line of 10 Mbit/s that had room."""
-    required()
+    required("kernel")
     with Lab(down_mbit=50, up_mbit=10) as lab, Rig(lab, datapath="kernel") as rig:
         in_force(rig, "bulk", up=5 * MBIT)
         client = rig.begin("-t", "6", "-C", "cubic", app="bulk")
