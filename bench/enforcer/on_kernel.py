@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tests.enforcer.datapath.test_packets import classifiers, in_force
 from tests.enforcer.rig import MBIT, Rig, goodput_bps, result_of
-from tests.lab import HOST4, Lab
+from tests.lab import HOST4, Lab, Where
 
 _ROUTER4: Final = "10.77.0.254"
 LIMIT_BPS: Final = 2 * MBIT
@@ -55,7 +55,10 @@ def _limited(datapath: str) -> dict[str, Any]:
 
 def vlan(lab: Lab) -> None:
     """The way out is a tagged network on the interface."""
-    ends = (("host", lab.interface(), "10.78.0.1"), ("router", f"{lab.prefix}r0", "10.78.0.254"))
+    ends: tuple[tuple[Where, str, str], ...] = (
+        ("host", lab.interface(), "10.78.0.1"),
+        ("router", f"{lab.prefix}r0", "10.78.0.254"),
+    )
     for where, device, address in ends:
         made = lab.run(
             where, "ip", "link", "add", "link", device, "name", "tag7", "type", "vlan", "id", "7", check=False
