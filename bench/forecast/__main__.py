@@ -6,7 +6,10 @@
 ``accuracy``: the real series under ``--data`` (numenta/NAB; left out with a note when absent), further public ones in
 ``--public`` (docs/forecasting.md says where they come from), synthetic traffic, and with ``--store`` the bandwidth of a
 store of one's own. A model is chosen on the first 75 % of the rows alone, every model is scored on the rest:
-``held_back`` is the headline; series named ``fresh_…`` are summed up apart, nobody tuned to them. ``cost``: a day's
+``held_back`` is the headline; series named ``fresh_…`` are summed up apart, nobody tuned to them. Networks take long:
+``--networks-for 8`` lets them take part in eight series drawn at random (always the same). ``--walks DIR`` keeps what
+each model predicted, so that a run goes on where it was stopped; it is read again whatever the code is by then, so
+remove a model's files after changing it. ``cost``: a day's
 schedule with real fits (``--hours 6 --only host_down,loss:1.1.1.1,app:app1`` for a look), and one forecast served from
 disk in a process without TensorFlow. ``long``: the coverage of the 48-hour forecasts. ``quota``: the bands of data
 volumes on drawn households.
@@ -19,6 +22,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.forecast.accuracy import accuracy, summary
 from bench.forecast.cost import cost
 from bench.forecast.long_horizon import long_horizon
@@ -30,6 +35,14 @@ from forecaster.training.keras_trainer import KerasTrainer, unavailable
 ROOT = Path(__file__).resolve().parents[2]
 
 
+DRAW_SEED = 14
+
+
+def drawn_order(names: list[str]) -> list[str]:
+    """The series in an order drawn at random, the same in every run."""
+    return [names[int(k)] for k in np.random.default_rng(DRAW_SEED).permutation(len(names))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
@@ -37,6 +50,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("accuracy", "cost", "long", "quota", "all"), default="all")
     parser.add_argument("--public", type=Path, help="a folder of further series: NAME_5m.csv, _30m, _1h")
     parser.add_argument("--models", help="names, comma-separated; default: all but lstm")
+    parser.add_argument("--networks-for", type=int, help="how many series the networks take part in; default: all")
+    parser.add_argument("--walks", type=Path, help="a folder for what each model predicted")
     parser.add_argument("--hours", type=int, default=24, help="rounds of the simulated day")
     parser.add_argument("--without-networks", action="store_true", help="leave the daily job of the networks out")
     parser.add_argument("--only", help="names of series, comma-separated")
@@ -48,10 +63,16 @@ def main() -> None:
         why = unavailable()
         series: dict[str, Any] = {}
         names = given.models.split(",") if given.models else [name for name in NAMES if name != "lstm"]
+        drawn = drawn_order(sorted(frames))
+        if given.networks_for is not None:
+            drawn = drawn[: given.networks_for]
+            notes.append(f"networks, where asked for, took part in {', '.join(drawn)}")
         with KerasTrainer() as trainer:
-            for name, frame in frames.items():
+            for name in [*drawn, *(name for name in frames if name not in drawn)]:
                 if given.only is None or name in given.only.split(","):
-                    series[name] = accuracy(frame, None if why else trainer, why or "", names)
+                    lacking = why or ("" if name in drawn else "not drawn for networks")
+                    kept = given.walks / name if given.walks else None
+                    series[name] = accuracy(frames[name], None if lacking else trainer, lacking, names, kept=kept)
                     print(
                         name, json.dumps(series[name]["held_back"]), series[name]["served"], file=sys.stderr, flush=True
                     )

@@ -1,32 +1,62 @@
 """Every model scored on rows that the choice has not seen."""
 
+import pickle
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from forecaster.data.frames import Frame
-from forecaster.evaluation.backtest import Evaluation, evaluate
+from forecaster.data.windows import usable_origins
+from forecaster.evaluation.backtest import Evaluation, ModelWalk, assess, walk_all
 from forecaster.evaluation.task import plan
 from forecaster.models.candidates import candidates
 from forecaster.training.keras_trainer import KerasTrainer
 from qos.system.clock import SYSTEM
 
 
-def walked(frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str], horizon: int) -> Evaluation:
+def walked(
+    frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str], horizon: int, kept: Path | None = None
+) -> Evaluation:
+    """``kept``: walks are kept in files that begin so, and read instead of walked again."""
     planned = plan(frame, horizon=horizon, sequence=48, folds=5, seed=7)
-    chosen, missing = candidates(names, planned.task, trainer, why, lstm_every=6, hybrid_every=3, moderate_every=2)
-    return evaluate(frame, planned.task, planned.folds, chosen, left_out=missing, clock=SYSTEM)
+    task, folds = planned.task, planned.folds
+    chosen, missing = candidates(names, task, trainer, why, lstm_every=6, hybrid_every=3, moderate_every=2)
+    walks: dict[str, ModelWalk] = {}
+    for candidate in chosen:
+        file = kept.with_name(f"{kept.name}.{candidate.name}.pickle") if kept else None
+        if file and file.exists():
+            found, failed = pickle.loads(file.read_bytes())  # written below, by this program
+        else:
+            found, failed = walk_all(frame, task, folds, [candidate], clock=SYSTEM)
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                part = file.with_suffix(".part")
+                part.write_bytes(pickle.dumps((found, failed)))
+                part.replace(file)
+        walks |= found
+        missing |= failed
+    starts = [usable_origins(frame, task, fold.cut - 1, fold.stop - 1) for fold in folds]
+    member = np.concatenate([np.full(part.size, index) for index, part in enumerate(starts)])
+    return assess(frame, task, np.concatenate(starts), member, walks, folds=folds, left_out=missing)
 
 
 def accuracy(
-    frame: Frame, trainer: KerasTrainer | None, why: str, names: Sequence[str], *, horizon: int = 12
+    frame: Frame,
+    trainer: KerasTrainer | None,
+    why: str,
+    names: Sequence[str],
+    *,
+    horizon: int = 12,
+    kept: Path | None = None,
 ) -> dict[str, Any]:
     """Chosen on the first 75 % of the rows alone; every model scored on the rest, which the choice has not seen."""
     began = time.process_time()
-    choice = walked(frame.before(int(frame.rows * 0.75)), trainer, why, names, horizon).choice
-    found = walked(frame, trainer, why, names, horizon)
+    first = kept.with_name(f"{kept.name}.first75") if kept else None
+    choice = walked(frame.before(int(frame.rows * 0.75)), trainer, why, names, horizon, first).choice
+    found = walked(frame, trainer, why, names, horizon, kept)
     naive = [found.backtests[name].score for name in ("naive", "seasonal_naive") if name in found.backtests]
     mae = min(one.mae for one in naive)
     wql = min(one.wql or 0.0 for one in naive)
