@@ -1,19 +1,20 @@
 """What it costs: with nobody to limit, a gigabyte under a limit, a packet of somebody who has none."""
 
-import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from bench.enforcer.process import Cpu, rss_mb
+from bench.enforcer.spare import Spare
 from tests.enforcer.datapath.test_packets import classifiers, in_force
 from tests.enforcer.rig import MBIT, Rig, goodput_bps
 from tests.lab import Lab
 
-_MBIT: Final = 100
+_MACHINE_BPS: Final = {"kernel": 400 * MBIT, "divert": 100 * MBIT, "auto": 400 * MBIT}
 _BPF_STATS: Final = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
@@ -30,39 +31,35 @@ def idle(seconds: float) -> dict[str, Any]:
         }
 
 
-def _busy_s() -> float:
-    """CPU seconds of the whole machine since it started, interrupts included (proc_stat(5))."""
-    user, nice, system, _, _, irq, softirq, *_ = map(
-        int, Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]
-    )
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+def _opened(rig: Rig) -> bool:
+    return bool(rig.limits()["engine"]["handles"])
 
 
 def machine(seconds: float) -> dict[str, Any]:
-    """CPU seconds of the whole machine for a gigabyte at 100 Mbit/s: nobody limited, and limited to that, in turn.
+    """CPU seconds of the whole machine for a gigabyte: nobody limited, and limited to that rate, in turn.
 
-    Both ends of the line and the enforcer are on this machine; what it uses meanwhile without traffic is taken off.
+    Both ends of the line and the enforcer are on this machine. What it does without traffic is taken off.
     """
-    result: dict[str, Any] = {}
-    for merged in (True, False):
-        with Lab(offloads=merged) as lab, Rig(lab) as rig:
-            in_force(rig, "held", down=_MBIT * MBIT, up=_MBIT * MBIT)
-            for app in ("held", "free"):
-                rig.iperf("-R", "-t", "1", "-b", f"{_MBIT}M", app=app)
-            for side, options in (("down", ["-R"]), ("up", [])):
-                costs = {}
-                for app in ("free", "held"):
-                    begun, before = time.monotonic(), _busy_s()
-                    time.sleep(2)
-                    resting = (_busy_s() - before) / (time.monotonic() - begun)
-                    begun, before = time.monotonic(), _busy_s()
-                    got = rig.iperf(*options, "-t", str(int(seconds)), "-b", f"{_MBIT}M", app=app)
-                    spent = _busy_s() - before - resting * (time.monotonic() - begun)
-                    moved = goodput_bps(got) / 8 * seconds / 1e9
-                    costs[app] = round(spent / moved, 2)
-                    costs[f"{app}_mbit"] = round(goodput_bps(got) / MBIT, 1)
-                costs["held_to_free"] = round(costs["held"] / costs["free"], 2)
-                result[f"{side} {'with' if merged else 'without'} GRO/GSO, CPU-s/GB"] = costs
+    rate = _MACHINE_BPS[Rig.default_datapath]
+    result: dict[str, Any] = {"mbit": rate // MBIT}
+    with Spare() as spare:
+        for merged in (True, False):
+            with Lab(offloads=merged) as lab, Rig(lab) as rig:
+                in_force(rig, "held", down=rate, up=rate)
+                rig.until(partial(_opened, rig), "the datapath to be open", 20)
+                for side, options in (("down", ["-R"]), ("up", [])):
+                    costs = {}
+                    for app in ("free", "held"):
+                        port = rig.server()
+                        resting = spare.resting(1.5)
+                        since = spare.look()
+                        offered = ["-t", str(int(seconds)), "-b", str(rate)]
+                        got = rig.iperf(*options, *offered, app=app, port=port)
+                        moved = goodput_bps(got) / 8 * seconds / 1e9
+                        costs[app] = round(spare.spent(since, resting) / moved, 2)
+                        costs[f"{app}_mbit"] = round(goodput_bps(got) / MBIT, 1)
+                    costs["held_to_free"] = round(costs["held"] / costs["free"], 2)
+                    result[f"{side} {'with' if merged else 'without'} GRO/GSO, CPU-s/GB"] = costs
     return result
 
 

@@ -17,6 +17,7 @@ from qos.packets.divert import Drained, FlowEvent, FlowEvents
 from qos.packets.flows import FlowTable, SocketRow
 from qos.policy.applications import OURSELVES, ProcessIdentity
 from qos.system.clock import NS_PER_MS, NS_PER_S, Clock
+from qos.system.network_namespace import network_of
 from qos.system.processes import Processes
 
 _log = logging.getLogger(__name__)
@@ -59,9 +60,11 @@ class FlowOwners:
         on_flow: Callable[[int, int, str], bool],
         sockets: Callable[[], Sequence[SocketRow]],
         events: Callable[[], Events] = FlowEvents,
+        network: Callable[[int | None], int | None] = network_of,
     ) -> None:
         self._processes, self._clock = processes, clock
         self._on_flow, self._sockets, self._open_events = on_flow, sockets, events
+        self._network_of, self._network = network, network(None)
         self._table = FlowTable()
         self._lock = threading.Lock()
         self._events: Events | None = None
@@ -164,11 +167,18 @@ class FlowOwners:
             if events is not None:
                 events.close()
 
+    def _elsewhere(self, pid: int) -> bool:
+        """Whether it is a container's process: its port numbers are not ours."""
+        network = self._network_of(pid)
+        return network is not None and self._network is not None and network != self._network
+
     def _apply(self, batch: Sequence[FlowEvent]) -> None:
         now_ns = self._clock.monotonic_ns()
         came: list[tuple[int, int, str]] = []
         with self._lock:
             for event in batch:
+                if self._elsewhere(event.pid):
+                    continue
                 self._table.apply(event)
                 if event.kind in ("established", "connect", "bind", "accept") and event.local_port:
                     key = (event.protocol, event.family, event.local_addr, event.local_port)

@@ -31,9 +31,9 @@ class GivenEvents:
         pass
 
 
-def established(port: int) -> FlowEvent:
+def established(port: int, pid: int = 77) -> FlowEvent:
     return FlowEvent(
-        "established", 77, 6, 4, bytes((10, 0, 0, 1)), port, bytes((10, 0, 0, 2)), 443, port, monotonic_ns()
+        "established", pid, 6, 4, bytes((10, 0, 0, 1)), port, bytes((10, 0, 0, 2)), 443, port, monotonic_ns()
     )
 
 
@@ -54,6 +54,7 @@ def test_only_a_flow_that_matters_wakes_the_loop() -> None:
         on_flow=on_flow,
         sockets=list,
         events=lambda: events,
+        network=lambda _: 1,
     )
     owners.start()
     owners.settle()
@@ -95,4 +96,29 @@ def test_owners_are_known_before_the_events_are_open_and_nothing_falls_between()
     ports.append(4003)
     may_open.set()
     until(lambda: ("tcp", 4003) in owners.owners())  # without another refresh: the table is read when they are open
+    owners.stop()
+
+
+def test_a_container_of_the_same_program_has_none_of_our_ports() -> None:
+    """The events tell of all network namespaces: its downloads, routed through this computer, were held."""
+    events, seen = GivenEvents(), list[int]()
+
+    def on_flow(protocol: int, port: int, app: str) -> bool:
+        seen.append(port)
+        return False
+
+    owners = FlowOwners(
+        LockedProcesses(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
+        SYSTEM,
+        on_flow=on_flow,
+        sockets=list,
+        events=lambda: events,
+        network={None: 1, 77: 1, 78: 2}.get,
+    )
+    owners.start()
+    owners.settle()
+    events.batches.put([established(4001, pid=78), established(4002), established(4003, pid=79)])
+    until(lambda: len(seen) == 2)
+    assert seen == [4002, 4003]  # one that is gone may have been ours
+    assert set(owners.owners()) == {("tcp", 4002), ("tcp", 4003)}
     owners.stop()

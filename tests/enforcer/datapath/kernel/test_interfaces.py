@@ -1,12 +1,13 @@
 """Real packets through interfaces made of others: an application behind them is held once, at its rate."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.enforcer.datapath.test_packets import in_force
-from tests.enforcer.rig import MBIT, Rig, goodput_bps, required
+from tests.enforcer.rig import MBIT, Rig, goodput_bps, required, result_of
 from tests.lab import HOST4, Lab
 from tests.require import missing
 
@@ -58,3 +59,33 @@ def test_an_application_behind_it_is_held_once(rig: Rig, made_of: Callable[[Lab]
     for options in (["-R"], []):
         got = goodput_bps(rig.iperf("-t", "4", *options, app="bulk"))
         assert 0.8 * 4 * MBIT <= got <= 1.06 * 4 * MBIT, rig.limits()
+
+
+def test_a_container_behind_the_host_is_not_held(rig: Rig) -> None:
+    """A program of the same name in a network namespace of its own, bridged and routed: as docs/enforcement.md says."""
+    inside, host = f"{rig.lab.prefix}_c", rig.lab.namespace("host")
+    subprocess.run(["ip", "netns", "add", inside], check=True)
+    try:
+        for words in (
+            f"-n {host} link add hold7 type veth peer name eth0 netns {inside}",
+            f"-n {host} link add br7 type bridge",
+            f"-n {host} link set hold7 master br7 up",
+            f"-n {host} addr add 10.99.0.1/24 dev br7",
+            f"-n {host} link set br7 up",
+            f"-n {inside} addr add 10.99.0.2/24 dev eth0",
+            f"-n {inside} link set eth0 up",
+            f"-n {inside} route add default via 10.99.0.1",
+            f"-n {rig.lab.namespace('router')} route add 10.99.0.0/24 via {HOST4}",
+        ):
+            subprocess.run(["ip", *words.split()], check=True)
+        rig.lab.run("host", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        in_force(rig, "bulk", down=4 * MBIT, up=4 * MBIT)
+        rig.until(lambda: rig.limits()["engine"]["handles"] > 5, "all interfaces to be covered", 20)
+        for options in (["-R"], []):
+            client = rig.client("-t", "4", "-b", "20M", *options, app="bulk")
+            got = subprocess.run(
+                ["ip", "netns", "exec", inside, *client], capture_output=True, text=True, check=True, timeout=60
+            )
+            assert goodput_bps(result_of(got.stdout)) > 15 * MBIT, options
+    finally:
+        subprocess.run(["ip", "netns", "del", inside], check=False)
