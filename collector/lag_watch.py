@@ -119,7 +119,7 @@ class LagWatch:
         tick = LagTick(
             now_ns=given.now_ns,
             elapsed_ns=given.elapsed_ns,
-            round_trips=tuple(self._round_trips(given)),
+            round_trips=tuple(self._round_trips(given.results, given.outstanding)),
             apps={name: Rates(app.rx_bps, app.tx_bps) for name, app in busiest[:MOST_APPS] if app.rx_bps or app.tx_bps},
             host=host,
             unattributed=unnamed,
@@ -133,6 +133,19 @@ class LagWatch:
         rows = [self._row(incident, given.now_ns, given.wall_ns, accounts.host) for incident in incidents]
         self.running = self._running(given, rows)
         return rows
+
+    def glance(
+        self, now_ns: int, wall_ns: int, host: str, results: Sequence[ProbeResult], outstanding: Sequence[Outstanding]
+    ) -> bool:
+        """Look at the answers between two ticks: whether ``running`` tells of lag now that it did not tell of before.
+
+        Who made it is not known before the bytes of the tick are; no row comes of it unless the tick finds it too.
+        """
+        found = self._detector.glance(now_ns, tuple(self._round_trips(results, outstanding)))
+        if found is None or self.running is not None:
+            return False
+        self.running = _shown(self._row(found, now_ns, wall_ns, host), None)
+        return True
 
     def blamed(self, wall_ns: int, host: str) -> list[LagCause]:
         """The row of this tick while an incident runs: its tags name who makes it."""
@@ -164,11 +177,11 @@ class LagWatch:
             if app not in known and len(known) < MOST_SUFFERERS + 1:
                 known.append(app)
 
-    def _round_trips(self, given: TickInput) -> Iterable[RoundTrip]:
-        for result in given.results:
+    def _round_trips(self, results: Sequence[ProbeResult], outstanding: Sequence[Outstanding]) -> Iterable[RoundTrip]:
+        for result in results:
             if result.sent and self.asked(result):
                 yield RoundTrip(result.target, result.sent_ns, result.rtt_ns, gateway=result.target == GATEWAY)
-        for flight in given.outstanding:
+        for flight in outstanding:
             if flight.target != GATEWAY or self._answers:
                 yield RoundTrip(flight.target, flight.sent_ns, flight.age_ns, flight.target == GATEWAY, pending=True)
 
@@ -214,17 +227,21 @@ class LagWatch:
         now = next((made for made in rows if made.running), None)
         if self._detector.running is None or now is None:
             return self.running if self._detector.running is not None else None
-        return RunningLag(
-            onset_ns=now.time_ns,
-            cause=now.cause,
-            app=now.app or "",
-            direction=now.direction or "",
-            extra_ms=now.extra_ms,
-            loss_ratio=now.loss_ratio,
-            confidence=now.confidence,
-            evidence=now.evidence,
-            advice=_advice(now, given.limits),
-        )
+        return _shown(now, given.limits)
+
+
+def _shown(made: LagIncident, limits: Limits | None) -> RunningLag:
+    return RunningLag(
+        onset_ns=made.time_ns,
+        cause=made.cause,
+        app=made.app or "",
+        direction=made.direction or "",
+        extra_ms=made.extra_ms,
+        loss_ratio=made.loss_ratio,
+        confidence=made.confidence,
+        evidence=made.evidence,
+        advice=_advice(made, limits),
+    )
 
 
 def _advice(made: LagIncident, limits: Limits | None) -> str:

@@ -1,14 +1,16 @@
 """The collector's loop: on every tick read everything, account for it, hand it to the store. One thread, no queue.
 
 Each tick is measured whole and written in one transaction with its documents (``live``, ``part:collector``). Between
-ticks nothing runs but the probes' own threads. Ticks that come too late are counted and not made up; after a gap (the
-machine slept) counters begin anew; a wall clock that is set back only changes the stamps. While it runs, an edit of
-``config.yaml`` is applied in the tick after next at the latest, and a broken one is reported and changes nothing.
+ticks the probes' own threads run, and their answers are glanced at, so that lag is shown before the tick is over. Ticks
+that come too late are counted and not made up; after a gap (the machine slept) counters begin anew; a wall clock that
+is set back only changes the stamps. While it runs, an edit of ``config.yaml`` is applied in the tick after next at the
+latest, and a broken one is reported and changes nothing.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from collector.accounting.live_document import live_document
@@ -37,6 +39,7 @@ from qos.system.processes import Processes
 
 MAINTAIN_NS: Final = 60 * NS_PER_S
 ABANDONED_NS: Final = 24 * 3600 * NS_PER_S
+GLANCE_NS: Final = NS_PER_S // 4
 PULSE_NS: Final = NS_PER_S
 """However long the interval, the heartbeat and the config file are looked after this often."""
 
@@ -87,6 +90,7 @@ class CollectorLoop:
         self._outlet = BufferedWriter(store)
         self._self = SelfCheck(self._outlet)
         self._documents = _Documents()
+        self._shown: Live | None = None
         self._heartbeat = HeartbeatWriter(self._documents, PART, every_ns=NS_PER_S * 9 // 10)
         self._notices = Notices(PART)
         self._enforcer = EnforcerState(config, store)
@@ -108,7 +112,7 @@ class CollectorLoop:
         try:
             while True:
                 wait_ns = schedule.wait_ns(self._time.monotonic_ns())
-                stopping = stop.wait(min(wait_ns, PULSE_NS) / NS_PER_S)
+                stopping = self._wait(stop, min(wait_ns, PULSE_NS))
                 now_ns = self._time.monotonic_ns()
                 if stopping or not schedule.wait_ns(now_ns):
                     self.tick(schedule.arrive(now_ns, self._time.wall_ns()), now_ns, last=stopping)
@@ -124,6 +128,23 @@ class CollectorLoop:
             self._write(self._probing.end(now_ns, wall_ns, host), now_ns)
             self._heartbeat.end(self._time.wall_ns())
             self._write((), self._time.monotonic_ns() + MAINTAIN_NS)
+
+    def _wait(self, stop: threading.Event, wait_ns: int) -> bool:
+        """Wait for so long, with a glance at the probes now and then; whether to stop."""
+        until_ns = self._time.monotonic_ns() + wait_ns
+        while (left_ns := until_ns - self._time.monotonic_ns()) > GLANCE_NS * 3 // 2:
+            if stop.wait(GLANCE_NS / NS_PER_S):
+                return True
+            now_ns = self._time.monotonic_ns()
+            if now_ns - (until_ns - left_ns) < 2 * GLANCE_NS:  # or this process stood still, and answers look late
+                self.glance(now_ns)
+        return stop.wait(max(0, left_ns) / NS_PER_S)
+
+    def glance(self, now_ns: int) -> None:
+        """Between two ticks: lag that is seen now is shown at once, in the newest tick's document."""
+        if self._shown is not None and self._probing.glance(now_ns, self._time.wall_ns(), self.accounts.host):
+            self._documents[Live.KEY] = replace(self._shown, lag=self._probing.lag).dump()
+            self._write((), now_ns)
 
     def begin(self, now_ns: int) -> None:
         """Open the capture backend and take every counter's baseline. Raises ConfigError as ``run`` does."""
@@ -182,7 +203,8 @@ class CollectorLoop:
         points += self._link_points(wall_ns, now_ns)
         points += self._notices.take(self.accounts.host)
         points.append(self._self.point(wall_ns, now_ns, self.accounts.host, sample.lost))
-        self._documents[Live.KEY] = self._live(wall_ns, now_ns).dump()
+        self._shown = self._live(wall_ns, now_ns)
+        self._documents[Live.KEY] = self._shown.dump()
         self._beat(wall_ns)
         self._write(points, now_ns)
         if now_ns - self._maintained_ns >= MAINTAIN_NS and self._maintain(wall_ns):

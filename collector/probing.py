@@ -34,6 +34,7 @@ class Probing:
         self._make = make or make_prober
         self._prober = self._make(config)
         self._newest: dict[str, ProbeResult] = {}
+        self._waiting: list[ProbeResult] = []
         self._lag = LagWatch(config.collector.targets)
         self._capacity = LinkCapacity(store)
 
@@ -63,7 +64,15 @@ class Probing:
 
     def collect(self) -> Sequence[ProbeResult]:
         """The results since the last call."""
-        return self._prober.collect()
+        results = (*self._waiting, *self._prober.collect())
+        self._waiting.clear()
+        return results
+
+    def glance(self, now_ns: int, wall_ns: int, host: str) -> bool:
+        """Look at the answers between two ticks: whether ``lag`` tells of lag now that it did not tell of before."""
+        news = self._prober.collect()
+        self._waiting += news
+        return self._lag.glance(now_ns, wall_ns, host, news, self._prober.outstanding())
 
     def points(
         self,

@@ -13,10 +13,10 @@ from typing import Final
 from collector.lag.attribution import HIGH, UNKNOWN, Diagnosis, diagnose
 from collector.lag.onset import Onset, calm, find, pooled
 from collector.lag.own_queue import find_waiting, long_waits, waits_no_more
-from collector.lag.samples import HeldApp, LagTick
+from collector.lag.samples import HeldApp, LagTick, RoundTrip
 from collector.lag.suspects import Case, Starts
 from collector.lag.targets import TargetTrack
-from collector.lag.turns import CauseTurn, outlived, taken_over
+from collector.lag.turns import CauseTurn, in_hindsight, outlived, taken_over
 
 S: Final = 10**9
 REJOIN_NS: Final = 10 * S
@@ -27,6 +27,7 @@ ADAPT_NS: Final = 1800 * S
 """After half an hour the slow line is the usual one: a new route, another provider."""
 HISTORY: Final = 180
 CALM: Final = "calm"
+NOT_YET: Final = Diagnosis(UNKNOWN, 0.3)
 TURNED: Final = "it stayed slow for another reason"
 
 
@@ -96,13 +97,26 @@ class LagDetector:
             track.forget()
         return found
 
+    def glance(self, now_ns: int, round_trips: Sequence[RoundTrip]) -> Incident | None:
+        """What looks like lag between two ticks. No incident begins here: the next tick decides, and says who made it."""
+        late = [self._take(trip) for trip in round_trips]
+        before = self._before
+        if self._onset is not None or not any(late) or (before is not None and now_ns - before.last_ns < REJOIN_NS):
+            return None
+        onset = find(self._outside(), now_ns, self._since_ns)
+        return self._extent(onset) if onset is not None else None
+
+    def _take(self, trip: RoundTrip) -> bool:
+        track = self._tracks.get(trip.target)
+        if track is None:
+            track = self._tracks[trip.target] = TargetTrack(trip.target, gateway=trip.gateway)
+        track.take(trip)
+        return track.slow(trip) or track.lost(trip)
+
     def feed(self, tick: LagTick) -> tuple[Incident, ...]:
         """Take in one tick."""
         for trip in tick.round_trips:
-            track = self._tracks.get(trip.target)
-            if track is None:
-                track = self._tracks[trip.target] = TargetTrack(trip.target, gateway=trip.gateway)
-            track.take(trip)
+            self._take(trip)
         self._history.append(tick)
         if tick.stalled:
             for track in self._tracks.values():
@@ -149,12 +163,19 @@ class LagDetector:
         if onset.kind == "delay" and onset.target is None and (turn := self._turn(tick, onset, incident)) is not None:
             return self._split(tick, onset, turn)
         if calm(self._outside(), tick.now_ns, onset):
-            return self._finish(CALM)
+            return self._end_calm(tick, onset, incident)
         if tick.now_ns - onset.at_ns > ADAPT_NS:
             for track in self._tracks.values():
                 track.baseline = type(track.baseline)()
             return self._finish("it is usual by now")
         return (incident,) if incident != before else ()
+
+    def _end_calm(self, tick: LagTick, onset: Onset, incident: Incident) -> tuple[Incident, ...]:
+        first: tuple[Incident, ...] = ()
+        if onset.kind == "delay" and onset.target is None and incident.diagnosis.suspect is None and self._sure is None:
+            turn = in_hindsight(self._case(tick, onset, incident.last_ns))
+            first = self._split(tick, onset, turn)[:1] if turn is not None else ()
+        return (*first, *self._finish(CALM))
 
     def _turn(self, tick: LagTick, onset: Onset, incident: Incident) -> CauseTurn | None:
         """Whether the cause has changed while the lag went on."""
@@ -215,6 +236,14 @@ class LagDetector:
     def _measure(self, tick: LagTick, onset: Onset) -> Incident:
         if onset.kind == "queue":
             return self._measure_queue(tick, onset)
+        seen, known = self._extent(onset), self._incident
+        diagnosis = diagnose(self._case(tick, onset, seen.last_ns))
+        if known is not None and known.diagnosis.confidence > diagnosis.confidence and diagnosis.cause == UNKNOWN:
+            diagnosis = known.diagnosis
+        return replace(seen, diagnosis=diagnosis)
+
+    def _extent(self, onset: Onset) -> Incident:
+        """How long, how much, how many lost; not yet by whom."""
         of = [track for track in self._outside() if onset.target is None or track.name == onset.target]
         sights = pooled(of, onset.at_ns)
         slow = sorted(
@@ -228,9 +257,6 @@ class LagDetector:
         # What came after the last bad one is not the incident: it only waits to be called over.
         done = [(trip, track) for trip, track in sights if not trip.pending and trip.sent_ns <= last_ns]
         lost = sum(track.lost(trip) for trip, track in done)
-        diagnosis = diagnose(self._case(tick, onset, last_ns))
-        if known is not None and known.diagnosis.confidence > diagnosis.confidence and diagnosis.cause == UNKNOWN:
-            diagnosis = known.diagnosis
         return Incident(
             onset_ns=onset.at_ns,
             last_ns=last_ns,
@@ -238,7 +264,7 @@ class LagDetector:
             target=onset.target,
             extra_ns=slow[len(slow) // 2] if slow else (known.extra_ns if known is not None else 0),
             loss_ratio=lost / len(done) if done else 0.0,
-            diagnosis=diagnosis,
+            diagnosis=NOT_YET,
         )
 
     def _case(self, tick: LagTick, onset: Onset, last_ns: int) -> Case:
@@ -246,17 +272,17 @@ class LagDetector:
 
     def _measure_queue(self, tick: LagTick, onset: Onset) -> Incident:
         waits = long_waits(self._history, onset.target or "", onset.at_ns)
-        ordered = sorted(held.queue_ms for _, held in waits)
+        ordered = sorted(wait.held.queue_ms for wait in waits)
         known = self._incident
         return Incident(
             onset_ns=onset.at_ns,
-            last_ns=max([at_ns for at_ns, _ in waits] or [known.last_ns if known is not None else onset.at_ns]),
+            last_ns=max([wait.at_ns for wait in waits] or [known.last_ns if known is not None else onset.at_ns]),
             kind=onset.kind,
             target=onset.target,
             extra_ns=int(ordered[len(ordered) // 2] * 1e6) if ordered else (known.extra_ns if known else 0),
             loss_ratio=0.0,
             diagnosis=diagnose(self._case(tick, onset, tick.now_ns)),
-            held=waits[-1][1] if waits else (known.held if known is not None else None),
+            held=waits[-1].held if waits else (known.held if known is not None else None),
         )
 
 

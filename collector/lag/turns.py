@@ -2,7 +2,8 @@
 
 Answers stay late when another device takes over the line from an application of this computer, or the other way round;
 one diagnosis for both would be wrong for one of them. Only strong evidence makes a turn: who was named with high
-confidence for seconds and has stopped, or who now fills a line whose capacity is known, nearly alone.
+confidence for seconds and has stopped, or who now fills a line whose capacity is known, nearly alone. In hindsight also
+who filled it as it was ever seen full, and stopped when the lag ended.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Final
 from collector.lag.attribution import HIGH, Diagnosis, diagnose
 from collector.lag.onset import Onset, pooled
 from collector.lag.samples import DIRECTIONS
-from collector.lag.suspects import ACTIVE, Case, began_ns, rate_of
+from collector.lag.suspects import ACTIVE, FLOOR_BPS, Case, began_ns, rate_of
 from collector.lag.targets import TargetTrack
 
 S: Final = 10**9
@@ -75,6 +76,38 @@ def taken_over(case: Case) -> CauseTurn | None:
                 continue
             diagnosis = diagnose(Case(history, case.tracks, Onset(late[0], onset.kind), case.last_ns, now_ns))
             if diagnosis.app == app and diagnosis.confidence >= HIGH:
+                return CauseTurn(min(began, late[0]), late[0])
+    return None
+
+
+def in_hindsight(case: Case) -> CauseTurn | None:
+    """Whether lag that has just ended did so with an application that began long after it.
+
+    The line stood as full by it as it ever did before it began: where nobody knows the capacity that alone proves
+    nothing, but lag that ends when it stops does.
+    """
+    history, onset, last_ns = case.history, case.onset, case.last_ns
+    final = [tick for tick in history if last_ns - TAKEN_NS < tick.now_ns <= last_ns]
+    if len(final) < 3:
+        return None
+    for direction in DIRECTIONS:
+        total = fmean(tick.host[direction] for tick in final)
+        for app in final[-1].apps:
+            rate = fmean(rate_of(tick, app, direction) for tick in final)
+            if rate < max(TAKEN_SHARE * total, FLOOR_BPS[direction]):
+                continue
+            began = began_ns(history, app, direction, int(rate), last_ns)
+            before = [tick for tick in history if tick.now_ns <= began]
+            most = before[-1].capacity.get(direction) if before else None
+            if most is None or min(tick.host[direction] for tick in final) < TAKEN_USE * most.bps:
+                continue
+            if most.source == "seen" and TAKEN_USE * total > most.bps:  # it was never asked for so much
+                continue
+            late = _late(case.tracks, began - S // 2)
+            if began < onset.at_ns + AFTER_NS or last_ns - began < TAKEN_NS or not late or late[0] > began + AFTER_NS:
+                continue
+            diagnosis = diagnose(Case(history, case.tracks, Onset(late[0], onset.kind), last_ns, case.now_ns))
+            if diagnosis.app == app and diagnosis.suspect is not None and diagnosis.suspect.stopped:
                 return CauseTurn(min(began, late[0]), late[0])
     return None
 

@@ -93,9 +93,10 @@ class Prober:
         self._window_ns = window_ns
         now_ns, names = time.monotonic_ns(), tuple(targets)
         # Spread over the interval: the probes do not delay each other, and together they see sooner that it got slow.
-        share_ns = self._interval_ns // (len(names) + 1)
+        self._share_ns = self._interval_ns // max(1, len(names))
         self._targets = [
-            _Target(name, name, TargetStats(window_ns), now_ns + i * share_ns, 1000 * i) for i, name in enumerate(names)
+            _Target(name, name, TargetStats(window_ns), now_ns + i * self._share_ns, 1000 * i)
+            for i, name in enumerate(names)
         ]
 
     def start(self) -> None:
@@ -135,7 +136,8 @@ class Prober:
                 return
             others = [target for target in self._targets if target is not known]
             if address is not None:
-                due_ns = self._time.monotonic_ns() + self._interval_ns // 2
+                first_ns = others[0].due_ns if others else self._time.monotonic_ns()
+                due_ns = first_ns + self._share_ns // 2  # between two of them
                 others.append(_Target(name, address, TargetStats(self._window_ns), due_ns, 1000 * len(others)))
             self._targets = others
 

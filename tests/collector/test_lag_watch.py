@@ -77,3 +77,24 @@ def test_where_no_application_made_it_the_tag_is_there_and_names_nobody() -> Non
     watch = LagWatch(["192.0.2.7"], lambda address: None)
     watch.running = RunningLag(onset_ns=1, cause="provider", extra_ms=300.0)
     assert [(row.cause, row.app) for row in watch.blamed(5, "pc")] == [("provider", "-")]
+
+
+def late(now_ns: int) -> ProbeResult:
+    return ProbeResult(WALL_NS, "9.9.9.9", 212 * MS, "", None, 0.0, sent_ns=now_ns)
+
+
+def test_lag_is_shown_between_two_ticks_and_is_gone_when_the_next_one_does_not_find_it() -> None:
+    watch = LagWatch(["9.9.9.9"], route=lambda address: None)
+    for second in range(20):
+        tick(watch, second, None)
+    now_ns = 1019 * S
+    news = [late(now_ns + at) for at in (1, S // 3, S * 2 // 3)]
+    assert not watch.glance(now_ns + S // 2, WALL_NS, "pc", news[:2], ())
+    assert watch.glance(now_ns + S * 3 // 4, WALL_NS, "pc", news[2:], ())
+    shown = watch.running
+    assert shown is not None
+    assert (shown.cause, shown.app, shown.advice) == ("unknown", "", "")
+    assert "has just begun" in shown.evidence
+    assert not watch.glance(now_ns + S * 7 // 8, WALL_NS, "pc", [late(now_ns + S * 3 // 4)], ())
+    assert tick(watch, 20, None) == []
+    assert watch.running is None

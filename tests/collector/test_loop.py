@@ -18,7 +18,7 @@ from collector.loop import CollectorLoop
 from collector.probes.prober import Prober
 from collector.probes.result import ProbeResult
 from collector.probing import own_probes
-from qos.contract.config import Config, parse_config
+from qos.contract.config import CollectorConfig, Config, parse_config
 from qos.contract.documents.limits import EnforcedApp, Limits
 from qos.contract.errors import ConfigError, StoreUnavailable
 from qos.contract.points import Event, LagIncident, Point
@@ -50,10 +50,31 @@ def quiet_prober(config: Config) -> Prober:
     return Prober((), interval_ns=S, timeout_ns=S, window_ns=S)
 
 
+class Answers(Prober):
+    """Probes whose answers the test gives."""
+
+    def __init__(self) -> None:
+        super().__init__((), interval_ns=S, timeout_ns=S, window_ns=S)
+        self.given: list[ProbeResult] = []
+
+    def answered(self, sent_ns: int, ms: int) -> None:
+        self.given.append(ProbeResult(sent_ns, "9.9.9.9", ms * 10**6, "", None, 0.0, sent_ns=sent_ns))
+
+    def collect(self) -> tuple[ProbeResult, ...]:
+        found, self.given = tuple(self.given), []
+        return found
+
+
 class Rig:
     """A loop with everything around it by hand; ``tick`` is one tick after ``seconds``."""
 
-    def __init__(self, config: Config | None = None, *, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        path: Path | None = None,
+        prober: Callable[[Config], Prober] = quiet_prober,
+    ) -> None:
         self.config = config or Config(host="pc")
         self.clock, self.store, self.host, self.capture = FakeClock(), MemoryStore(), Host(), FakeCapture()
         self.loop = CollectorLoop(
@@ -64,7 +85,7 @@ class Rig:
             time=self.clock,
             processes=Processes(),
             meter=InterfaceMeter(["*"], self.host),
-            prober=quiet_prober,
+            prober=prober,
         )
         self.schedule = TickSchedule(self.config.interval, self.clock.monotonic, self.clock.wall)
         self.loop.begin(self.clock.monotonic)
@@ -103,6 +124,26 @@ def test_a_tick_writes_everything_at_once_and_the_live_document_with_it() -> Non
     assert heart is not None
     assert (heart["state"], heart["backend"]) == ("running", "fake")
     assert rig.events("note") == ["half blind"]
+
+
+def test_lag_that_begins_after_a_tick_is_shown_before_the_next_one_and_no_answer_is_lost() -> None:
+    answers = Answers()
+    rig = Rig(Config(host="pc", collector=CollectorConfig(targets=("9.9.9.9",))), prober=lambda _: answers)
+    for _ in range(20):
+        answers.answered(rig.clock.monotonic + S // 2, 20)
+        rig.tick()
+    now_ns, written = rig.clock.monotonic, len(rig.points("probe"))
+    for at in range(3):
+        answers.answered(now_ns + at * S // 3, 220)
+    rig.clock.advance(S * 3 // 4)
+    rig.loop.glance(rig.clock.monotonic)
+    live = rig.store.get_state("live")
+    assert live is not None
+    assert (live["lag"]["cause"], live["lag"]["extra_ms"]) == ("unknown", 200.0)
+    assert (live["time_ns"], rig.points("lag_incident")) == (rig.clock.wall - S * 3 // 4, [])
+    rig.tick(0.25)
+    assert len(rig.points("probe")) == written + 3
+    assert [p.running for p in rig.points("lag_incident")] == [1]
 
 
 def test_a_clock_set_back_an_hour_costs_nothing() -> None:

@@ -1,11 +1,11 @@
 """A made-up line and its ticks for the detector: what passes it, what stands in its queue, what the probes see."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collector.lag.detector import Incident, LagDetector
-from collector.lag.samples import Direction, HeldApp, KnownCapacity, LagTick, Rates, RoundTrip
+from collector.lag.samples import DIRECTIONS, Direction, HeldApp, KnownCapacity, LagTick, Rates, RoundTrip
 
 S = 10**9
 MS = 10**6
@@ -26,6 +26,11 @@ class Moment:
     held: Mapping[str, HeldApp] = field(default_factory=dict)
 
 
+def most(passed: Sequence[Rates], way: Direction) -> int:
+    """The largest mean of three seconds in a row."""
+    return max(sum(rates[way] for rates in passed[at - 3 : at]) // 3 for at in range(3, len(passed) + 1))
+
+
 @dataclass
 class Line:
     """A bottleneck behind the gateway with a FIFO of ``buffer_ms``. Feeds a detector second by second."""
@@ -38,11 +43,14 @@ class Line:
     knows: bool = True
     seed: int = 1
     gateway: bool = True
+    remembers: bool = False
+    """The most that passed over three seconds stands in for a capacity that is not known, as in the collector."""
 
     def __post_init__(self) -> None:
         self.random, self.detector = random.Random(self.seed), LagDetector()
         self.detector.watch((*TARGETS, "gateway"), "gateway")
         self.now_ns, self.queue = 1000 * S, {"down": 0.0, "up": 0.0}
+        self.passed: list[Rates] = []
         self.rows: dict[int, Incident] = {}
         self.told: list[tuple[int, Incident]] = []
 
@@ -72,6 +80,9 @@ class Line:
         known: dict[Direction, KnownCapacity] = {}
         if self.knows:
             known = {"down": KnownCapacity(self.down_bps, "set"), "up": KnownCapacity(self.up_bps, "set")}
+        elif self.remembers and len(self.passed) >= 3:
+            known = {way: KnownCapacity(most(self.passed, way), "seen") for way in DIRECTIONS}
+        self.passed.append(host)
         tick = LagTick(
             self.now_ns,
             S,

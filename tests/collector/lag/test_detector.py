@@ -11,7 +11,7 @@ from collector.lag.attribution import HIGH
 from collector.lag.detector import ADAPT_NS, Incident, LagDetector
 from collector.lag.evidence import row, sentence
 from collector.lag.samples import LagTick, RoundTrip
-from tests.collector.lag.line import Line, Moment, S
+from tests.collector.lag.line import MS, Line, Moment, S
 
 CALL = {"zoom": (100_000, 100_000)}
 
@@ -158,6 +158,29 @@ def test_half_an_hour_later_the_slow_line_is_the_usual_one() -> None:
     assert only(line).ended == "it is usual by now"
 
 
+def test_between_two_ticks_lag_is_seen_and_nothing_is_decided() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    detector, now_ns = line.detector, line.now_ns
+    late = [RoundTrip(name, now_ns + at * S // 4, 200 * MS) for at, name in enumerate(("a", "b", "c", "a"))]
+    assert detector.glance(now_ns + S // 2, late[:2]) is None
+    seen = detector.glance(now_ns + S, late[2:])
+    assert seen is not None
+    assert (seen.onset_ns, seen.diagnosis.cause, seen.running) == (now_ns, "unknown", True)
+    assert 150 * MS < seen.extra_ns < 200 * MS
+    assert detector.running is None
+    assert line.incidents == []
+
+
+def test_what_goes_on_is_not_seen_once_more() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(8, Moment(CALL, others_bps=30_000_000))
+    late = [RoundTrip(name, line.now_ns + at * S // 4, 200 * MS) for at, name in enumerate(("a", "b", "c"))]
+    assert line.detector.running is not None
+    assert line.detector.glance(line.now_ns + S, late) is None
+
+
 def test_a_hiccup_of_this_machine_is_no_lag() -> None:
     line = Line()
     line.run(40, Moment(CALL))
@@ -269,6 +292,37 @@ def test_an_application_that_begins_when_another_device_stops_is_an_incident_of_
     line.run(15, Moment(CALL))
     assert [incident.diagnosis.cause for incident in line.incidents] == ["others", "application"]
     assert abs(line.incidents[1].onset_ns - turned_ns) <= 2 * S
+
+
+def test_where_nobody_knows_the_capacity_it_is_found_in_hindsight() -> None:
+    line = Line(knows=False, remembers=True)
+    line.run(40, Moment(CALL))
+    line.run(5, Moment({**CALL, "update": (19_000_000, 0)}))  # the line was seen full once, without lag
+    line.run(40, Moment(CALL))
+    line.run(12, Moment(CALL, others_bps=26_000_000))
+    turned_ns = line.now_ns
+    line.run(13, Moment({**CALL, "steam": (24_000_000, 0)}))
+    assert [incident.diagnosis.app for incident in line.incidents] == [None]
+    stopped_ns = line.now_ns
+    line.run(15, Moment(CALL))
+    first, second = line.incidents
+    assert (first.diagnosis.cause, second.diagnosis.app) == ("others", "steam")
+    assert abs(second.onset_ns - turned_ns) <= 2 * S
+    assert abs(second.last_ns - stopped_ns) <= 2 * S
+    assert (first.ended, second.ended) == ("it stayed slow for another reason", "calm")
+
+
+@pytest.mark.parametrize("seen_bps", [0, 19_000_000], ids=["nothing seen before", "the line was seen full"])
+def test_who_stops_together_with_another_device_but_never_filled_the_line_is_innocent(seen_bps: int) -> None:
+    for seed in range(5):
+        line = Line(knows=False, remembers=True, seed=seed)
+        line.run(40, Moment(CALL))
+        line.run(5, Moment({**CALL, "update": (seen_bps, 0)}))
+        line.run(40, Moment(CALL))
+        line.run(12, Moment(CALL, others_bps=26_000_000))
+        line.run(20, Moment({**CALL, "browser": (8_000_000, 100_000)}, others_bps=26_000_000))
+        line.run(15, Moment(CALL))
+        assert {incident.diagnosis.app for _, incident in line.told} == {None}
 
 
 def test_an_application_after_another_one_is_an_incident_of_its_own() -> None:

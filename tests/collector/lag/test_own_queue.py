@@ -46,6 +46,38 @@ def test_a_short_wait_is_no_lag(waits: list[float]) -> None:
     assert line.incidents == []
 
 
+DOWNLOAD = {"backup": (1_850_000, 60_000)}
+"""A download over three connections that was limited to 1.8 Mbit/s in the lab: what the enforcer said each second."""
+SLOWS_DOWN_MS = (0, 0, 300, 305, 297, 298, 298, 258, 247, 42, 134, 208, 208, 0)
+
+
+def of_backup(ms: float) -> dict[str, HeldApp]:
+    return {"backup": HeldApp(3, ms, down_bps=1_790_000)}
+
+
+def test_a_download_that_slows_down_to_its_limit_is_no_lag() -> None:
+    line = Line()
+    line.run(40, Moment(DOWNLOAD))
+    line.run(len(SLOWS_DOWN_MS), lambda at: Moment(DOWNLOAD, held=of_backup(SLOWS_DOWN_MS[at])))
+    line.run(10, Moment(DOWNLOAD, held=of_backup(0)))
+    assert line.incidents == []
+
+
+def test_who_goes_on_sending_more_than_it_is_held_to_waits() -> None:
+    line = Line()
+    line.run(40, Moment(DOWNLOAD))
+    line.run(10, Moment({"backup": (2_400_000, 0)}, held=of_backup(300)))
+    (incident,) = line.incidents
+    assert (incident.diagnosis.cause, incident.target) == ("own_limit", "backup")
+
+
+def test_at_a_level_above_normal_every_long_wait_is_lag() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(10, Moment(CALL, held=held(150, priority=1)))
+    assert [incident.diagnosis.cause for incident in line.incidents] == ["own_limit"]
+
+
 def test_what_is_meant_to_wait_may_wait() -> None:
     line = Line()
     line.run(40, Moment(CALL))

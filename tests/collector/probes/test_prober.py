@@ -198,6 +198,14 @@ def test_a_target_is_added_moved_and_taken_away_while_it_runs(network: FakeNetwo
         assert of("gateway", until(prober, lambda f: len(f) >= 3)) == []
 
 
+def test_the_probes_are_spread_over_the_interval_and_the_one_that_is_added_lies_between() -> None:
+    prober = Prober(["a.example", "b.example", "c.example"], interval_ns=S, timeout_ns=S, window_ns=60 * S)
+    first, second, third = (target.due_ns for target in prober._targets)
+    assert (second - first, third - second) == (S // 3, S // 3)
+    prober.ask_also("gateway", "10.0.0.1")
+    assert prober._targets[-1].due_ns - first == S // 6
+
+
 def test_no_targets_is_no_work() -> None:
     prober = Prober([], interval_ns=S, timeout_ns=S, window_ns=60 * S)
     prober.start()
