@@ -167,7 +167,7 @@ class LagWatch:
     def _ask_who_suffers(self, given: TickInput) -> None:
         """Beside the one that makes the lag: those whose connections wait for it."""
         incident = self._detector.running
-        if incident is None or incident.extra_ns < 1 or incident.kind == "queue":
+        if incident is None or incident.kind == "queue":
             return
         if self._asked_ns is not None and given.now_ns - self._asked_ns < SUFFER_NS:
             return

@@ -23,6 +23,9 @@ from qos.contract.points import Point
 from qos.store import Reader
 from qos.system.processes import Processes
 
+if sys.platform == "linux":
+    from collector.sufferers_linux import Sufferers
+
 
 class Probing:
     """See the module. ``make`` starts no thread: ``start`` does. Times are those of ``TickInput``."""
@@ -37,6 +40,8 @@ class Probing:
         self._waiting: list[ProbeResult] = []
         self._lag = LagWatch(config.collector.targets)
         self._capacity = LinkCapacity(store)
+        if sys.platform == "linux":
+            self._sufferers = Sufferers()
 
     @property
     def lag(self) -> RunningLag | None:
@@ -105,7 +110,7 @@ class Probing:
                 outstanding=self._prober.outstanding(),
                 capacity=self._capacity.known(now_ns, wall_ns, self._config.link),
                 limits=limits,
-                sufferers=lambda extra_ms: self._sufferers(extra_ms, now_ns),
+                sufferers=lambda extra_ms: self._who_suffers(extra_ms, now_ns),
             )
         )
         points += self._lag.blamed(wall_ns, host)
@@ -138,12 +143,10 @@ class Probing:
             return ()
         return self._lag.interrupt(now_ns, wall_ns, host, "this computer changed to another network", network=True)
 
-    def _sufferers(self, extra_ms: float, now_ns: int) -> Sequence[str]:
+    def _who_suffers(self, extra_ms: float, now_ns: int) -> Sequence[str]:
         if sys.platform == "linux":
-            from collector import sufferers_linux
-
             with suppress(OSError):  # no socket list here: nobody is shown beside the cause
-                return sufferers_linux.sufferers(lambda pid: self._processes.identify(pid, now_ns).app, extra_ms)
+                return self._sufferers.look(lambda pid: self._processes.identify(pid, now_ns).app, extra_ms, now_ns)
         return ()
 
 

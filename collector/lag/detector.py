@@ -98,7 +98,7 @@ class LagDetector:
         return found
 
     def glance(self, now_ns: int, round_trips: Sequence[RoundTrip]) -> Incident | None:
-        """What looks like lag between two ticks. No incident begins here: the next tick decides, and says who made it."""
+        """What looks like lag between two ticks. No incident begins here: that, and whose it is, the next tick says."""
         late = [self._take(trip) for trip in round_trips]
         before = self._before
         if self._onset is not None or not any(late) or (before is not None and now_ns - before.last_ns < REJOIN_NS):

@@ -1,7 +1,7 @@
 """Is there lag now, of whom, and since when: the targets vote. Pure.
 
 Answers on the way to the internet are looked at in the order in which they were sent, all targets together: three of
-the last four late, from more than one target (where there is more than one), and not all of one instant, is lag of the
+four in a row late, from more than one target (where there is more than one), and not all of one instant, is lag of the
 connection. One target that is late alone needs three of its own last four. Loss is counted over ten seconds against the
 usual loss: so many must be missing that chance explains it once in 50,000 windows.
 """
@@ -90,12 +90,19 @@ def _much_later(sights: Sequence[Sight]) -> int | None:
 
 
 def _late(sights: Sequence[Sight], *, several: bool) -> int | None:
-    """When the present run of late answers began; None while they are not late."""
+    """When the newest run of late answers began; None without one."""
     answered = [(trip, track, track.slow(trip)) for trip, track in sights if not track.lost(trip)]
     answered = [each for each in answered if not each[0].pending or each[2]]  # on its way, and not late yet
-    recent = answered[-RECENT:]
-    late = [(trip, track) for trip, track, slow in recent if slow]
-    if len(late) < LATE_OF_RECENT or not recent[-1][2]:
+    # A short lag may have ended before it was looked for: every run of answers since is judged, the newest first.
+    for end in range(len(answered), LATE_OF_RECENT - 1, -1):
+        if answered[end - 1][2] and (began_ns := _run_of(answered[:end], several=several)) is not None:
+            return began_ns
+    return None
+
+
+def _run_of(answered: Sequence[tuple[RoundTrip, TargetTrack, bool]], *, several: bool) -> int | None:
+    late = [(trip, track) for trip, track, slow in answered[-RECENT:] if slow]
+    if len(late) < LATE_OF_RECENT:
         return None
     if late[-1][0].sent_ns - late[0][0].sent_ns < APART_NS:
         return None

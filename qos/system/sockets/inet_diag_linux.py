@@ -47,6 +47,8 @@ class TcpCounts:
     """The least round trip since the connection was made (Linux 4.9); 0 when it is not told."""
     idle_ms: int = 0
     """Since data was last received."""
+    resent_segments: int = 0
+    """Segments that were sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ def _tcp_counts(attributes: memoryview) -> TcpCounts | None:
             min_rtt_us = struct.unpack_from("=I", info, 148)[0] if len(info) >= 152 else 0
             if min_rtt_us >= 0xFFFFFFFF:
                 min_rtt_us = 0
-            return TcpCounts(received, sent, in_, out, bool(info[5] & 1), rtt_us, min_rtt_us, idle_ms)
+            (resent,) = struct.unpack_from("=I", info, 100)
+            return TcpCounts(received, sent, in_, out, bool(info[5] & 1), rtt_us, min_rtt_us, idle_ms, resent)
         attributes = attributes[(length + 3) & ~3 :]
     return None

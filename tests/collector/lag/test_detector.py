@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from collector.lag.attribution import HIGH
 from collector.lag.detector import ADAPT_NS, Incident, LagDetector
 from collector.lag.evidence import row, sentence
-from collector.lag.samples import LagTick, RoundTrip
+from collector.lag.samples import LagTick, Rates, RoundTrip
 from tests.collector.lag.line import MS, Line, Moment, S
 
 CALL = {"zoom": (100_000, 100_000)}
@@ -156,6 +156,33 @@ def test_half_an_hour_later_the_slow_line_is_the_usual_one() -> None:
     line.run(40, Moment(CALL))
     line.run(ADAPT_NS // S + 120, Moment(CALL, wifi_ms=60))
     assert only(line).ended == "it is usual by now"
+
+
+def test_a_short_burst_that_ended_before_the_tick_is_found_and_is_not_one_target_s() -> None:
+    line = Line(base_ms=50, knows=False)
+    line.run(40, Moment(CALL))
+    detector, began_ns = line.detector, line.now_ns
+    # One second and a half of an upload, as probes met it in the lab: (seconds, milliseconds) of the targets in turn.
+    met = (
+        (0.43, 47),
+        (0.69, 178),
+        (0.93, 178),
+        (1.43, 111),
+        (1.68, 132),
+        (1.93, 52),
+        (2.43, 51),
+        (2.68, 51),
+        (2.93, 48),
+    )
+    trips = [RoundTrip("abc"[n % 3], began_ns + int(at * S), ms * MS) for n, (at, ms) in enumerate(met)]
+    found: list[Incident] = []
+    for second in range(1, 5):
+        upto_ns = began_ns + second * S + S * 4 // 10
+        new = tuple(trip for trip in trips if upto_ns - S < trip.sent_ns + (trip.rtt_ns or 0) <= upto_ns)
+        steam = {"steam": Rates(0, (10_344_000, 3_144_000, 0, 0)[second - 1])}
+        found += detector.feed(LagTick(upto_ns, S, new, steam, steam["steam"]))
+    assert {(each.kind, each.target) for each in found} == {("delay", None)}
+    assert found[0].onset_ns == began_ns + int(0.69 * S)
 
 
 def test_between_two_ticks_lag_is_seen_and_nothing_is_decided() -> None:

@@ -34,6 +34,7 @@ def tcp_info(size: int = 232) -> bytes:
     struct.pack_into("=I", info, 52, 40)
     struct.pack_into("=I", info, 68, 31_000)
     struct.pack_into("=I", info, 148, 12_000)
+    struct.pack_into("=I", info, 100, 3)
     return bytes(info[:size])
 
 
@@ -52,6 +53,7 @@ def test_tcp_s_counters_are_those_sent_on_newer_kernels_and_acknowledged_on_olde
     assert old is not None
     assert (new.rx_bytes, new.tx_bytes, new.rx_segments, new.tx_segments, new.stamps) == (700, 1000, 11, 12, True)
     assert old.tx_bytes == 900
+    assert (new.resent_segments, old.resent_segments) == (3, 3)
 
 
 @given(st.integers(0, 300))
