@@ -31,6 +31,8 @@ LOOSE_FULL: Final = 0.5
 """Enough of the most ever seen when all else speaks against it: that may have been more than the line carries (what is
 sent is counted before the line drops it)."""
 BEGAN_WITH_S: Final = 3
+JOINED_S: Final = -3
+JOINED_SHARE: Final = 0.25
 EXPLAINED: Final = 0.7
 STEADY_SHARE: Final = 0.5
 
@@ -46,6 +48,8 @@ class Diagnosis:
     share_ratio: float | None = None
     suspect: Suspect | None = None
     runner_up: Suspect | None = None
+    joined: Suspect | None = None
+    """Who came to fill the same direction while the lag went on: it did not make it, and it makes it last."""
     gateway_ms: float | None = None
     """How far the gateway's answers were above their usual; None: it was not asked or did not answer."""
     busiest: float = 0.0
@@ -72,6 +76,7 @@ def diagnose(case: Case) -> Diagnosis:
     guilty = [s for s in found if _is_guilty(s, case, risen[s.direction])]
     if guilty:
         best = guilty[0]
+        later = (s for s in found if s.app is not None and s.direction == best.direction and s not in guilty)
         return Diagnosis(
             "application" if best.app is not None else "unnamed",
             _confidence(best, gateway_ms),
@@ -80,6 +85,7 @@ def diagnose(case: Case) -> Diagnosis:
             round(min(1.0, best.share_ratio), 3),
             best,
             guilty[1] if len(guilty) > 1 else None,
+            next((s for s in later if s.lead_s <= JOINED_S and s.share_ratio >= JOINED_SHARE), None),
             gateway_ms,
             busiest,
         )

@@ -35,7 +35,7 @@ def sentence(incident: Incident) -> str:
 def _cause(incident: Incident, diagnosis: Diagnosis) -> str:
     suspect = diagnosis.suspect
     if diagnosis.cause in ("application", "unnamed") and suspect is not None:
-        return _blame(suspect, diagnosis.runner_up)
+        return _blame(suspect, diagnosis.runner_up, diagnosis.joined)
     if diagnosis.cause == "unknown":
         return "it has just begun, and who made it is not known yet"
     if diagnosis.cause == "own_limit":
@@ -64,7 +64,7 @@ def _own_limit(incident: Incident) -> str:
     return f"AutoQoS holds {incident.target}{to}, and its packets waited {wait:.0f} ms in AutoQoS's own queue"
 
 
-def _blame(suspect: Suspect, second: Suspect | None) -> str:
+def _blame(suspect: Suspect, second: Suspect | None, joined: Suspect | None) -> str:
     who = suspect.app or "traffic of this computer that nobody could be named for"
     side = "download" if suspect.direction == "down" else "upload"
     when = f"began {suspect.lead_s:.0f} s earlier" if suspect.lead_s >= 1 else "began with it"
@@ -74,6 +74,8 @@ def _blame(suspect: Suspect, second: Suspect | None) -> str:
     text += f"; the link stood at {min(1.0, suspect.utilization):.0%} of {_SOURCE[suspect.capacity.source]}"
     if second is not None and second.direction == suspect.direction:
         text += f", with {second.app or 'unnamed traffic'} at {min(1.0, second.share_ratio):.0%}"
+    if joined is not None:
+        text += f"; {joined.app} joined {-joined.lead_s:.0f} s later, with {min(1.0, joined.share_ratio):.0%}"
     if suspect.stopped:
         text += "; it ended when that stopped"
     return text

@@ -361,6 +361,18 @@ def test_an_application_after_another_one_is_an_incident_of_its_own() -> None:
     assert [incident.diagnosis.app for incident in line.incidents] == ["steam", "backup"]
 
 
+def test_who_joins_while_the_lag_goes_on_is_told_beside_the_one_that_made_it() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    line.run(10, Moment({**CALL, "steam": (24_000_000, 0)}))
+    line.run(10, Moment({**CALL, "steam": (12_000_000, 0), "backup": (12_000_000, 0)}))
+    (incident,) = line.incidents
+    assert incident.diagnosis.app == "steam"
+    assert "; backup joined 10 s later, with 50%" in sentence(incident)
+    line.run(15, Moment(CALL))
+    assert [each.diagnosis.app for each in line.incidents] == ["steam"]
+
+
 def test_what_an_application_always_moved_is_not_blamed_for_somebody_s_later_flood() -> None:
     line = Line()
     usual = {**CALL, "browser": (7_000_000, 100_000)}
