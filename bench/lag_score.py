@@ -63,6 +63,7 @@ class Result:
             ],
             "right": self.cause_right and (not self.truth.apps or self.app_right),
             "void": self.void,
+            "follows": self.truth.at_once and "own_limit" not in self.truth.causes,
             "true_onset_s": None if self.onset is None else round(self.onset - self.began, 2),
             "onset_error_s": None if onset is None or self.onset is None else round(onset - self.onset, 2),
             "reported_after_s": None if first is None or self.onset is None else round(first - self.onset, 2),
@@ -144,8 +145,12 @@ def summary(results: list[Result]) -> dict[str, Any]:
         "innocents_named_in_external": sum(any(i["app"] for i in r.incidents) for r in outside),
         "innocents_ever_shown_in_external": sum(any(app for _, _, app in r.shown) for r in outside),
         "incidents_in_quiet": sum(len(r.incidents) for r in quiet),
+        "acts_in_quiet_with_lag_shown": sum(bool(r.shown) for r in quiet),
         "start_within_2s": share([abs(r["onset_error_s"]) <= 2 for r in steps]),
         "reported_within_3s": share([r["reported_after_s"] is not None and r["reported_after_s"] <= 3 for r in steps]),
+        "reported_within_3s_where_it_was_calm_before": share(
+            [r["reported_after_s"] is not None and r["reported_after_s"] <= 3 for r in steps if not r["follows"]]
+        ),
         "reported_after_s_median": median(
             [r["reported_after_s"] for r in steps if r["reported_after_s"] is not None] or [0]
         ),
