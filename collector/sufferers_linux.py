@@ -14,7 +14,6 @@ from typing import Final
 
 from collector.capture.sockets.new_processes import first_holders
 from qos.system.sockets import inet_diag_linux
-from qos.system.sockets.inet_diag_linux import TcpCounts
 from qos.system.sockets.open_sockets_linux import pids
 
 assert sys.platform == "linux"
@@ -73,7 +72,7 @@ class Sufferers:
         return tuple(sorted((app for app in worst if worst[app] >= 1), key=lambda app: -worst[app]))
 
 
-def _pains(now: TcpCounts, before: tuple[int, int] | None) -> _Pains | None:
+def _pains(now: inet_diag_linux.TcpCounts, before: tuple[int, int] | None) -> _Pains | None:
     """What one connection says; None when it says nothing."""
     found = _Pains()
     if now.min_rtt_us and now.idle_ms <= IDLE_MS:

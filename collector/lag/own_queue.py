@@ -16,8 +16,8 @@ S: Final = 10**9
 NORMAL: Final = 3
 """The last level whose waits are lag."""
 LONG_MS: Final = 100.0
-ELASTIC_MS: Final = 350.0
-"""More than the bound of the queue for those that slow down (0.3 s)."""
+ELASTIC_MS: Final = 315.0
+"""More than the bound of the queue for those that slow down (0.3 s, told a little late)."""
 INSISTS: Final = 1.2
 """Who receives so many times what it is held to does not slow down: the rest is dropped."""
 RECENT_NS: Final = 5 * S

@@ -25,6 +25,7 @@ ENOUGH_TICKS: Final = 3
 ACTIVE: Final = 0.35
 LOADED: Final = 0.4
 """A second with less of the capacity than this has filled no queue, whoever was active then."""
+ONE_TICK: Final = 0.85
 WORTH: Final = 20
 """Who never moves a twentieth of the most that passed is no suspect."""
 GROWN: Final = 3
@@ -111,7 +112,7 @@ def _suspects(
             min((rate_of(tick, app, direction) for tick in just), default=0),
         )
         totals = [tick.host[direction] for tick, on in zip(ticks, active, strict=True) if on]
-        began = next((t.now_ns - t.elapsed_ns for t, on in zip(ticks, active, strict=True) if on), now_ns)
+        began = _began_ns(ticks, active, onset.at_ns)
         if began <= ticks[0].now_ns - ticks[0].elapsed_ns:
             began = began_ns(history, app, direction, rate_bps, ticks[0].now_ns)
         found.append(
@@ -129,6 +130,16 @@ def _suspects(
             )
         )
     return found
+
+
+def _began_ns(ticks: Sequence[LagTick], active: Sequence[bool], onset_ns: int) -> int:
+    """The start of its last run of active ticks that began before the onset, or with it; of bursts, each is a run."""
+    starts, was = [], False
+    for tick, on in zip(ticks, active, strict=True):
+        if on and not was:
+            starts.append(tick.now_ns - tick.elapsed_ns)
+        was = on
+    return max((start for start in starts if start <= onset_ns + S), default=starts[0])
 
 
 def _lead_s(case: Case, first: LagTick, who: tuple[str | None, Direction], moved: tuple[int, int]) -> float:
@@ -167,9 +178,13 @@ def _stopped(ticks: Sequence[LagTick], active: Sequence[bool], last_ns: int, now
 
 
 def use_of(ticks: Sequence[LagTick], direction: Direction) -> tuple[float, KnownCapacity]:
-    """How full the direction was at its fullest, over two ticks, and against what."""
+    """How full the direction was at its fullest, over two ticks, and against what.
+
+    A burst of a second lies in two ticks, and one tick alone may hold what queued on this machine: it counts for less.
+    """
     totals = [tick.host[direction] for tick in ticks] or [0]
     pairs = [(a + b) / 2 for a, b in pairwise(totals)] or totals
+    pairs.append(ONE_TICK * max(totals))
     capacity = ticks[-1].capacity.get(direction) if ticks else None
     if capacity is None:
         capacity = KnownCapacity(max(totals), "seen")

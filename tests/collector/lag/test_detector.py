@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from collector.lag.attribution import HIGH
 from collector.lag.detector import ADAPT_NS, Incident, LagDetector
 from collector.lag.evidence import row, sentence
-from collector.lag.samples import LagTick, Rates, RoundTrip
+from collector.lag.samples import KnownCapacity, LagTick, Rates, RoundTrip
 from tests.collector.lag.line import MS, Line, Moment, S
 
 CALL = {"zoom": (100_000, 100_000)}
@@ -183,6 +183,42 @@ def test_a_short_burst_that_ended_before_the_tick_is_found_and_is_not_one_target
         found += detector.feed(LagTick(upto_ns, S, new, steam, steam["steam"]))
     assert {(each.kind, each.target) for each in found} == {("delay", None)}
     assert found[0].onset_ns == began_ns + int(0.69 * S)
+
+
+BURSTS = (
+    (5.23, 8_915, (4.22, 35), (4.56, 140), (4.89, 89)),
+    (6.25, 4_947, (5.20, 101), (5.54, 102), (5.87, 37)),
+    (7.21, 0, (6.21, 35), (6.54, 36), (6.87, 40)),
+    (8.22, 1_368, (7.22, 33), (7.55, 34), (7.88, 36)),
+    (9.21, 10_380, (8.21, 121), (8.54, 84), (8.87, 88)),
+    (10.21, 2_390, (9.21, 67), (9.54, 33), (9.87, 34)),
+    (11.21, 0, (10.20, 34), (10.54, 35), (10.87, 34)),
+    (12.25, 3_743, (11.25, 31), (11.58, 32), (11.91, 36)),
+    (13.25, 10_132, (12.25, 141), (12.58, 88), (12.91, 106)),
+    (14.21, 0, (13.21, 52), (13.54, 32), (13.88, 33)),
+    (15.21, 0, (14.21, 33), (14.54, 36), (14.87, 37)),
+)
+"""Bursts of 1.4 s in the lab, 10.5 Mbit/s the most ever seen: when a tick ended, kbit/s, (second, milliseconds)
+of the targets in turn."""
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["from the first one", "the first one passed unseen"])
+def test_a_burst_is_judged_by_its_own_beginning_and_its_fullest_second(first: int) -> None:
+    line = Line(base_ms=32, knows=False)
+    line.run(40, Moment(CALL))
+    found: dict[int, Incident] = {}
+    for end, kbps, *trips in BURSTS[first:]:
+        moved = {"steam": Rates(kbps * 1000, 0)}
+        sent = (
+            RoundTrip(name, line.now_ns + int(at * S), ms * MS) for name, (at, ms) in zip("abc", trips, strict=True)
+        )
+        now_ns = line.now_ns + int(end * S)
+        cap = {"down": KnownCapacity(10_548_000, "seen")}
+        tick = LagTick(now_ns, S, tuple(sent), moved, moved["steam"], capacity=cap)  # type: ignore[arg-type] # its keys
+        found |= {incident.onset_ns: incident for incident in line.detector.feed(tick)}
+    assert {(incident.diagnosis.cause, incident.diagnosis.app) for incident in found.values()} == {
+        ("application", "steam")
+    }
 
 
 def test_between_two_ticks_lag_is_seen_and_nothing_is_decided() -> None:

@@ -71,6 +71,14 @@ def test_who_goes_on_sending_more_than_it_is_held_to_waits() -> None:
     assert (incident.diagnosis.cause, incident.target) == ("own_limit", "backup")
 
 
+def test_who_waits_longer_than_those_that_slow_down_ever_do_waits() -> None:
+    line = Line()
+    line.run(40, Moment(CALL))
+    said = (0, 602, 400, 337, 598, 421, 318, 352, 589, 323, 460, 454)  # a game's upload over its limit, in the lab
+    line.run(len(said), lambda at: Moment(CALL, held=held(said[at])))
+    assert [incident.diagnosis.cause for incident in line.incidents] == ["own_limit"]
+
+
 def test_at_a_level_above_normal_every_long_wait_is_lag() -> None:
     line = Line()
     line.run(40, Moment(CALL))
