@@ -2,7 +2,8 @@
 
     python bench/lag_cost.py [--minutes 60]
 
-The detector is fed made-up ticks of one second (pure, no packets): calm, an incident of an application, calm again.
+The detector is fed made-up ticks of one second and three looks between them (pure, no packets): calm, an incident of an
+application, calm again.
 The gateway's probe is one echo a second to this computer itself: sending, waiting, taking.
 """
 
@@ -55,6 +56,8 @@ def main() -> None:
         late = second % 600 >= 480  # two minutes of every ten
         made = tick(now_ns, draw, late=late)
         began = time.process_time()
+        for quarter in (1, 2, 3):
+            detector.glance(now_ns - S + quarter * S // 4, made.round_trips[quarter - 1 : quarter])
         detector.feed(made)
         if second > 60:
             spent["incident" if detector.running is not None else "calm"].append(time.process_time() - began)

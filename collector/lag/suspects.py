@@ -183,7 +183,7 @@ def use_of(ticks: Sequence[LagTick], direction: Direction) -> tuple[float, Known
     A burst of a second lies in two ticks, and one tick alone may hold what queued on this machine: it counts for less.
     """
     totals = [tick.host[direction] for tick in ticks] or [0]
-    pairs = [(a + b) / 2 for a, b in pairwise(totals)] or totals
+    pairs: list[float] = [(a + b) / 2 for a, b in pairwise(totals)] or [*totals]
     pairs.append(ONE_TICK * max(totals))
     capacity = ticks[-1].capacity.get(direction) if ticks else None
     if capacity is None:
