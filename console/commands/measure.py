@@ -8,7 +8,7 @@ import typer
 
 from console.commands.context import Context, open_context
 from console.commands.options import ConfigOption, DataOption, JsonOption, SinceOption
-from console.views.output import console, emit_json, folded, say, warn
+from console.views.output import console, emit_csv, emit_json, folded, say, warn
 from console.views.times import parse_span_ns, parse_time_ns
 from qos.contract.documents.live import By
 from qos.contract.errors import ConfigError
@@ -139,7 +139,7 @@ def query(
     if form is Format.json:
         emit_json(list(body.rows(columns)))
     elif form is Format.csv:
-        typer.echo(body.to_csv(columns), nl=False)
+        emit_csv(body.to_csv(columns))
     else:
         rows = [[body.cell(value) for value in row.values()] for row in body.rows(columns)]
         names = ["time", *(name for name in columns if name != "time_ns")]

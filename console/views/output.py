@@ -4,6 +4,7 @@ Names of processes come from strangers: control characters are replaced before t
 read as markup. The supervisor uses this too, so rich is imported only where a table is drawn.
 """
 
+import io
 import json
 import shutil
 import sys
@@ -41,6 +42,13 @@ def emit_json(value: Any) -> None:
     """One JSON document on standard output."""
     ascii_only = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
     sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, allow_nan=False) + "\n")
+
+
+def emit_csv(text: str) -> None:
+    """One CSV document on standard output: redirected it is UTF-8, since a legacy code page loses names."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(text)
 
 
 def say(*lines: str) -> None:

@@ -1,6 +1,7 @@
 """The command line as a person and a script meet it: in this process through typer's runner, and as a real process."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -14,8 +15,9 @@ from typer.testing import CliRunner, Result
 
 from console.commands.app import app
 from qos.contract.errors import ConfigError
+from qos.contract.points import AppTraffic
 from qos.store.sqlite.store import SqliteStore
-from tests.console.samples import S, fill, live_document
+from tests.console.samples import S, fill, live_document, points
 
 ROOT = Path(__file__).parents[3]
 
@@ -249,6 +251,19 @@ def test_a_redirected_table_keeps_its_signs_as_letters_in_a_legacy_code_page(tmp
     assert "v bit/s" in text
     assert "^ bit/s" in text
     assert "?" not in text.replace("coverage ?", "")
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252"])
+def test_redirected_csv_keeps_every_name_whatever_the_code_page(tmp_path: Path, encoding: str) -> None:
+    now_ns = time.time_ns()
+    data = fill(tmp_path / "data", now_ns, 2)
+    with SqliteStore(data / "autoqos.db") as store:
+        store.write([dataclasses.replace(one, app="Игра") for one in points(now_ns, 2) if isinstance(one, AppTraffic)])
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "console", "query", "app_traffic", "--format", "csv", "--data", str(data)]
+    result = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=60, env=environment)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert "Игра" in {row["app"] for row in csv.DictReader(io.StringIO(result.stdout.decode("utf-8")))}
 
 
 def test_asking_for_help_loads_nothing_heavy() -> None:
