@@ -109,7 +109,26 @@ def test_markers_of_pytest_that_are_named_are_declared(workflow: Path, pytestcon
         for option, value in itertools.pairwise(words):
             if option == "-m":
                 assert set(re.findall(r"\w+", value)) - {"not", "and", "or"} <= declared
-        assert all(word == "-m" or not word.startswith("-") or word in {"-q", "-x", "-rs"} for word in words), call
+        options = (word for word in words if word.startswith("-") and not word.startswith("--ignore=tests/"))
+        assert set(options) <= {"-m", "-q", "-x", "-rs"}, call
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_the_steps_of_a_job_together_run_every_test_once(workflow: Path) -> None:
+    calls: dict[str, list[str]] = {}
+    for job, step in steps(workflow):
+        calls.setdefault(job, []).extend(_PYTEST.findall(step.get("run", "")))
+    every = sorted(ROOT.glob("tests/**/test_*.py"))
+    assert {job for job, words in calls.items() if words} == {"linux", "windows"}
+    for job in ("linux", "windows"):
+        run = []
+        for call in calls[job]:
+            words = call.split()
+            left_out = [ROOT / word.removeprefix("--ignore=") for word in words if word.startswith("--ignore=")]
+            for place in [ROOT / word for word in words if not word.startswith("-")] or [ROOT / "tests"]:
+                inside = place.rglob("test_*.py") if place.is_dir() else [place]
+                run += [file for file in inside if not any(file.is_relative_to(folder) for folder in left_out)]
+        assert sorted(run) == every, job
 
 
 def test_the_dashboards_that_are_counted_and_photographed_are_those_there_are() -> None:
