@@ -24,10 +24,19 @@ def linux_root() -> None:
         missing("this test needs root: run it with sudo")
 
 
+def posix_shell() -> None:
+    """A system where ``sh`` and its paths are what our scripts expect; the shells on Windows' runners have others."""
+    if sys.platform == "win32":
+        missing("this test runs shell scripts for Linux")
+
+
 def program(*names: str) -> str:
     """The path of the first of ``names`` that is installed."""
+    places = os.environ.get("PATH", os.defpath)
+    if sys.platform != "win32":
+        places += ":/usr/sbin:/sbin:/usr/bin"
     for name in names:
-        if path := shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin"):
+        if path := shutil.which(name, path=places):
             return path
     missing(f"the program {' or '.join(names)} is not installed")
 

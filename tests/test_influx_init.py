@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from qos.contract.coarse import KEPT, bucket
-from tests.require import program
+from tests.require import posix_shell, program
 from tests.servers import call
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +84,7 @@ end(1, f"the stub does not know {{words}}\\n")
 
 class Stub:
     def __init__(self, folder: Path) -> None:
+        posix_shell()
         self.state = folder / "state.json"
         self.path = folder / "bin"
         self.path.mkdir()

@@ -44,6 +44,12 @@ wine_python() { # cat: CPython 3.13 cannot write to Wine's handle of a plain fil
   wine "$W/python/python.exe" "$@" </dev/null 2> >(cat >&2) | cat; return "${PIPESTATUS[0]}"
 }
 
+bounded() { # the same, for at most 40 minutes; what a failed run left behind would hold the pipe open, so it is ended too
+  { status=0; timeout -k 20 2400 wine "$W/python/python.exe" "$@" </dev/null 2>&1 || status=$?
+    [ $status -eq 0 ] || wineserver -k || true; exit $status; } | cat
+  return "${PIPESTATUS[0]}"
+}
+
 die() { echo "wine.sh: $*" >&2; exit 1; }
 retry() { for attempt in 1 2 3; do "$@" && return 0; sleep $((attempt * 5)); done; return 1; }
 
@@ -105,8 +111,12 @@ print("\n".join(listed("dependencies")))
 print("\n".join(d for d in listed("dev") if (name := re.split(r"[>=<\[]", d)[0]) not in elsewhere and name[:6] != "types-"))
 print("scikit-learn>=1.5,<2")
 P
-  ! cmp -s wanted.txt requirements.txt || return 0   # all of them are there
+  echo "# $(sha256sum <"$root/requirements.lock")" >> wanted.txt
+  ! cmp -s wanted.txt requirements.txt || return 0   # all of them are there, as locked
   local options=(-q --python-platform x86_64-pc-windows-msvc --python-version "$version" --only-binary :all:)
+  # Who installs it on Windows has no compiler: every locked package must have a wheel for this Python there.
+  retry uv pip install "${options[@]}" --dry-run --require-hashes --target none -r "$root/requirements.lock" ||
+    die "requirements.lock names a package without a wheel for CPython $version on Windows: see above"
   retry uv pip install "${options[@]}" --target python/Lib/site-packages -c "$root/requirements.lock" -r wanted.txt ||
     die "the packages for Windows cannot be fetched"
   mv wanted.txt requirements.txt
@@ -116,7 +126,7 @@ models() { # what only the forecaster's tests need; the numpy that is there stay
   [ ! -d "$W/python/Lib/site-packages/statsforecast" ] || return 0
   cd "$W"
   retry uv pip install -q --python-platform x86_64-pc-windows-msvc --python-version "$version" --only-binary :all: \
-    --target more 'statsforecast>=2.0,<3' || die "statsforecast for Windows cannot be fetched"
+    --target more -c "$root/requirements.lock" statsforecast || die "statsforecast for Windows cannot be fetched"
   rsync -a --ignore-existing more/ python/Lib/site-packages/
   rm -rf more
 }
@@ -127,7 +137,7 @@ setup() {
   wheels
   # Wine 8 ends a program that calls CopyFile2, as shutil.copy2 does from Python 3.12 on; without it shutil takes its old way.
   printf 'import _winapi\nif hasattr(_winapi, "CopyFile2"):\n    del _winapi.CopyFile2\n' > "$W/python/Lib/site-packages/sitecustomize.py"
-  printf 'Z:%s\n' "${copy//\//\\}" > "$W/python/Lib/site-packages/autoqos.pth"   # as if it were installed
+  printf 'D:\\\n' > "$W/python/Lib/site-packages/autoqos.pth"   # as if it were installed
   if [ ! -e "$W/prefix/system.reg" ]; then
     wine wineboot -i </dev/null >/dev/null 2>&1 || true
     wine winecfg -v win10 </dev/null >/dev/null 2>&1 || true
@@ -136,24 +146,57 @@ setup() {
   wine_python -c "import sys, ssl, sqlite3, ctypes, asyncio, multiprocessing, numpy, pandas, psutil, pydantic, pydivert, textual; print('CPython', sys.version.split()[0], 'on Windows', *sys.getwindowsversion()[:3])"
 }
 
-refresh() { rsync -a --delete --exclude .git --exclude .venv --exclude __pycache__ --exclude '.*_cache' --exclude .hypothesis "$root/" "$copy/"; }
+refresh() { # on a drive of its own: on Wine's Z: a path like /proc or /usr would lead to Linux' files
+  rsync -a --delete --exclude .git --exclude .venv --exclude __pycache__ --exclude '.*_cache' --exclude .hypothesis "$root/" "$copy/"
+  ln -sfn "$copy" "$WINEPREFIX/dosdevices/d:"
+}
 
-tests() { # each path in a process of its own: what ends one of them loses no other
-  cd "$copy"; local failed=0
+# Who asks Wine for a window first starts the desktop, which then holds that program's output pipe open for as long as it
+# lives: the first to ask is one that nobody waits for.
+DESKTOP='import ctypes, time; print(ctypes.windll.user32.GetDesktopWindow(), flush=True); time.sleep(3000)'
+desktop() {
+  coproc HOLDER { exec wine "$W/python/python.exe" -c "$DESKTOP" </dev/null 2>/dev/null; }
+  holder=$HOLDER_PID   # Bash forgets its own variable when that program ends
+  read -r -t 120 -u "${HOLDER[0]:-0}" _ || echo "== no desktop: what asks for a window may not end"
+}
+
+part() { # path: in a process of its own, so that what ends it loses no other
+  echo "== $1"
+  local status=0
+  desktop
+  bounded -m pytest -q --tb=short -rfEs -p no:randomly -p no:cacheprovider -o timeout=600 --continue-on-collection-errors \
+    -m "not packets and not server and not train and not browser" "$1" | tee "$W/part.log" || status=$?
+  [ $status != 5 ] || status=0   # 5: all of its tests are of another kind
+  kill "$holder" 2>/dev/null || true; wait "$holder" 2>/dev/null || true
+  ended=0; grep -qE '^(=+ )?[0-9]+ (passed|failed|skipped|deselected|error)|^no tests' "$W/part.log" || ended=1
+  return $status
+}
+
+tests() { # a folder that was ended before its end is run again file by file: the list at the end is always whole
+  cd "$copy"; local failed=0 path file
   for path in "$@"; do
-    echo "== $path"
-    wine_python -m pytest -q --tb=short -rs -p no:randomly -p no:cacheprovider -o timeout=900 --continue-on-collection-errors \
-      -m "not packets and not server and not train and not browser" "$path" | tee "$W/part.log" || failed=1
-    grep -qE '^(=+ )?[0-9]+ (passed|failed|skipped|deselected)|^no tests' "$W/part.log" || { echo "== $path: ended before its end"; failed=1; }
-    cat "$W/part.log" >> "$W/summary.log"
+    part "$path" || failed=1
+    if [ $ended = 1 ] && [ -d "$path" ]; then
+      echo "== $path: ended before its end; its files one by one"
+      for file in $(find "$path" -name 'test_*.py' | sort); do
+        part "$file" || true
+        [ $ended = 0 ] || echo "ENDED $file: before its end, the last lines above say why" | tee -a "$W/part.log"
+        cat "$W/part.log" >> "$W/summary.log"
+      done
+    else
+      [ $ended = 0 ] || echo "ENDED $path: before its end, the last lines above say why" | tee -a "$W/part.log"
+      cat "$W/part.log" >> "$W/summary.log"
+    fi
   done
   return $failed
 }
 
-summary() { # all skips with their reasons, and the sums
+summary() { # all skips with their reasons, what failed, and the sums
   echo "== skipped, by reason"
   sed -nE 's/\r$//; s/^SKIPPED \[([0-9]+)\] ([^ ]+): (.*)$/\1 \2 \3/p' "$W/summary.log" |
     awk '{n=$1; $1=""; file=$2; $2=""; sub(/^ +/, ""); count[$0]+=n; where[$0]=where[$0] " " file} END {for (r in count) print count[r] "  " r ":" where[r]}' | sort -rn
+  echo "== failed"
+  grep -aE '^(FAILED|ERROR|ENDED) ' "$W/summary.log" || echo "none"
   grep -oE '[0-9]+ (passed|failed|skipped|error)' "$W/summary.log" |
     awk '{sum[$2]+=$1} END {printf "== in all: %d passed, %d failed, %d errors, %d skipped\n", sum["passed"], sum["failed"], sum["error"], sum["skipped"]}'
 }
@@ -174,8 +217,8 @@ case $what in
     if [ "$what" = check ]; then tests "${CHECKED[@]}" || status=1; else
       [ -n "${AUTOQOS_WINE_ALONE:-}" ] || models
       cd "$copy"
-      tests tests/qos/[a-z]*/ tests/collector tests/enforcer tests/console/[a-z]*/ tests/forecaster tests/grafana tests/windows \
-        tests/test_*.py || status=1
+      tests tests/console/page/[a-z]*/ tests/console/page/test_*.py tests/forecaster/[a-z]*/ tests/console/[a-oq-z]*/ \
+        tests/console/test_*.py tests/qos/[a-z]*/ tests/collector tests/enforcer tests/grafana tests/windows tests/test_*.py || status=1
     fi
     summary; cd "$copy"
     wine_python tests/windows/check_filters.py || status=1

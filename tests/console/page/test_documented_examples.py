@@ -11,6 +11,7 @@ TEXT = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8
 
 
 def test_the_examples_of_the_documentation_work(sample: SamplePage) -> None:
+    require.posix_shell()
     require.program("curl")
     require.program("jq")
     blocks = re.findall(r"```sh\n(.*?)```", TEXT, re.S)

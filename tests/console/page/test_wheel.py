@@ -48,7 +48,7 @@ def test_the_page_runs_from_the_wheel_outside_the_checkout(installed: Path, tmp_
     config.write_text("forecast: {enabled: false}\n")
     where = subprocess.run(
         [sys.executable, "-P", "-c", "import console.page; print(console.page.__file__)"],
-        capture_output=True, text=True, check=True, cwd=tmp_path, env={"PYTHONPATH": str(installed)},
+        capture_output=True, text=True, check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(installed)},
     ).stdout  # fmt: skip
     assert Path(where.strip()).is_relative_to(installed)
     page = PageProcess(config, tmp_path / "data", code=installed)
