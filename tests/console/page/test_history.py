@@ -2,6 +2,7 @@
 
 import random
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,10 @@ NOW = 1_800_000_000 * S
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SqliteStore:
-    found = SqliteStore(tmp_path / "autoqos.db")
-    found.write([*points(NOW - 600 * S, 120), *points(NOW, 120)])
-    return found
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore(tmp_path / "autoqos.db") as found:
+        found.write([*points(NOW - 600 * S, 120), *points(NOW, 120)])
+        yield found
 
 
 def test_rates_are_bits_per_second_and_every_named_application_has_a_line(store: SqliteStore) -> None:
