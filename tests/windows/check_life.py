@@ -5,6 +5,7 @@ the closed pipe that a supervisor of ours would close, so that no console is nee
 """
 
 import json
+import locale
 import os
 import subprocess
 import sys
@@ -35,11 +36,12 @@ class Life:
         print(f"{'ok  ' if good else 'FAIL'} {name}{f': {detail}' if detail != '' else ''}", flush=True)
 
     def command(self, *arguments: str, timeout: float = 60 * SLOW) -> subprocess.CompletedProcess[str]:
-        """A command of ours, run to its end."""
+        """A command of ours, run to its end; it writes in the legacy code page, as into a file."""
         return subprocess.run(
             [sys.executable, "-m", "console", *arguments],
-            capture_output=True, text=True, encoding="utf-8", errors="replace", cwd=ROOT, timeout=timeout, check=False,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True, encoding=locale.getencoding(), errors="replace", cwd=ROOT, timeout=timeout,
+            check=False,
+            env={name: value for name, value in os.environ.items() if name not in ("PYTHONIOENCODING", "PYTHONUTF8")},
         )  # fmt: skip
 
     def up(self) -> "subprocess.Popen[str]":
@@ -112,7 +114,8 @@ def commands(life: Life, data: Sequence[str]) -> None:
         ["usage", "--since", "10m", *data], ["usage", "--since", "10m", "--json", *data],
         ["query", "host_traffic", "--format", "csv", *data], ["report", *data], ["check"], ["apps", *data],
         ["limit", "chrome", "--down", "5mbit", *data], ["set", "chrome", "4", *data], ["why", "chrome", *data],
-        ["pause", *data], ["resume", *data], ["forecast", "--help"], ["backtest", "--help"],
+        ["pause", *data], ["resume", *data], ["lag", *data], ["undo", "--list", *data],
+        ["forecast", "--help"], ["backtest", "--help"],
         ["service", "status"],
     ]  # fmt: skip
     for arguments in every:

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests import require
 from tests.console.page.described import Described
 from tests.lab import Lab
+from tests.windows.wine_lacks import under_wine
 
 ROOT = Path(__file__).parents[3]
 CONFIG = """\
@@ -28,6 +29,9 @@ mode: enforce   # what the enforcer does
 link: {down: 20mbit, up: 20mbit}
 forecast: {enabled: false}
 """
+
+KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+"""Ended without a word; on Windows every signal ends a program so."""
 
 
 def wait_for(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
@@ -87,6 +91,8 @@ class PageProcess:
     ) -> None:
         self._arguments = ["page", "--no-browser", "--config", str(config), "--data", str(data), "--port", str(port)]
         self._command = command or [sys.executable, "-P", "-m", "console"]
+        if under_wine():  # there a new folder belongs to a made-up user, and an elevated server refuses it
+            data.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [*self._command, *self._arguments],
             stdout=subprocess.PIPE,

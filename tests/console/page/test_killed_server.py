@@ -3,14 +3,13 @@
 import contextlib
 import http.client
 import itertools
-import signal
 import threading
 from pathlib import Path
 
 from console.steering import action_log, settings_file
 from qos.contract.config import parse_config
 from qos.store.sqlite.store import SqliteStore
-from tests.console.page.rig import Api, PageProcess
+from tests.console.page.rig import KILL, Api, PageProcess
 
 
 def test_a_killed_server_leaves_whole_settings_whole_overrides_and_an_undo_list_that_holds(tmp_path: Path) -> None:
@@ -33,7 +32,7 @@ def test_a_killed_server_leaves_whole_settings_whole_overrides_and_an_undo_list_
     writer = threading.Thread(target=write)
     writer.start()
     assert done.wait(60)
-    page.stop(signal.SIGKILL)
+    page.stop(KILL)
     writer.join(60)
     assert config.read_text() in texts
     parse_config(config.read_text(), "config.yaml")
