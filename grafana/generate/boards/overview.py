@@ -334,8 +334,8 @@ def _top_table() -> table.Panel:
     fields = {"rx": 'sum("rx_bytes")', "tx": 'sum("tx_bytes")', "flows": 'max("flows")'}
     panel = rows(
         "Applications over the range",
-        "Bytes of every application, the largest first. A click on a name opens it.",
-        totals(fields, "app_traffic", by=("host", "app")),
+        "Bytes of every application, the largest first. A click on a name opens it. Flows: the most at once, up to 180 days.",
+        totals(fields, "app_traffic", by=("host", "app"), not_of_years=("flows",)),
         columns={
             "app": ("Application", ""),
             "host": ("Host", ""),

@@ -99,7 +99,7 @@ def build() -> dashboard.Dashboard:
         week(
             "When the line is slow: round-trip time by weekday and hour",
             "Mean of the chosen targets but the gateway over the range (below a week: over the last four weeks), "
-            "in your time zone.",
+            "in your time zone. Grafana 9 shows nothing here: it cannot write a time as text.",
             "ms",
             hourly(Reading('sum("rtt_ms_sum") / sum("rtt_ms_n")').named("v"), "probe", (*BOTH, BEYOND)),
             t.LATENCY_MS,

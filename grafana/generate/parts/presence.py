@@ -87,7 +87,7 @@ def running(by: Sequence[str], alias: str) -> list[Target]:
 def _since_first(sign: str, way: _Way, where: Sequence[str], by: Sequence[str]) -> str:
     """Windows before the first heartbeat of the range are left out: a computer that is new was not silent before.
 
-    One that the hours of the 30 days before know was: they add a trace that makes the sum more than 0, and is not drawn.
+    Its first window, of which it ran for a part, is left out too. One that the hours of the 30 days before know was: they add a trace that makes the sum more than 0, and is not drawn.
     """
     tags = ", ".join(f'"{tag}"' for tag in by)
     start, stop = "time >= ($__from - 2592000000) * 1000000", whole(way.source).split(" AND ")[1]
@@ -95,9 +95,10 @@ def _since_first(sign: str, way: _Way, where: Sequence[str], by: Sequence[str]) 
         f'SELECT 0 * count("n") + {_TRACE} AS "p" FROM {HOUR.table("agent")} '
         f"WHERE {' AND '.join([way.chosen, *where, start, 'time < $__from * 1000000'])} GROUP BY {tags}"
     )
+    # The share is the sum's difference: a column of its own would make InfluxQL run the subqueries once more.
     return (
-        f'SELECT {sign}"v" FROM (SELECT mean("p") AS "v", cumulative_sum(mean("p")) AS "s" '
+        f'SELECT {sign}"v" FROM (SELECT difference("s") AS "v" FROM (SELECT cumulative_sum(mean("p")) AS "s" '
         f"FROM ({_shares(way, where, by)}), ({known}) "
         f"WHERE {start} AND {stop} GROUP BY time($__interval), {tags} fill(none)) "
-        f'WHERE "s" > 0 AND "v" != {_TRACE} GROUP BY {tags}'
+        f'WHERE "s" > 0 GROUP BY {tags}) WHERE "v" = 0 OR "v" > 10 * {_TRACE} GROUP BY {tags}'
     )
