@@ -217,6 +217,18 @@ def test_a_probe_that_could_not_be_sent_is_no_loss_anywhere() -> None:
     assert not [name for name, query in queries() if '"loss_ratio"' in query or 'mean("ok")' in query]
 
 
+def test_no_subquery_over_months_is_run_once_a_column() -> None:
+    """InfluxQL runs every subquery once for each column of the query around it: two columns took twice as long."""
+    found = 0
+    for name, query in queries():
+        if '"1h".' not in query and '"5m".' not in query:
+            continue
+        for columns in re.findall(r"SELECT ((?:(?!SELECT | FROM ).)*) FROM \(", query):
+            assert "," not in re.sub(r"\([^()]*\)", "", columns), f"{name}: {columns}"
+            found += 1
+    assert found > 20
+
+
 def test_the_gateway_is_in_no_figure_over_several_targets() -> None:
     for name, query in queries():
         if '"rtt_ms' in query and '"target"' not in query.rsplit("GROUP BY")[-1]:
