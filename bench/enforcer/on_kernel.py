@@ -1,55 +1,114 @@
-"""What one kernel does with limits; ``bench.enforcer.kernels`` runs this inside each. The last line is the report."""
+"""What one kernel does with limits; ``bench.enforcer.kernels`` runs this inside each. The last line is the report.
+
+The datapath is opened as the enforcer opens it, without the rest of the enforcer: an emulated processor is slow.
+"""
 
 import json
-import os
 import platform
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
-from tests.enforcer.datapath.test_packets import classifiers, in_force
-from tests.enforcer.rig import MBIT, Rig, goodput_bps, result_of
-from tests.lab import HOST4, Lab, Where
+from tests.lab import HOST4, PEER4, Lab, Where
+from tests.require import program
 
-_ROUTER4: Final = "10.77.0.254"
+MBIT: Final = 1_000_000
 LIMIT_BPS: Final = 2 * MBIT
+ROOT: Final = Path(__file__).parents[2]
+_ROUTER4: Final = "10.77.0.254"
+_HOLD: Final = """
+import os, sys, time
+from enforcer.datapath.choice import DatapathChoice
+from enforcer.datapath.session import DivertDatapath
+from enforcer.locked_processes import LockedProcesses
+from enforcer.qdisc.classifier import RateLimits
+from enforcer.run import kernel, machine
+processes = LockedProcesses()
+choice = DatapathChoice(DivertDatapath(machine(processes)), kernel(processes), sys.argv[1])
+own = frozenset({os.getpid()})
+try:
+    held = choice.open(max_packet_rate=None, hold_off_ns=0, own=own)
+except OSError as error:
+    print("refused", error.strerror, sep="\\t", flush=True)
+    sys.exit()
+rate = int(sys.argv[2])
+while held.failed is None:
+    held.refresh(own)
+    held.set_rates({"iperf3": RateLimits(rate, rate)})
+    told = held.describe()
+    if held.in_force and told.handles:
+        delayed = sum(side.counts.delayed for side in held.stats().get("iperf3", {}).values())
+        print("holds", told.datapath, told.why, told.handles, delayed, sep="\\t", flush=True)
+    held.wait(0.2)
+print("failed", held.failed, sep="\\t", flush=True)
+"""
+
+
+class Holder:
+    """A process in the lab's host that holds iperf3 to ``LIMIT_BPS`` each way."""
+
+    def __init__(self, lab: Lab, datapath: str) -> None:
+        self._lab = lab
+        self._said = Path("/tmp") / f"said-{datapath}-{time.monotonic_ns()}"
+        with self._said.open("w", encoding="utf-8") as out:
+            command = [sys.executable, "-c", _HOLD, datapath, str(LIMIT_BPS)]
+            self.process = lab.start("host", *command, stdout=out, stderr=out, env={"PYTHONPATH": str(ROOT)})
+        self.first = self._wait()
+
+    def _wait(self) -> list[str]:
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
+            text = self._said.read_text(encoding="utf-8")
+            if "\n" in text and (text.startswith(("holds", "refused", "failed")) or self.process.poll() is not None):
+                return text.splitlines()[0].split("\t")
+            time.sleep(0.5)
+        return ["silent", self._said.read_text(encoding="utf-8")[-500:]]
+
+    def last(self) -> list[str]:
+        """What it said last: ``holds``, datapath, why not the other, handles, delayed packets."""
+        lines = self._said.read_text(encoding="utf-8").splitlines()
+        return lines[-1].split("\t") if lines else []
+
+
+def _begin(lab: Lab, port: int, *options: str) -> "subprocess.Popen[Any]":
+    lab.start("peer", program("iperf3"), "-s", "-1", "-p", str(port))
+    for _ in range(200):
+        if lab.run("peer", "ss", "-Hltn", f"sport = :{port}").stdout:
+            break
+        time.sleep(0.2)
+    command = [program("iperf3"), "-c", PEER4, "-p", str(port), "-J", *options]
+    return lab.start("host", *command, stdout=subprocess.PIPE)
+
+
+def _rate(lab: Lab, port: int, *options: str) -> float:
+    """Percent of the limit that iperf3 gets."""
+    result = json.loads(_begin(lab, port, "-t", "6", "-O", "2", *options).communicate(timeout=120)[0])
+    if "error" in result:
+        raise OSError(f"iperf3: {result['error']}")
+    return round(float(result["end"]["sum_received"]["bits_per_second"]) / LIMIT_BPS * 100, 1)
 
 
 def _limited(datapath: str) -> dict[str, Any]:
     """The datapath that serves, and why not the other; percent of the limit; what is left after ``kill -9``."""
-    seen: dict[str, Any] = {"wanted": datapath}
-    with Lab() as lab, Rig(lab, datapath=datapath) as rig:
-        rig.copy("bulk")
-        rig.limit("bulk", down=LIMIT_BPS, up=LIMIT_BPS)
-        refused = "holding_off"
-        rig.until(
-            lambda: rig.limits().get("engine", {}).get("handles") or rig.limits().get("state") == refused, "it", 30
-        )
-        time.sleep(10)
-        limits = rig.limits()
-        engine = limits["engine"]
-        seen |= {"serves": engine.get("datapath"), "why": engine.get("why"), "state": limits["state"]}
-        if limits["state"] == refused:
-            return seen | {"reason": limits.get("reason")}
-        for side, options in (("down", ["-R"]), ("up", [])):
-            result = rig.iperf("-t", "10", "-O", "2", *options, app="bulk")
-            seen[f"percent_{side}"] = round(goodput_bps(result) / LIMIT_BPS * 100, 1)
-        seen["delayed_packets"] = rig.app("bulk").get("delayed_packets")
-        client = rig.begin("-R", "-t", "16", "-b", "20M", app="bulk")
-        time.sleep(5)
-        os.kill(rig.pid(), signal.SIGKILL)
-        assert rig.process is not None
-        rig.process.wait(30)
-        rig.process = None
-        time.sleep(5)
-        links = lab.run("host", "ip", "-br", "link").stdout.split()
-        seen["devices_left"] = [word for word in links if word.startswith("autoqos")]
-        seen["classifiers_left"] = classifiers(rig)
-        got = [one["sum"]["bits_per_second"] for one in result_of(client.communicate()[0])["intervals"]]
-        seen["mbit_before_and_after_kill"] = [round(got[3] / MBIT, 1), round(max(got[-4:]) / MBIT, 1)]
+    with Lab() as lab:
+        holder = Holder(lab, datapath)
+        seen: dict[str, Any] = {"says": holder.first}
+        if holder.first[0] != "holds":
+            return seen
+        time.sleep(3)
+        seen |= {"percent_down": _rate(lab, 5301, "-R"), "percent_up": _rate(lab, 5302), "said": holder.last()}
+        client = _begin(lab, 5303, "-R", "-t", "12", "-b", "10M")
+        time.sleep(4)
+        holder.process.send_signal(signal.SIGKILL)
+        intervals = json.loads(client.communicate(timeout=120)[0])["intervals"]
+        got = [round(one["sum"]["bits_per_second"] / MBIT, 1) for one in intervals]
+        seen["mbit_each_second_killed_in_the_fourth"] = got
+        words = lab.run("host", "ip", "-br", "link").stdout.split()
+        seen["devices_left"] = [word for word in words if word.startswith("autoqos")]
     return seen
 
 
@@ -87,15 +146,13 @@ def bond(lab: Lab) -> None:
 
 def _behind(made_of: str) -> dict[str, Any]:
     """Percent of the limit where the interface is made of another."""
-    seen: dict[str, Any] = {}
-    with Lab() as lab, Rig(lab, datapath="kernel") as rig:
+    with Lab() as lab:
         {"vlan": vlan, "bond": bond}[made_of](lab)
-        in_force(rig, "bulk", down=LIMIT_BPS, up=LIMIT_BPS)
-        rig.until(lambda: rig.limits()["engine"]["handles"] > 5, "both interfaces to be covered", 30)
-        for side, options in (("down", ["-R"]), ("up", [])):
-            got = goodput_bps(rig.iperf("-t", "6", "-O", "2", *options, app="bulk"))
-            seen[f"percent_{side}"] = round(got / LIMIT_BPS * 100, 1)
-    return seen
+        holder = Holder(lab, "kernel")
+        time.sleep(3)
+        found = {"percent_down": _rate(lab, 5301, "-R"), "percent_up": _rate(lab, 5302), "said": holder.last()}
+        holder.process.kill()
+    return found
 
 
 def _tried(what: Callable[[str], dict[str, Any]], datapath: str) -> dict[str, Any]:
@@ -106,14 +163,12 @@ def _tried(what: Callable[[str], dict[str, Any]], datapath: str) -> dict[str, An
 
 
 def main() -> int:
-    begun, Rig.patience = time.monotonic(), 10
+    begun = time.monotonic()
     report: dict[str, Any] = {"release": platform.release()}
-    for datapath in ("auto", "kernel"):
-        report[datapath] = found = _tried(_limited, datapath)
-        print(datapath, json.dumps(found), flush=True)
-        if found.get("serves") == "kernel":
-            report |= {made_of: _tried(_behind, made_of) for made_of in ("vlan", "bond")}
-            break
+    report["auto"] = found = _tried(_limited, "auto")
+    print("SO FAR", json.dumps(report), flush=True)
+    if found.get("says", [""])[1:2] == ["kernel"]:
+        report |= {made_of: _tried(_behind, made_of) for made_of in ("vlan", "bond")}
     report["seconds"] = round(time.monotonic() - begun)
     dmesg = subprocess.run(["dmesg"], capture_output=True, text=True, check=False).stdout.splitlines()
     report["kernel_log"] = [line for line in dmesg if any(word in line for word in ("tbf", "BUG", "WARNING", "bpf"))][
