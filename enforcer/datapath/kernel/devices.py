@@ -122,6 +122,8 @@ class Devices:
                 # A class that nobody gets: whether this kernel has all that a class needs is seen now, or never.
                 self.hold(MAX_CLASSES, _MIN_BURST_BYTES * 8, received=index == self.down)
             for index in (self.down, self.near, self.far):
+                with suppress(OSError):  # where IPv6 is switched off there is nothing to be kept from
+                    self._netlink.ask(rtnetlink.quiet(index), "no addresses for a device")
                 self._netlink.ask(rtnetlink.up(index), "setting a device up")
         except BaseException:
             self.close()

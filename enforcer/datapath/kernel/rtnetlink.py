@@ -75,10 +75,15 @@ def mtu(index: int, largest: int) -> bytes:
     return message(NEW_LINK, 0, _LINK.pack(0, 0, index, 0, 0) + _attribute(_MTU, struct.pack("=I", largest)))
 
 
+def quiet(index: int) -> bytes:
+    """No IPv6 address of its own for a device: before it is set up, in one request the kernel looks at this last."""
+    mode = _attribute(_AF_SPEC, _attribute(_INET6, _attribute(_ADDRESS_MODE, _NO_ADDRESSES)))
+    return message(NEW_LINK, 0, _LINK.pack(0, 0, index, 0, 0) + mode)
+
+
 def up(index: int) -> bytes:
-    """Set a device up, without addresses of its own and without asking for anybody's."""
-    quiet = _attribute(_AF_SPEC, _attribute(_INET6, _attribute(_ADDRESS_MODE, _NO_ADDRESSES)))
-    return message(NEW_LINK, 0, _LINK.pack(0, 0, index, _UP | _NO_ARP, _UP | _NO_ARP) + quiet)
+    """Set a device up, without asking for anybody's address."""
+    return message(NEW_LINK, 0, _LINK.pack(0, 0, index, _UP | _NO_ARP, _UP | _NO_ARP))
 
 
 def delete(index: int) -> bytes:

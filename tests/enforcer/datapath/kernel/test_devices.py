@@ -42,6 +42,8 @@ def test_devices_hold_at_the_rate_and_are_taken_away() -> None:
             pid = os.getpid()
             assert ours_there() == {f"autoqosd{pid}", f"autoqosu{pid}", f"autoqosv{pid}"}
             assert all("UP" in link["flags"] for link in shown("ip", "-j", "link") if ours(link["ifname"]))
+            mine = [link for link in shown("ip", "-j", "addr") if ours(link["ifname"])]
+            assert [link["addr_info"] for link in mine] == [[], [], []]  # nor packets of their own
             devices.hold(3, 15 * MBIT, received=True)
             devices.hold(3, 30 * MBIT, received=True)
             devices.hold(4, 8_000 * MBIT, received=False)

@@ -1,6 +1,7 @@
 """Real packets through the kernel's queues: what only this datapath promises. The rest is in test_packets."""
 
 import json
+import random
 import subprocess
 import sys
 import time
@@ -38,9 +39,10 @@ def test_rates_change_without_a_lost_or_reordered_datagram(rig: Rig) -> None:
     in_force(rig, "bulk", down=5 * MBIT)
     client = rig.begin("-u", "-R", "-b", "3M", "-l", "600", "-t", "8", app="bulk")
     time.sleep(1)
-    for turn in range(40):
-        rig.limit("bulk", down=(4 + turn % 7) * MBIT)
-        time.sleep(0.1)
+    chance = random.Random(16)
+    for _ in range(40):
+        rig.limit("bulk", down=chance.randint(4, 90) * MBIT, up=chance.choice([None, chance.randint(1, 20) * MBIT]))
+        time.sleep(chance.random() * 0.2)
     rig.unlimit("bulk")
     time.sleep(0.5)
     rig.limit("bulk", down=5 * MBIT)
