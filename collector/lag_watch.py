@@ -11,7 +11,8 @@ from typing import Final
 from collector.accounting.tick import TrafficAccounts
 from collector.lag.detector import Incident, LagDetector
 from collector.lag.evidence import row
-from collector.lag.samples import DIRECTIONS, HeldApp, KnownCapacity, LagTick, Rates, RoundTrip
+from collector.lag.most_seen import MostSeen
+from collector.lag.samples import HeldApp, KnownCapacity, LagTick, Rates, RoundTrip
 from collector.probes.prober import Outstanding
 from collector.probes.result import ProbeResult
 from qos.contract.direction import Direction
@@ -64,8 +65,7 @@ class LagWatch:
         self._gateway: Gateway | None = None
         self._looked_ns: int | None = None
         self._answers = False
-        self._most: dict[Direction, int] = {}
-        self._recent: list[Rates] = []
+        self._most = MostSeen()
         self._onsets: dict[int, int] = {}
         self._suffered: dict[int, list[str]] = {}
         self._asked_ns: int | None = None
@@ -80,8 +80,7 @@ class LagWatch:
 
     def remember(self, most: Mapping[Direction, int]) -> None:
         """The most that passed in each direction before this collector ran, bits per second."""
-        for direction, bps in most.items():
-            self._most[direction] = max(bps, self._most.get(direction, 0))
+        self._most.remember(most)
 
     def find_gateway(self, now_ns: int) -> tuple[str | None, bool] | None:
         """The gateway to ask from now on (None: none), and whether it is another network's; None: no change."""
@@ -107,7 +106,7 @@ class LagWatch:
         ended = self._detector.interrupt(now_ns, why, network=network)
         self.running = None
         if network:
-            self._most.clear()
+            self._most.forget()
         return [self._row(incident, now_ns, wall_ns, host) for incident in ended]
 
     def tick(self, given: TickInput) -> list[LagIncident]:
@@ -123,13 +122,13 @@ class LagWatch:
             apps={name: Rates(app.rx_bps, app.tx_bps) for name, app in busiest[:MOST_APPS] if app.rx_bps or app.tx_bps},
             host=host,
             unattributed=unnamed,
-            capacity=self._capacity(given.capacity),
+            capacity=self._most.fill(given.capacity),
             held=self._held(given.limits),
             stalled=given.elapsed_ns > STALL * given.interval_ns,
         )
         incidents = self._detector.feed(tick)
         self._ask_who_suffers(given)
-        self._keep_most(host)
+        self._most.keep(host)
         rows = [self._row(incident, given.now_ns, given.wall_ns, accounts.host) for incident in incidents]
         self.running = self._running(given, rows)
         return rows
@@ -185,13 +184,6 @@ class LagWatch:
             if flight.target != GATEWAY or self._answers:
                 yield RoundTrip(flight.target, flight.sent_ns, flight.age_ns, flight.target == GATEWAY, pending=True)
 
-    def _capacity(self, known: Mapping[Direction, KnownCapacity]) -> dict[Direction, KnownCapacity]:
-        found = dict(known)
-        for direction in DIRECTIONS:
-            if direction not in found and direction in self._most:
-                found[direction] = KnownCapacity(self._most[direction], "seen")
-        return found
-
     def _held(self, limits: Limits | None) -> Mapping[str, HeldApp]:
         """Those that the enforcer holds; nothing when it has not spoken since the last tick."""
         if limits is None or limits.state != "enforcing" or limits.time_ns == self._said_ns:
@@ -202,14 +194,6 @@ class LagWatch:
             for app, found in limits.apps.items()
             if found.down_bps is not None or found.up_bps is not None
         }
-
-    def _keep_most(self, host: Rates) -> None:
-        """The most over three ticks: one tick alone may hold what queued on this machine."""
-        self._recent = [*self._recent, host][-3:]
-        if len(self._recent) == 3:
-            for direction in DIRECTIONS:
-                mean = sum(rates[direction] for rates in self._recent) // 3
-                self._most[direction] = max(mean, self._most.get(direction, 0))
 
     def _row(self, incident: Incident, now_ns: int, wall_ns: int, host: str) -> LagIncident:
         onset_ns = self._onsets.setdefault(incident.onset_ns, wall_ns - (now_ns - incident.onset_ns))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from collector.lag.evidence import confidence_word
 from console.views.times import rfc3339
 from qos.contract.errors import ConfigError
-from qos.contract.points import SPECS
+from qos.contract.points import SPECS, LagIncident
 from qos.store import Columns, Reader
 
 MINUTE_NS: Final = 60 * 10**9
@@ -80,6 +80,24 @@ def find_incident(incidents: Sequence[StoredIncident], wanted: str) -> StoredInc
         return fits[0]
     known = ", ".join(incident.id for incident in (fits or incidents)[-8:]) or "none in this period"
     raise ConfigError(f"lag show: {'several incidents fit' if fits else 'no incident'} {wanted!r}; there are {known}")
+
+
+def from_point(point: LagIncident) -> StoredIncident:
+    """An incident that is not in the store."""
+    return StoredIncident(
+        start_ns=point.time_ns,
+        duration_s=point.duration_s,
+        extra_ms=point.extra_ms,
+        loss_ratio=point.loss_ratio,
+        cause=point.cause,
+        app=point.app,
+        direction=point.direction,
+        share_ratio=point.share_ratio,
+        confidence=point.confidence,
+        running=bool(point.running),
+        suffered=point.suffered,
+        evidence=point.evidence,
+    )
 
 
 def _incident(columns: Columns, at: int) -> StoredIncident:
