@@ -253,6 +253,13 @@ def test_the_next_hours_have_a_range_of_their_own_that_lies_ahead() -> None:
     assert ahead["timeFrom"] == "+6h", "Grafana reads +6h as now to now+6h (rangeutil.ts, describeTextRange)"
 
 
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_a_loss_below_one_percent_is_not_told_as_none(path: Path) -> None:
+    for panel in panels(load(path)):
+        if panel["type"] == "stat" and "loss" in panel["title"].lower():
+            assert panel["fieldConfig"]["defaults"]["decimals"] == 1, panel["title"]
+
+
 def test_the_fleet_shows_versions_and_counts_them() -> None:
     board = {p["title"]: p for p in panels(load(ROOT / "dashboards/autoqos-fleet.json"))}
     assert any('last("version")' in target["query"] for target in board["Hosts"]["targets"])

@@ -171,4 +171,14 @@ def _numbers(board: dashboard.Dashboard) -> None:
     )
     for panel_id, (title, description, unit, inner, levels) in enumerate(worst, 2):
         target = Target(f'SELECT max("v") FROM ({inner.query})')
-        board.with_panel(number(title, description, unit, [target], thresholds=levels, width=6).id(panel_id))
+        board.with_panel(
+            number(
+                title,
+                description,
+                unit,
+                [target],
+                thresholds=levels,
+                width=6,
+                decimals=1 if unit == "percentunit" else None,
+            ).id(panel_id)
+        )
