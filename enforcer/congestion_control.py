@@ -184,6 +184,7 @@ class CongestionControl:
                 },
                 settings.shares(way),
                 self._known_bps(way, links),
+                self._rates[way],
             )
             for way in DIRECTIONS
         }

@@ -6,6 +6,7 @@ bytes are counted behind the queue, and the q terms vanish. Whatever others send
 estimate is what the line carries for this machine.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -16,16 +17,16 @@ _S: Final = 10**9
 KEPT_NS: Final = 2 * _S
 STANDING_NS: Final = 2_000_000
 """A shorter queue may have been empty in between."""
-LEAST_NS: Final = 120_000_000
-"""A shorter window says too little: packets come in bursts."""
 LONG_NS: Final = 50_000_000
 """A queue that shrank by less says too little."""
+LEAST_NS: Final = 120_000_000
+"""A shorter window says too little: packets come in bursts."""
 HALF_LIFE_S: Final = 7 * 86_400
 """After a week without new evidence half of the confidence is left."""
 
 
 class Passed(NamedTuple):
-    """A look at one direction: IP bytes so far at the interface, and the queue's delay then."""
+    """A look at one direction: IP bytes so far at the interface, and the delay of the echo that came back then."""
 
     time_ns: int
     bytes: int
@@ -106,12 +107,36 @@ def _through(first: Passed, last: Passed, direction: Direction) -> int:
     return (last.bytes - first.bytes) * 8 * _S // max(1, span)
 
 
-def drained_bps(looks: Sequence[Passed]) -> int | None:
+def sent_through_bps(looks: Sequence[Passed], span_ns: int) -> int | None:
+    """What left the uplink's queue in the last ``span_ns`` of its standing; None where it did not stand so long.
+
+    An echo that comes back at t after a delay of q entered the queue at t - q, so all that was sent by then has left by
+    t. A long queue is thus seen late, and what was sent meanwhile must not be taken for what left.
+    """
+    if not looks or standing_ns(looks) < span_ns:
+        return None
+    last = looks[-1]
+    first = next(look for look in looks if last.time_ns - look.time_ns <= span_ns)
+    passed = _entered(looks, last.time_ns - last.queue_ns) - _entered(looks, first.time_ns - first.queue_ns)
+    return max(0, passed) * 8 * _S // max(1, last.time_ns - first.time_ns)
+
+
+def _entered(looks: Sequence[Passed], time_ns: int) -> int:
+    """The bytes that had been counted at a time: between two looks in proportion, before the first as fast as then."""
+    if len(looks) < 2:
+        return looks[0].bytes
+    place = min(max(1, bisect_left(looks, time_ns, key=lambda look: look.time_ns)), len(looks) - 1)
+    before, after = looks[place - 1], looks[place]
+    span = max(1, after.time_ns - before.time_ns)
+    return before.bytes + (after.bytes - before.bytes) * (time_ns - before.time_ns) // span
+
+
+def drained_bps(looks: Sequence[Passed], cut_ns: int) -> int | None:
     """What the line took while a long queue in front of it shrank (up); None where that says too little.
 
     While the queue stood, a full buffer may have dropped what was counted; while it shrinks nothing is dropped.
     """
-    standing = [look for look in looks if look.queue_ns >= STANDING_NS]
+    standing = [look for look in looks if look.queue_ns >= STANDING_NS and look.time_ns >= cut_ns]
     if len(standing) < 2:
         return None
     first = max(standing, key=lambda look: look.queue_ns)

@@ -16,12 +16,13 @@ from enforcer.allocation.allocate import STARVATION_FLOOR_BPS, Share
 from qos.contract.direction import DIRECTIONS, Direction
 
 _S: Final = 10**9
+LEAST_LARGE_BPS: Final = 2 * STARVATION_FLOOR_BPS
 LARGE_BPS: Final = 1_000_000
-"""Noticeable where the line is not known."""
+"""Where the line is not known, so much is noticeable on any; less is, where little passes altogether."""
 UPPER_BPS: Final = 5_000_000
 """No call and no game on the levels 1 and 2 moves so much; a download does."""
 LARGE_PART: Final = 16
-"""Noticeable where it is: one part in so many."""
+"""Noticeable: one part in so many of the line, or of what passes where the line is not known."""
 KEEP_NS: Final = 60 * _S
 KEEP_LOW_NS: Final = 600 * _S
 """How long a class is kept after the last noticeable use: on level 3, and on the levels 4 and 5."""
@@ -45,15 +46,19 @@ class ElasticApps:
         self._until: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
         self._seen_ns: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
 
-    def update(
+    def update(  # noqa: PLR0917  # values in, a value out
         self,
         now_ns: int,
         direction: Direction,
         moving: Mapping[str, Moving],
         shares: Mapping[int, Share],
         capacity_bps: int | None,
+        passing_bps: int = LARGE_PART * LARGE_BPS,
     ) -> frozenset[str]:
-        """The elastic applications of one direction now. ``moving`` has everybody who is present."""
+        """The elastic applications of one direction now. ``moving`` has everybody who is present.
+
+        ``passing_bps`` is what all together move: a line that is not known carries that much at least.
+        """
         until = self._until[direction]
         for app in [app for app, then in until.items() if then <= now_ns or moving.get(app, Moving(0, 0)).level == 0]:
             del until[app]
@@ -61,7 +66,7 @@ class ElasticApps:
         for app, one in sorted(moving.items(), key=lambda item: -item[1].level):
             if one.level == 0:
                 continue
-            if one.held or one.bps >= self._noticeable(one, until, moving, shares, capacity_bps):
+            if one.held or one.bps >= self._noticeable(one, until, moving, shares, capacity_bps, passing_bps):
                 until[app] = now_ns + (KEEP_LOW_NS if one.level in LOW_LEVELS else KEEP_NS)
                 if one.level in LOW_LEVELS:
                     self.known.add(app)
@@ -69,15 +74,19 @@ class ElasticApps:
                 until.setdefault(app, now_ns + KEEP_LOW_NS)
         return frozenset(until)
 
-    def _noticeable(
+    def _noticeable(  # noqa: PLR0917  # values in, a value out
         self,
         one: Moving,
         until: Mapping[str, int],
         moving: Mapping[str, Moving],
         shares: Mapping[int, Share],
         capacity_bps: int | None,
+        passing_bps: int,
     ) -> int:
-        large = LARGE_BPS if capacity_bps is None else max(4 * STARVATION_FLOOR_BPS, capacity_bps // LARGE_PART)
+        if capacity_bps is None:
+            large = min(LARGE_BPS, max(LEAST_LARGE_BPS, passing_bps // LARGE_PART))
+        else:
+            large = max(2 * LEAST_LARGE_BPS, capacity_bps // LARGE_PART)
         if one.level >= 3:
             return large
         if capacity_bps is None:

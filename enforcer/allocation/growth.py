@@ -22,6 +22,7 @@ PROBE_NS: Final = 1_600 * _MS
 STEP_NS: Final = 250 * _MS
 _STEP: Final = 0.02
 MOST: Final = 4.0
+MOST_FREE: Final = 0.9
 
 
 def used_ratio(grown_ns: int) -> float:
@@ -49,6 +50,6 @@ def drain_ratio(queue_ns: int) -> float:
     return max(0.1, min(0.85, 1 - queue_ns / (100 * _MS)))
 
 
-def drain_ns(queue_ns: int) -> int:
-    """How long the queue then takes to empty."""
-    return int(queue_ns / (1 - drain_ratio(queue_ns)))
+def drain_ns(queue_ns: int, free_ratio: float = 0) -> int:
+    """How long the queue then takes to empty. ``free_ratio``: how much of the capacity they use who are not held."""
+    return int(queue_ns / (1 - max(drain_ratio(queue_ns), min(MOST_FREE, free_ratio))))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from enforcer.allocation.filters import Transport
+from enforcer.datapath.filters import Transport
 from qos.packets.divert import Drained, FlowEvent, FlowEvents
 from qos.packets.flows import FlowTable, SocketRow
 from qos.policy.applications import OURSELVES, ProcessIdentity

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from enforcer.allocation.filters import TRANSPORTS, Diversion, FilterTarget, Transport
 from enforcer.datapath.engine import Engine
+from enforcer.datapath.filters import TRANSPORTS, Diversion, FilterTarget, Transport
 from enforcer.datapath.flow_owners import NUMBER_OF, NUMBERS, Events, FlowOwners, apps_of
 from enforcer.datapath.health import Health
 from enforcer.datapath.port import PacketPort

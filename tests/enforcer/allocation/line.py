@@ -99,6 +99,59 @@ class Line:
         return state
 
 
+@dataclass
+class LateLine(Line):
+    """As a real one is seen: a target is asked every 100 ms, its echo comes back after its round trip, and senders need
+    time to take what they are given and to notice that it was taken away."""
+
+    grows: float = 1.5
+    """How fast a sender takes more, per tick."""
+    rate_bps: dict[Direction, float] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 100_000.0))
+    ticks: int = 0
+    under_way: list[tuple[int, EchoSample]] = field(default_factory=list)
+
+    def tick(self, state: State, **options: object) -> State:
+        """One step of everything."""
+        self.now_ns += TICK_NS
+        self.ticks += 1
+        loads: dict[Direction, Load] = {}
+        for way in DIRECTIONS:
+            budget = state.budgets().get(way) if self.obeys else None
+            want, fifo = self.want_bps.get(way, 0), self.fifos[way]
+            target = want if budget is None else min(want, max(64_000, budget - self.steady_bps))
+            before = self.rate_bps[way]
+            if target >= before:
+                elastic = min(target, before * self.grows + 20_000)
+            elif way == "up":
+                elastic = target
+            else:  # the sender hears of it after what is queued already
+                elastic = target + (before - target) * max(0, 1 - TICK_NS / (100 * MS + fifo.delay_ns / 2))
+            self.rate_bps[way] = elastic
+            mine = elastic + self.steady_bps
+            carried = fifo.carry(mine)
+            passed = carried if way == "down" else mine
+            self.bytes[way] += int(passed * TICK_NS / S / 8)
+            self.sent_bps[way] = carried
+            wants = budget is None or (want > target and elastic > 0.8 * target)
+            loads[way] = Load(self.bytes[way], int(passed * elastic / max(1, mine)), wants)
+        return step(state, self.now_ns, self.answers_now(), loads, **options)  # type: ignore[arg-type]  # links and near
+
+    def answers_now(self) -> list[EchoSample]:
+        """What came back by now, and what has been under way for so long."""
+        for number, target in enumerate(self.targets):
+            if (self.ticks + number) % 2 == 0:
+                made = self.echo(target)
+                assert made.rtt_ns is not None
+                self.under_way.append((self.now_ns + made.rtt_ns, made))
+        back = [EchoSample(one.target, self.now_ns, one.rtt_ns) for at, one in self.under_way if at <= self.now_ns]
+        self.under_way = [(at, one) for at, one in self.under_way if at > self.now_ns]
+        oldest = {one.target: one for _, one in reversed(self.under_way)}
+        pending = [
+            EchoSample(target, self.now_ns, self.now_ns - one.time_ns, pending=True) for target, one in oldest.items()
+        ]
+        return back + [one for one in pending if one.rtt_ns]
+
+
 def line(down_mbit: float = 20, up_mbit: float = 10, **options: object) -> Line:
     fifos: dict[Direction, Fifo] = {"down": Fifo(int(down_mbit * M)), "up": Fifo(int(up_mbit * M))}
     return Line(fifos, **options)  # type: ignore[arg-type]  # the fields' names

@@ -12,6 +12,7 @@ from enforcer.allocation.capacity import (
     earlier_bps,
     learn,
     rate_bps,
+    sent_through_bps,
     standing_ns,
     with_look,
 )
@@ -114,11 +115,26 @@ def test_looks_that_come_seldom_say_what_passed_between_them() -> None:
 def test_an_uplinks_queue_that_shrinks_tells_what_the_line_takes_even_where_the_buffer_was_full() -> None:
     """0.1 MB are sent in a second in which 0.5 s of queue leave: 0.2 MB in a second."""
     shrinking = looks((0, 0.0, 500), (500, 0.05, 250), (1000, 0.1, 2), (1100, 0.2, 0))
-    told = drained_bps(shrinking)
+    told = drained_bps(shrinking, 0)
     assert told is not None
     assert abs(told - 1.6 * M) < 0.05 * M
-    assert drained_bps(looks((0, 0.0, 20), (500, 0.05, 2))) is None
-    assert drained_bps(looks((0, 0.0, 500), (50, 0.05, 400))) is None
+    assert drained_bps(looks((0, 0.0, 20), (500, 0.05, 2)), 0) is None
+    assert drained_bps(looks((0, 0.0, 500), (50, 0.05, 400)), 0) is None
+
+
+def test_what_left_an_uplinks_queue_is_reckoned_from_when_its_echoes_were_sent() -> None:
+    """20 Mbit/s were sent into 10 until 0.4 s, then nothing: the queue of 400 ms is seen at 0.8 s, when it is empty."""
+    rows = []
+    for ms in range(0, 850, 50):
+        sent = 2.5 * min(ms, 400) / 1000
+        # The echo that comes back at ms was sent at half of it: as much had been queued as time had passed.
+        rows.append((ms, sent, min(ms // 2, 400)))
+    seen = looks(*rows)
+    told = sent_through_bps(seen, 300 * MS)
+    assert told is not None
+    assert abs(told - 10 * M) < 0.5 * M
+    assert sent_through_bps(seen, 2 * S) is None
+    assert sent_through_bps((), 0) is None
 
 
 def test_what_passed_a_second_ago() -> None:

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enforcer.allocation.capacity import CapacityEstimate
-from enforcer.allocation.congestion import MIN_BUDGET_BPS
 from enforcer.allocation.line_state import State, started_with
+from enforcer.allocation.phases import MIN_BUDGET_BPS
 from qos.contract.direction import Direction
-from tests.enforcer.allocation.line import Line, M, S, idle, line
+from tests.enforcer.allocation.line import Fifo, LateLine, Line, M, S, idle, line
 
 BULK: dict[Direction, int] = {"down": 60 * M}
 BOTH: dict[Direction, int] = {"down": 60 * M, "up": 30 * M}
@@ -391,3 +391,31 @@ def test_what_passes_while_nobody_is_held_yet_only_raises_what_the_line_is_thoug
                 first = max(first, known.bps)
                 assert known.bps >= first
     assert first >= 3 * M
+
+
+@pytest.mark.parametrize(
+    ("down", "up", "grows", "held_after_s", "noise_ms", "seed"),
+    [(4, 1, 1.5, 0.33, 2.0, 10), (4, 1, 1.88, 0.1, 2.0, 25), (20, 3, 1.67, 0.23, 0.3, 86)],
+)
+def test_a_small_uplink_with_a_call_in_it_is_neither_overrated_nor_given_up(
+    down: int, up: int, grows: float, held_after_s: float, noise_ms: float, seed: int
+) -> None:
+    """What can be held is a part of the uplink, so its queue shrinks slowly: nobody else is to blame for that.
+
+    A burst into the empty queue passes for capacity; the queue that grows on under the cut says better.
+    """
+    fifos: dict[Direction, Fifo] = {"down": Fifo(down * M), "up": Fifo(up * M)}
+    chance = random.Random(seed)
+    made = LateLine(fifos, steady_bps=740_000, noise_ms=noise_ms, stamps=False, targets=("a",), chance=chance)
+    made.grows = grows
+    state, watch = idle(made), Watch(made)
+    made.want_bps = {"down": down * 3 * M // 2, "up": up * 3 * M // 2}
+    made.obeys = False
+    state = made.run(state, held_after_s, watch, in_force=False)
+    made.obeys = True
+    state = made.run(state, 25, watch)
+    assert not [note for note in watch.notes if "somebody else" in note]
+    assert watch.used("down", 5) >= 0.8
+    assert watch.used("up", 5) >= 0.8
+    both = sorted(a + b for a, b in zip(watch.queues["down"][100:], watch.queues["up"][100:], strict=True))
+    assert both[len(both) * 95 // 100] <= 100

@@ -42,6 +42,14 @@ def test_the_lowest_levels_have_a_class_as_soon_as_they_are_there_where_the_line
     assert update(apps, KEEP_LOW_NS - 1, backup=Moving(5, 0)) == {"backup"}
 
 
+def test_on_an_unknown_line_that_carries_little_a_little_is_noticeable() -> None:
+    # An upload on an uplink of 1 Mbit/s never moves 1 Mbit/s: it was never held, and the call waited behind it.
+    apps = ElasticApps()
+    upload = {"backup": Moving(5, 880_000), "call": Moving(1, 100_000)}
+    assert apps.update(0, "up", upload, SHARES, None, passing_bps=990_000) == {"backup"}
+    assert apps.update(0, "down", {"page": Moving(3, 300_000)}, SHARES, None, passing_bps=90 * M) == frozenset()
+
+
 def test_who_moved_to_level_0_is_let_go_at_once() -> None:
     apps = ElasticApps()
     assert update(apps, 0, app=Moving(5, 9 * M)) == {"app"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enforcer.allocation.filters import (
+from enforcer.datapath.filters import (
     BUSY_NS,
     LINGER_NS,
     QUIET_PPS,
