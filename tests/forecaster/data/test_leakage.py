@@ -5,7 +5,7 @@ import pytest
 
 from forecaster.evaluation.backtest import Evaluation, evaluate
 from forecaster.evaluation.task import plan
-from forecaster.models import lstm
+from forecaster.models import hybrid, lstm
 from forecaster.models.candidates import candidates
 from forecaster.training.keras_trainer import KerasTrainer
 from qos.system.clock import SYSTEM
@@ -78,6 +78,7 @@ def test_networks_do_not_know_the_future_either(trainer: KerasTrainer, monkeypat
     # Fewer epochs on the same way (a held-out part, stopping early): which rows it is handed does not depend on them.
     monkeypatch.setattr(lstm, "EPOCHS", 40)
     monkeypatch.setattr(lstm, "PATIENCE", 5)
+    monkeypatch.setitem(hybrid.COLD, "epochs", 15)
     values = np.stack([seasonal(420), seasonal(420, seed=5)], axis=1)
     names = ("naive", "lstm", "lstm_hybrid")
     row = 385
