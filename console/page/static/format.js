@@ -81,6 +81,14 @@ export function dayTime(ms) {
 }
 
 /**
+ * The local day, `2026-11-21`.
+ * @param {Date} time
+ */
+export function localDay(time) {
+  return [time.getFullYear(), time.getMonth() + 1, time.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+}
+
+/**
  * Local time for lists: `14:02:31` today, `Nov 20, 14:02` before.
  * @param {number} ms
  */

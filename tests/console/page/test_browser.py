@@ -1,10 +1,12 @@
 """The page in a real Chromium over sample measurements: every view, the keyboard, hostile names, narrow and dark."""
 
+import datetime
 import os
 import signal
 import socket
 import threading
 import time
+import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -390,3 +392,30 @@ def test_rows_of_the_table_are_one_line_high_and_no_limit_breaks(page: Page) -> 
     assert max(heights) <= 52
     page.evaluate("document.querySelector('.limit').textContent = '888.8 M'")
     assert page.locator(".limit").first.evaluate("e => e.offsetHeight") <= 40
+
+
+def test_the_applications_own_view_follows_a_limit_and_keeps_the_keyboard_where_it_was(page: Page) -> None:
+    go(page, "app/steam")
+    page.get_by_role("button", name="Limit…").click()
+    page.get_by_role("dialog").get_by_label("Download, at most").fill("4mbit")
+    page.get_by_role("dialog").get_by_role("button", name="Set").click()
+    expect(page.get_by_role("button", name="Lift the limit")).to_be_visible(timeout=LOAD_MS)
+    expect(page.locator(".reasons")).to_contain_text("4.0 Mbit/s")
+    assert page.evaluate("document.activeElement.textContent") == "Limit…"
+    page.get_by_role("button", name="Lift the limit").press("Enter")
+    expect(page.get_by_role("button", name="Lift the limit")).to_be_hidden(timeout=LOAD_MS)
+    assert page.evaluate("document.activeElement.textContent") == "Limit…"
+
+
+def test_usage_per_day_is_in_days_of_the_person(browser: Browser, sample: SamplePage) -> None:
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # UTC+14 and UTC-11: never the same day
+        context = browser.new_context(timezone_id=zone)
+        own = context.new_page()
+        own.goto(sample.login_url())
+        expect(own.locator("tr[data-app=steam]")).to_be_visible(timeout=20_000)
+        go(own, "app/steam")
+        days = own.locator("section", has_text="Usage per day").locator("tbody tr td:first-child")
+        expect(days.first).to_be_visible(timeout=LOAD_MS)
+        written = datetime.datetime.fromtimestamp(sample.now_ns / 1e9 - 60, zoneinfo.ZoneInfo(zone))
+        assert days.first.inner_text() == written.strftime("%Y-%m-%d")
+        context.close()

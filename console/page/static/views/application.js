@@ -4,7 +4,7 @@ import { act, get } from "../api.js";
 import { Chart } from "../chart.js";
 import { limitDialog, whatIfDialog } from "../dialogs.js";
 import { fill, h, safeName } from "../dom.js";
-import { bits, bytes, dayTime, LEVELS } from "../format.js";
+import { bits, bytes, dayTime, LEVELS, localDay } from "../format.js";
 import * as lag from "../lag.js";
 import { attempt } from "../toast.js";
 import { forecastChart, forecastWords } from "./forecast.js";
@@ -48,14 +48,14 @@ export class ApplicationView {
     const app = this.model.frame?.apps.find((/** @type {any} */ entry) => entry.app === this.name);
     const hand = JSON.stringify([app?.hand, app?.priority, app?.down_bps, app?.up_bps, this.model.frame?.mode, this.model.frame?.paused]);
     this.ticks += 1;
-    if (hand !== this.hand || this.ticks % 5 === 0) {
-      this.hand = hand;
-      if (!this.policy.contains(document.activeElement) || hand !== this.hand) void this.load();
-    }
+    const changed = hand !== this.hand;
+    this.hand = hand;
+    if (changed || this.ticks % 5 === 0) void this.load(changed);
     if (this.period === "1h" && this.ticks % 10 === 0) void this.loadChart();
   }
 
-  async load() {
+  /** @param {boolean} changed whether the policy is drawn anew even under the keyboard's focus, which stays where it was */
+  async load(changed = false) {
     let app;
     try {
       app = await get(this.path);
@@ -63,11 +63,19 @@ export class ApplicationView {
       fill(this.policy, h("p", { class: "notice" }, /** @type {Error} */ (error).message));
       return;
     }
-    const focused = this.policy.contains(document.activeElement);
-    if (!focused) this.drawPolicy(app);
+    const held = this.policy.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement) : null;
+    if (changed || !held) this.drawPolicy(app);
+    if (changed && held) this.focusLike(held);
     fill(this.processes, h("h2", null, "Processes now"), app.processes.length ? h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Processes" }, h("table", null,
       h("thead", null, h("tr", null, h("th", { scope: "col", class: "number" }, "PID"), h("th", { scope: "col" }, "Name"), h("th", { scope: "col", class: "number" }, "▼ bit/s"), h("th", { scope: "col", class: "number" }, "▲ bit/s"), h("th", { scope: "col", class: "number" }, "Connections"))),
       h("tbody", null, app.processes.map((/** @type {any} */ process) => h("tr", null, h("td", { class: "number" }, process.pid), h("td", { class: "app" }, safeName(process.name || app.app, 60)), h("td", { class: "number" }, bits(process.rx_bps)), h("td", { class: "number" }, bits(process.tx_bps)), h("td", { class: "number" }, process.flows)))))) : h("p", { class: "soft" }, "None uses the network now."));
+  }
+
+  /** @param {HTMLElement} former the control that was focused; where it is gone, the button that sets a limit */
+  focusLike(former) {
+    const controls = /** @type {HTMLElement[]} */ ([...this.policy.querySelectorAll("select, button")]);
+    const same = controls.find((control) => control.tagName === former.tagName && (control.tagName === "SELECT" || control.textContent === former.textContent));
+    (same ?? controls.find((control) => control.tagName === "BUTTON"))?.focus();
   }
 
   /** @param {any} app */
@@ -76,8 +84,7 @@ export class ApplicationView {
     const hand = app.hand;
     const level = h("select", { "aria-label": "Priority", disabled: !writable, onchange: async () => {
       await attempt(() => level.value === "auto" ? act("DELETE", `${this.path}/priority`) : act("PUT", `${this.path}/priority`, { level: Number(level.value) }));
-      level.blur();
-      void this.load();
+      void this.load(true);
     } }, LEVELS.map((text, index) => h("option", { value: String(index), selected: (hand?.priority ?? app.policy?.priority ?? 3) === index }, `${index} ${text}`)), h("option", { value: "auto" }, "automatic"));
     fill(this.policy, h("h2", null, "Priority and limits"),
       h("div", { class: "row" }, level,
@@ -103,17 +110,18 @@ export class ApplicationView {
 
   async loadDays() {
     const where = encodeURIComponent(`app=${this.name}`);
-    const answer = await get(`/query/app_traffic?since=30d&every=1d&aggregate=sum&where=${where}&limit=40`).catch(() => null);
+    const answer = await get(`/query/app_traffic?since=30d&every=1h&aggregate=sum&where=${where}&limit=1000`).catch(() => null);
     const rows = answer?.rows ?? [];
     /** @type {Map<string, [number, number]>} */
     const days = new Map();
     for (const row of rows) {
-      const sum = days.get(row.time) ?? [0, 0];
-      days.set(row.time, [sum[0] + (row.rx_bytes ?? 0), sum[1] + (row.tx_bytes ?? 0)]);
+      const day = localDay(new Date(row.time));
+      const sum = days.get(day) ?? [0, 0];
+      days.set(day, [sum[0] + (row.rx_bytes ?? 0), sum[1] + (row.tx_bytes ?? 0)]);
     }
-    fill(this.days, h("h2", null, "Usage per day ", h("small", null, "(UTC days)")), days.size ? h("table", null,
+    fill(this.days, h("h2", null, "Usage per day"), days.size ? h("table", null,
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "Day"), h("th", { scope: "col", class: "number" }, "Received"), h("th", { scope: "col", class: "number" }, "Sent"))),
-      h("tbody", null, [...days].reverse().map(([day, [rx, tx]]) => h("tr", null, h("td", null, day.slice(0, 10)), h("td", { class: "number" }, bytes(rx)), h("td", { class: "number" }, bytes(tx)))))) : h("p", { class: "soft" }, "Nothing in the last 30 days."));
+      h("tbody", null, [...days].reverse().map(([day, [rx, tx]]) => h("tr", null, h("td", null, day), h("td", { class: "number" }, bytes(rx)), h("td", { class: "number" }, bytes(tx)))))) : h("p", { class: "soft" }, "Nothing in the last 30 days."));
   }
 
   async loadForecast() {
