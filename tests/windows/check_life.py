@@ -4,6 +4,7 @@ Runs on Windows and under Wine, as any user. Prints one line a step; exit status
 the closed pipe that a supervisor of ours would close, so that no console is needed.
 """
 
+import io
 import json
 import locale
 import os
@@ -48,8 +49,8 @@ class Life:
         """Start everything, with the pipe of a supervisor as standard input."""
         return subprocess.Popen(
             [sys.executable, "-m", "console", "up", "--quiet", "--data", str(self.data)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "AUTOQOS_SUPERVISED": "1", "PYTHONIOENCODING": "utf-8"},
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
+            errors="replace", cwd=ROOT, env={**os.environ, "AUTOQOS_SUPERVISED": "1", "PYTHONIOENCODING": "utf-8"},
         )  # fmt: skip
 
     def documents(self) -> dict[str, dict[str, object]]:
@@ -127,6 +128,8 @@ def commands(life: Life, data: Sequence[str]) -> None:
 
 def main() -> int:
     """All of it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what programs said may have signs that this output has not
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         life = Life(Path(folder) / "data ü")
         if under_wine():  # there a new folder belongs to a made-up user, and an elevated agent refuses it
