@@ -253,6 +253,16 @@ def test_the_next_hours_have_a_range_of_their_own_that_lies_ahead() -> None:
     assert ahead["timeFrom"] == "+6h", "Grafana reads +6h as now to now+6h (rangeutil.ts, describeTextRange)"
 
 
+def test_which_model_serves_is_told_at_a_range_without_a_round_too() -> None:
+    """Rounds are hours apart: at 15 minutes the board said "no forecast yet" beside one."""
+    board = {p["title"]: p for p in panels(load(ROOT / "dashboards/autoqos-forecast.json"))}
+    for title in ("Which model serves", "Models: bandwidth and applications", "Models: latency", "Models: loss"):
+        (target,) = board[title]["targets"]
+        assert "time >= ($__from - 172800000) * 1000000" in target["query"], title
+    for title in ("Error over time (MASE)", "Coverage of the 80 % band"):
+        assert "round" in board[title]["fieldConfig"]["defaults"]["noValue"], title
+
+
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_a_loss_below_one_percent_is_not_told_as_none(path: Path) -> None:
     for panel in panels(load(path)):

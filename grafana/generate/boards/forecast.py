@@ -12,6 +12,9 @@ from grafana.generate.parts.panels import band, colored, rows, series, styled
 
 UID: Final = "autoqos-forecast"
 NONE_YET: Final = "no forecast yet: the first comes after a day of data, or run `autoqos forecast --once`"
+NO_ROUND: Final = "no round in this range"
+NEWEST: Final = "time >= ($__from - 172800000) * 1000000 AND time <= $__to * 1000000"
+"""The range and the two days before it: rounds are hours apart."""
 SKILL: Final = ((None, "green"), (1.0, "yellow"), (t.MASE, "red"))
 
 
@@ -42,7 +45,7 @@ def build() -> dashboard.Dashboard:
             "short",
             [_score("mase")],
             thresholds=SKILL,
-            empty=NONE_YET,
+            empty=NO_ROUND,
         ).id(4)
     )
     board.with_panel(
@@ -52,7 +55,7 @@ def build() -> dashboard.Dashboard:
             "percentunit",
             [_score("coverage")],
             maximum=1.0,
-            empty=NONE_YET,
+            empty=NO_ROUND,
         ).id(5)
     )
     for panel_id, title, unit, names in (
@@ -111,7 +114,7 @@ def _serving() -> table.Panel:
         [
             Target(
                 'SELECT last("mase") AS "mase", last("coverage") AS "coverage", last("samples") AS "samples" '
-                f'FROM "forecast_score" WHERE {HOST} AND "published" = 1 AND $timeFilter GROUP BY "series", "model"'
+                f'FROM "forecast_score" WHERE {HOST} AND "published" = 1 AND {NEWEST} GROUP BY "series", "model"'
             )
         ],
         columns={
@@ -139,10 +142,10 @@ def _models(title: str, unit: str, names: str) -> table.Panel:
     select = ", ".join(f'last("{c}") AS "{c}"' for c in columns)
     panel = rows(
         title,
-        "The newest scores of every model; errors in the series' own unit. Serves = yes is the model that is published.",
+        "The newest scores of every model, up to two days before the range; errors in the series' own unit. Serves = yes is the model that is published.",
         [
             Target(
-                f'SELECT {select} FROM "forecast_score" WHERE {HOST} AND "series" =~ {names} AND $timeFilter '
+                f'SELECT {select} FROM "forecast_score" WHERE {HOST} AND "series" =~ {names} AND {NEWEST} '
                 'GROUP BY "host", "series", "model"'
             )
         ],
