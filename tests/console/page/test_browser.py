@@ -419,3 +419,11 @@ def test_usage_per_day_is_in_days_of_the_person(browser: Browser, sample: Sample
         written = datetime.datetime.fromtimestamp(sample.now_ns / 1e9 - 60, zoneinfo.ZoneInfo(zone))
         assert days.first.inner_text() == written.strftime("%Y-%m-%d")
         context.close()
+
+
+def test_what_a_part_says_is_read_on_a_phone_without_pushing_its_table(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    go(page, "health")
+    parts = page.get_by_role("region", name="Parts")
+    expect(parts).to_contain_text("http://127.0.0.1:")
+    assert parts.evaluate("region => region.scrollWidth - region.clientWidth") <= 0

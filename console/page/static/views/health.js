@@ -31,7 +31,7 @@ export class HealthView {
     fill(this.box,
       status.running ? null : h("p", { class: "notice" }, "AutoQoS is not running: start it with ", h("code", null, "autoqos up"), "."),
       status.writable ? null : h("p", { class: "notice plain" }, "This page may only read. To steer, start it with the rights of the agent (as root or administrator)."),
-      h("section", { class: "card" }, h("h2", null, "Parts"), h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Parts" }, h("table", null,
+      h("section", { class: "card" }, h("h2", null, "Parts"), h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Parts" }, h("table", { class: "parts" },
         h("thead", null, h("tr", null, ["Part", "State", "PID", "CPU", "Memory", "Detail"].map((text, index) => h("th", { scope: "col", class: index === 2 ? "number wide" : index > 1 && index < 5 ? "number" : "" }, text)))),
         h("tbody", null, status.parts.map((/** @type {any} */ part) => h("tr", null, h("td", { class: "app" }, part.part), h("td", { class: part.running ? "good" : "bad" }, part.running ? part.state : `${part.state}, last heard ${span(part.age_s)} ago`), h("td", { class: "number wide" }, part.pid ?? ""), h("td", { class: "number" }, part.cpu_percent === null ? "" : `${part.cpu_percent.toFixed(1)} %`), h("td", { class: "number" }, part.rss_bytes === null ? "" : bytes(part.rss_bytes)), h("td", null, safeName(part.detail ?? "", 200)))))))),
       h("section", { class: "card" }, h("h2", null, "Measuring"), h("dl", { class: "facts" },
