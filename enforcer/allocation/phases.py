@@ -197,7 +197,7 @@ def _less(line: Line, now_ns: int, direction: Direction, long_ns: int, link_bps:
     known, budget = line.capacity, line.budget_bps
     if direction != "up" or known is None or budget is None or line.doubted_bps is not None:
         return None
-    through_bps = sent_through_bps(line.looks, CERTAIN_NS)
+    through_bps = sent_through_bps(line.looks, SPAN_NS)
     longest_ns = max((look.queue_ns for look in line.looks if look.time_ns >= line.cut_ns), default=0)
     grows = long_ns * 10 >= line.cut_queue_ns * 13 and long_ns * 10 >= longest_ns * 9
     if through_bps is None or not grows:
