@@ -73,7 +73,8 @@ def diagnose(case: Case) -> Diagnosis:
     )
     busiest = max((use_of(case.since_onset(ticks), d)[0] for d in DIRECTIONS), default=0.0)
     risen = {d: sum(s.share_ratio for s in found if s.direction == d and _rose_with_it(s)) for d in DIRECTIONS}
-    guilty = [s for s in found if _is_guilty(s, case, risen[s.direction])]
+    side = side_of(case, gateway_ms)
+    guilty = [s for s in found if _is_guilty(s, case, risen[s.direction], behind_gateway=not side.local)]
     if guilty:
         best = guilty[0]
         later = (s for s in found if s.app is not None and s.direction == best.direction and s not in guilty)
@@ -94,7 +95,6 @@ def diagnose(case: Case) -> Diagnosis:
     quiet = 0.25 if busiest < 0.4 else 0.1 if busiest < 0.7 else -0.1
     if found and found[0].utilization > 0.7 and found[0].stopped is not False:
         quiet -= 0.1
-    side = side_of(case, gateway_ms)
     if side.known and not side.sure:
         quiet -= 0.25
     if side.local:
@@ -104,7 +104,7 @@ def diagnose(case: Case) -> Diagnosis:
     return Diagnosis(cause, 0.6 + quiet + known, gateway_ms=gateway_ms, busiest=busiest)
 
 
-def _is_guilty(suspect: Suspect, case: Case, risen_share: float) -> bool:
+def _is_guilty(suspect: Suspect, case: Case, risen_share: float, *, behind_gateway: bool) -> bool:
     full = suspect.utilization >= FULL[suspect.capacity.source] or _plain(suspect, risen_share)
     rose = suspect.excess_bps * 2 >= suspect.rate_bps
     early = suspect.lead_s >= -1.5
@@ -112,6 +112,8 @@ def _is_guilty(suspect: Suspect, case: Case, risen_share: float) -> bool:
     settled = case.now_ns - case.onset.at_ns >= SETTLE_NS
     steady = settled and suspect.share_ratio >= STEADY_SHARE and suspect.utilization >= 0.85
     grown = rose or (suspect.capacity.source != "seen" and steady)
+    if not behind_gateway and suspect.capacity.source == "seen" and not _rose_with_it(suspect):
+        return False  # slow Wi-Fi is likelier than that so little, for seconds without lag, filled it
     if case.onset.kind == "loss" and suspect.utilization < 0.9:
         return False
     fair = suspect.share_ratio >= 0.3 and suspect.explained_ratio >= EXPLAINED

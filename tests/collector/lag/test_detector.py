@@ -63,6 +63,16 @@ def test_a_slow_gateway_is_the_local_network() -> None:
     assert "gateway answered 1" in sentence(only(line))
 
 
+def test_a_video_that_is_the_most_ever_seen_did_not_make_the_wifi_slow() -> None:
+    line = Line(knows=False, remembers=True)
+    line.run(40, Moment(CALL))
+    video = {**CALL, "browser": (3_000_000, 50_000)}
+    line.run(5, Moment(video))
+    line.run(10, Moment(video, wifi_ms=60))
+    line.run(15, Moment(CALL))
+    assert [(each.diagnosis.cause, each.diagnosis.app) for each in line.incidents] == [("local_network", None)]
+
+
 def test_one_slow_target_is_that_target() -> None:
     line = Line()
     line.run(40, Moment(CALL))
