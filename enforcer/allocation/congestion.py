@@ -135,8 +135,10 @@ def step(
         )
     state = replace(state, lines=lines, notes=tuple(notes))
     most = 1 if state.ignore_for_ns > GIVE_BACK_NS else HELPLESS_CUTS
+    # Who is held to almost nothing does not look able any more, but its cut has not been vain yet.
+    meant = able(delay, uses) | {way for way in DIRECTIONS if lines[way].phase == "drain"}
     if any(line.vain_cuts >= most for line in lines.values()) and all(
-        lines[way].phase == "drain" and lines[way].vain_cuts > 0 for way in able(delay, uses)
+        lines[way].phase == "drain" and lines[way].vain_cuts > 0 for way in meant
     ):
         return _give_back(state, now_ns, links)
     if now_ns >= state.ignore_until_ns + CALM_NS and all(line.vain_cuts == 0 for line in lines.values()):

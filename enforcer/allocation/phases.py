@@ -33,7 +33,6 @@ SURE_NS: Final = 250 * _MS
 """A queue must have stood for so long before the line is thought to carry less."""
 AGAIN_NS: Final = 800 * _MS
 """A queue that is back so soon after a cut is no moment's burst."""
-TAKEN_NS: Final = 200 * _MS
 STEADY_NS: Final = 500 * _MS
 MOST_PROBE_NS: Final = 4 * _S
 YIELD_NS: Final = 600 * _MS
@@ -82,7 +81,7 @@ def turn(  # noqa: PLR0917  # values in, a value out
         return replace(line, phase="free", budget_bps=None)
     line = _found_more(line, now_ns)
     grown = line.grown_ns
-    if load.wants_more and not delay.congested and _keeps_up(line):
+    if load.wants_more and not delay.congested:
         # One direction looks for more at a time: two short queues together are a long one.
         grown = grown + since_ns if may_probe or grown > PROBE_NS else min(PROBE_NS, grown + since_ns)
     since = None if grown <= PROBE_NS else (now_ns if line.probing_since_ns is None else line.probing_since_ns)
@@ -90,13 +89,6 @@ def turn(  # noqa: PLR0917  # values in, a value out
         grown, since = PROBE_NS - YIELD_NS, None
     line = replace(line, probing_since_ns=since)
     return hold(replace(line, grown_ns=grown), link_bps)
-
-
-def _keeps_up(line: Line) -> bool:
-    """Whether the applications took what they were given: a budget that runs ahead of its senders ends in a burst."""
-    if line.budget_bps is None or line.grown_ns <= PROBE_NS:
-        return True
-    return rate_bps(line.looks, TAKEN_NS) * 10 >= line.budget_bps * 8
 
 
 def hold(line: Line, link_bps: int | None) -> Line:
