@@ -41,6 +41,8 @@ CERTAIN_NS: Final = 200 * _MS
 """A queue that stood for so long tells the capacity well enough to raise it."""
 NEWS_PERCENT: Final = 25
 """A capacity that changed by more is worth an event."""
+PATIENCE_NS: Final = 4 * _S
+"""A cut after which nothing shrank for so long is vain, whatever is used beside it."""
 EMPTY_NS: Final = 3 * _MS
 """A direction's own queue of less is none."""
 
@@ -145,6 +147,8 @@ def _drain(  # noqa: PLR0917  # values in, a value out
         return hold(replace(_drained(line, now_ns, direction, relieved=relieved), vain_cuts=0, grown_ns=0), link_bps)
     if carried_bps(line.looks, SPAN_NS, direction) == 0:
         return line  # too early to say
+    if now_ns - long_ns <= line.cut_ns and long_ns > line.cut_queue_ns:
+        line = replace(line, cut_queue_ns=long_ns)  # the echo was sent before the cut: the queue was as long by then
     if in_force and (less := _less(line, now_ns, direction, long_ns, link_bps)) is not None:
         return less
     if not in_force or _still_passes(line):
@@ -154,7 +158,7 @@ def _drain(  # noqa: PLR0917  # values in, a value out
         # Nobody is held yet: who sends less than a moment ago does so by itself, and the line carries what it carried.
         return replace(made, capacity=line.capacity)
     emptied_ns = drain_ns(line.cut_queue_ns, _free_ratio(line, load, direction, link_bps))
-    if now_ns - line.cut_ns < 2 * emptied_ns + 3 * SPAN_NS // 2:
+    if now_ns - line.cut_ns < min(PATIENCE_NS, 2 * emptied_ns + 3 * SPAN_NS // 2):
         return line
     if long_ns * 10 <= line.cut_queue_ns * 7:
         return replace(line, cut_ns=now_ns, cut_queue_ns=long_ns)
@@ -206,10 +210,12 @@ def _less(line: Line, now_ns: int, direction: Direction, long_ns: int, link_bps:
 def _free_ratio(line: Line, load: Load, direction: Direction, link_bps: int | None) -> float:
     """How much of the line is used by those whom no cut holds: a call of most of a small uplink lets a queue shrink
     slowly, which makes no cut vain."""
-    whole_bps = known_bps(line, link_bps) or 0
+    whole_bps, used_bps = known_bps(line, link_bps) or 0, rate_bps(line.looks, SPAN_NS)
+    held_bps = load.elastic_bps if direction == "down" else min(load.elastic_bps, line.budget_bps or 0)
+    used_bps = max(0, used_bps - held_bps)
     if direction == "up" and (through_bps := sent_through_bps(line.looks, CERTAIN_NS)):
         whole_bps = min(whole_bps, through_bps)
-    return max(0, rate_bps(line.looks, SPAN_NS) - load.elastic_bps) / whole_bps if whole_bps else 0.0
+    return used_bps / whole_bps if whole_bps else 0.0
 
 
 def _still_passes(line: Line) -> bool:
