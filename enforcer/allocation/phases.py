@@ -182,7 +182,15 @@ def _drained(line: Line, now_ns: int, direction: Direction, *, relieved: bool) -
     bps = drained_bps(line.looks, line.cut_ns)
     if bps is None or bps * 100 >= line.capacity.bps * 80:
         return line
-    return replace(line, capacity=CapacityEstimate(max(MIN_BUDGET_BPS, bps), 0.4, now_ns))
+    return replace(line, capacity=CapacityEstimate(max(_least_bps(line), bps), 0.4, now_ns))
+
+
+def _least_bps(line: Line) -> int:
+    """What the line is thought to carry at least after one episode of cuts: half of what it was known to carry before.
+
+    Echoes come late and tell of whose queue it is only together; a line that fell further is cut once more.
+    """
+    return MIN_BUDGET_BPS if line.trusted is None else max(MIN_BUDGET_BPS, line.trusted.bps // 2)
 
 
 def _less(line: Line, now_ns: int, direction: Direction, long_ns: int, link_bps: int | None) -> Line | None:
@@ -198,7 +206,7 @@ def _less(line: Line, now_ns: int, direction: Direction, long_ns: int, link_bps:
     grows = long_ns * 10 >= line.cut_queue_ns * 13 and long_ns * 10 >= longest_ns * 9
     if through_bps is None or not grows:
         return None
-    bps = max(MIN_BUDGET_BPS, through_bps, carried_bps(line.looks, SPAN_NS, direction))
+    bps = max(_least_bps(line), through_bps, carried_bps(line.looks, SPAN_NS, direction))
     if bps >= budget or bps * 10 > known.bps * 9:
         return None
     base = bps if link_bps is None else min(bps, link_bps)
