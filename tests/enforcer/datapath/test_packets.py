@@ -74,6 +74,10 @@ def in_force(rig: Rig, app: str, **rates: int) -> None:
     """Limit, and wait until it holds."""
     rig.limit(app, **rates)
     rig.until(lambda: all(rig.app(app).get(f"{side}_bps") == rate for side, rate in rates.items()), "the limit", 20)
+    # The document tells what is decided; packets are held once the datapath is open.
+    rig.until(
+        lambda: rig.limits()["state"] == "enforcing" and rig.limits()["engine"]["handles"] > 0, "the datapath", 20
+    )
 
 
 @pytest.mark.parametrize(
