@@ -184,7 +184,7 @@ class CongestionControl:
                 },
                 settings.shares(way),
                 self._known_bps(way, links),
-                self._rates[way],
+                passing_bps=self._rates[way],
             )
             for way in DIRECTIONS
         }

@@ -17,10 +17,10 @@ _S: Final = 10**9
 KEPT_NS: Final = 2 * _S
 STANDING_NS: Final = 2_000_000
 """A shorter queue may have been empty in between."""
-LONG_NS: Final = 50_000_000
-"""A queue that shrank by less says too little."""
 LEAST_NS: Final = 120_000_000
 """A shorter window says too little: packets come in bursts."""
+LONG_NS: Final = 50_000_000
+"""A queue that shrank by less says too little."""
 HALF_LIFE_S: Final = 7 * 86_400
 """After a week without new evidence half of the confidence is left."""
 
@@ -108,7 +108,8 @@ def _through(first: Passed, last: Passed, direction: Direction) -> int:
 
 
 def sent_through_bps(looks: Sequence[Passed], span_ns: int) -> int | None:
-    """What left the uplink's queue in the last ``span_ns`` of its standing; None where it did not stand so long.
+    """What left the uplink's queue in the last ``span_ns`` (more than 0) of its standing; None where it did not stand
+    so long.
 
     An echo that comes back at t after a delay of q entered the queue at t - q, so all that was sent by then has left by
     t. A long queue is thus seen late, and what was sent meanwhile must not be taken for what left.
@@ -123,20 +124,18 @@ def sent_through_bps(looks: Sequence[Passed], span_ns: int) -> int | None:
 
 def _entered(looks: Sequence[Passed], time_ns: int) -> int:
     """The bytes that had been counted at a time: between two looks in proportion, before the first as fast as then."""
-    if len(looks) < 2:
-        return looks[0].bytes
     place = min(max(1, bisect_left(looks, time_ns, key=lambda look: look.time_ns)), len(looks) - 1)
     before, after = looks[place - 1], looks[place]
     span = max(1, after.time_ns - before.time_ns)
     return before.bytes + (after.bytes - before.bytes) * (time_ns - before.time_ns) // span
 
 
-def drained_bps(looks: Sequence[Passed], cut_ns: int) -> int | None:
+def drained_bps(looks: Sequence[Passed]) -> int | None:
     """What the line took while a long queue in front of it shrank (up); None where that says too little.
 
     While the queue stood, a full buffer may have dropped what was counted; while it shrinks nothing is dropped.
     """
-    standing = [look for look in looks if look.queue_ns >= STANDING_NS and look.time_ns >= cut_ns]
+    standing = [look for look in looks if look.queue_ns >= STANDING_NS]
     if len(standing) < 2:
         return None
     first = max(standing, key=lambda look: look.queue_ns)

@@ -16,7 +16,6 @@ from enforcer.allocation.allocate import STARVATION_FLOOR_BPS, Share
 from qos.contract.direction import DIRECTIONS, Direction
 
 _S: Final = 10**9
-LEAST_LARGE_BPS: Final = 2 * STARVATION_FLOOR_BPS
 LARGE_BPS: Final = 1_000_000
 """Where the line is not known, so much is noticeable on any; less is, where little passes altogether."""
 UPPER_BPS: Final = 5_000_000
@@ -44,16 +43,16 @@ class ElasticApps:
     def __init__(self, known: Iterable[str] = ()) -> None:
         self.known = set(known)
         self._until: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
-        self._seen_ns: dict[Direction, dict[str, int]] = {direction: {} for direction in DIRECTIONS}
 
-    def update(  # noqa: PLR0917  # values in, a value out
+    def update(
         self,
         now_ns: int,
         direction: Direction,
         moving: Mapping[str, Moving],
         shares: Mapping[int, Share],
         capacity_bps: int | None,
-        passing_bps: int = LARGE_PART * LARGE_BPS,
+        *,
+        passing_bps: int,
     ) -> frozenset[str]:
         """The elastic applications of one direction now. ``moving`` has everybody who is present.
 
@@ -66,7 +65,8 @@ class ElasticApps:
         for app, one in sorted(moving.items(), key=lambda item: -item[1].level):
             if one.level == 0:
                 continue
-            if one.held or one.bps >= self._noticeable(one, until, moving, shares, capacity_bps, passing_bps):
+            levels = {moving[held].level for held in until if held in moving}
+            if one.held or one.bps >= _noticeable_bps(one, levels, shares, capacity_bps, passing_bps):
                 until[app] = now_ns + (KEEP_LOW_NS if one.level in LOW_LEVELS else KEEP_NS)
                 if one.level in LOW_LEVELS:
                     self.known.add(app)
@@ -74,23 +74,18 @@ class ElasticApps:
                 until.setdefault(app, now_ns + KEEP_LOW_NS)
         return frozenset(until)
 
-    def _noticeable(  # noqa: PLR0917  # values in, a value out
-        self,
-        one: Moving,
-        until: Mapping[str, int],
-        moving: Mapping[str, Moving],
-        shares: Mapping[int, Share],
-        capacity_bps: int | None,
-        passing_bps: int,
-    ) -> int:
-        if capacity_bps is None:
-            large = min(LARGE_BPS, max(LEAST_LARGE_BPS, passing_bps // LARGE_PART))
-        else:
-            large = max(2 * LEAST_LARGE_BPS, capacity_bps // LARGE_PART)
-        if one.level >= 3:
-            return large
-        if capacity_bps is None:
-            return 2 * UPPER_BPS
-        levels = {one.level, *(moving[app].level for app in until if app in moving)}
-        share = capacity_bps * shares[one.level].weight // sum(shares[level].weight for level in levels)
-        return max(UPPER_BPS, share)
+
+def _noticeable_bps(
+    one: Moving, levels: set[int], shares: Mapping[int, Share], capacity_bps: int | None, passing_bps: int
+) -> int:
+    """From how much on an application counts as elastic; ``levels``: those of who is elastic already."""
+    if capacity_bps is None:
+        large = min(LARGE_BPS, max(2 * STARVATION_FLOOR_BPS, passing_bps // LARGE_PART))
+    else:
+        large = max(4 * STARVATION_FLOOR_BPS, capacity_bps // LARGE_PART)
+    if one.level >= 3:
+        return large
+    if capacity_bps is None:
+        return 2 * UPPER_BPS
+    share = capacity_bps * shares[one.level].weight // sum(shares[level].weight for level in {one.level, *levels})
+    return max(UPPER_BPS, share)

@@ -179,7 +179,7 @@ def _drained(line: Line, now_ns: int, direction: Direction, *, relieved: bool) -
         return replace(line, capacity=CapacityEstimate(line.doubted_bps, 0.3, now_ns), doubted_bps=None)
     if line.capacity is None or direction == "down":
         return line
-    bps = drained_bps(line.looks, line.cut_ns)
+    bps = drained_bps([look for look in line.looks if look.time_ns >= line.cut_ns])
     if bps is None or bps * 100 >= line.capacity.bps * 80:
         return line
     return replace(line, capacity=CapacityEstimate(max(_least_bps(line), bps), 0.4, now_ns))

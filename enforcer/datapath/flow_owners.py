@@ -175,10 +175,9 @@ class FlowOwners:
     def _apply(self, batch: Sequence[FlowEvent]) -> None:
         now_ns = self._clock.monotonic_ns()
         came: list[tuple[int, int, str]] = []
+        batch = [event for event in batch if not self._elsewhere(event.pid)]  # asks the system: not under the lock
         with self._lock:
             for event in batch:
-                if self._elsewhere(event.pid):
-                    continue
                 self._table.apply(event)
                 if event.kind in ("established", "connect", "bind", "accept") and event.local_port:
                     key = (event.protocol, event.family, event.local_addr, event.local_port)

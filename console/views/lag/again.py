@@ -4,7 +4,7 @@ For what was measured before there was a detector, by an older one, or before ``
 own queue and who suffered are not stored a second at a time, so ``own_limit`` and ``suffered`` are not found again.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -22,8 +22,30 @@ CHUNK_NS: Final = 1800 * S
 GAP_NS: Final = 60 * S
 GAP: Final = "nothing was measured for a while"
 
-Sent = list[tuple[int, str, int | None]]
+Sent = tuple[int, str, int | None]
 """When, to whom, and the round trip (None: no answer)."""
+
+
+class _Probes:
+    """What was sent, in that order: ``coming`` after the last tick, and under way at it."""
+
+    def __init__(self, timeout_ns: int) -> None:
+        self.coming: deque[Sent] = deque()
+        self._timeout_ns = timeout_ns
+        self._under_way: list[Sent] = []
+
+    def until(self, now_ns: int) -> tuple[RoundTrip, ...]:
+        """What was answered or given up since the last call, or is on its way now."""
+        while self.coming and self.coming[0][0] <= now_ns:
+            self._under_way.append(self.coming.popleft())
+        trips, left = [], []
+        for at_ns, target, rtt_ns in self._under_way:
+            pending = at_ns + (self._timeout_ns if rtt_ns is None else rtt_ns) > now_ns
+            if pending:
+                left.append((at_ns, target, rtt_ns))
+            trips.append(RoundTrip(target, at_ns, now_ns - at_ns if pending else rtt_ns, target == GATEWAY, pending))
+        self._under_way = left
+        return tuple(trips)
 
 
 def judge_again(store: Reader, config: Config, start_ns: int, stop_ns: int) -> list[StoredIncident]:
@@ -35,23 +57,23 @@ def judge_again(store: Reader, config: Config, start_ns: int, stop_ns: int) -> l
 
 
 def _incidents(store: Reader, config: Config, start_ns: int, stop_ns: int) -> Iterator[Incident]:
-    detector, most, last_ns, sent = LagDetector(), MostSeen(), 0, Sent()
+    detector, most, last_ns = LagDetector(), MostSeen(), 0
+    probes = _Probes(config.collector.probe_timeout)
     for begin_ns in range(start_ns, stop_ns, CHUNK_NS):
         upto_ns = min(stop_ns, begin_ns + CHUNK_NS)
         apps = _rates_by_app(store, begin_ns, upto_ns)
-        sent += _sent(store, begin_ns, upto_ns)
+        probes.coming.extend(_sent(store, begin_ns, upto_ns))
         for now_ns, (host, rest) in _totals(store, begin_ns, upto_ns).items():
             if now_ns - last_ns > GAP_NS:
                 yield from detector.interrupt(last_ns, GAP) if last_ns else ()
                 last_ns = now_ns - config.interval
             elapsed_ns, last_ns = now_ns - last_ns, now_ns
             passed = _rates(host, elapsed_ns)
-            trips, sent = _trips(sent, now_ns, config.collector.probe_timeout)
             yield from detector.feed(
                 LagTick(
                     now_ns,
                     elapsed_ns,
-                    trips,
+                    probes.until(now_ns),
                     {app: _rates(moved, elapsed_ns) for app, moved in apps.get(now_ns, {}).items()},
                     passed,
                     _rates(rest, elapsed_ns),
@@ -71,20 +93,7 @@ def _set(config: Config) -> Mapping[Direction, KnownCapacity]:
     return {way: KnownCapacity(bps, "set") for way, bps in known.items() if bps}
 
 
-def _trips(sent: Sent, now_ns: int, timeout_ns: int) -> tuple[tuple[RoundTrip, ...], Sent]:
-    """What was answered or given up by ``now_ns`` or is on its way then, and what is left for later ticks."""
-    trips, left = [], Sent()
-    for at_ns, target, rtt_ns in sent:
-        takes_ns = timeout_ns if rtt_ns is None else rtt_ns
-        if at_ns + takes_ns > now_ns:
-            left.append((at_ns, target, rtt_ns))
-        if at_ns <= now_ns:
-            pending = at_ns + takes_ns > now_ns
-            trips.append(RoundTrip(target, at_ns, now_ns - at_ns if pending else rtt_ns, target == GATEWAY, pending))
-    return tuple(trips), left
-
-
-def _sent(store: Reader, start_ns: int, stop_ns: int) -> Sent:
+def _sent(store: Reader, start_ns: int, stop_ns: int) -> list[Sent]:
     columns = store.read("probe", ["rtt_ms", "sent"], start_ns=start_ns, stop_ns=stop_ns)
     rows = zip(columns["time_ns"], columns["target"], columns["rtt_ms"], columns["sent"], strict=True)
     return sorted((int(at), str(to), None if ms is None else int(ms * 1e6)) for at, to, ms, sent in rows if sent)

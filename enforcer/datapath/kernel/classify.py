@@ -8,7 +8,7 @@ ports are their first fragment's (``fragments``); sent packets are seen before t
 from typing import Final
 
 from enforcer.datapath.kernel import fragments, frame, layout
-from qos.bpf.assembler import R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Assembler, reg
+from qos.bpf.assembler import R0, R1, R6, R7, R8, R9, R10, Assembler, reg
 
 # The EtherTypes as they stand in the packet's context on a little-endian machine.
 _IPV4, _IPV6 = 0x0008, 0xDD86
@@ -110,13 +110,7 @@ def _claim(a: Assembler, tables: frame.Tables, other: str) -> None:
     a.jump_if(R0, "==", 0, other)
     a.load("u32", R9, R0, 0)
     a.store("u32", R10, frame.CLASS, R9)
-    a.map_fd(R1, tables.early)
-    a.move(R2, reg(R10))
-    a.alu(R2, "+", frame.KEY)
-    a.move(R3, reg(R10))
-    a.alu(R3, "+", frame.CLASS)
-    a.move(R4, 0)
-    a.call(frame.CALL_UPDATE)
+    frame.keep(a, tables.early, frame.KEY, frame.CLASS)
 
 
 def find_rule(a: Assembler, tables: frame.Tables, other: str) -> None:

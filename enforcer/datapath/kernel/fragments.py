@@ -7,7 +7,7 @@ for some seconds: of a datagram that loses one fragment the others are of no use
 from typing import Final
 
 from enforcer.datapath.kernel import frame, layout
-from qos.bpf.assembler import R0, R1, R2, R3, R4, R7, R8, R9, R10, Assembler, reg
+from qos.bpf.assembler import R0, R1, R2, R7, R8, R9, R10, Assembler, reg
 
 _V6_FRAGMENT: Final = 44
 _SOURCE_V4, _SOURCE_V6 = 12, 8
@@ -101,11 +101,5 @@ def note(a: Assembler, tables: frame.Tables, *, refused: bool) -> None:
     a.load("u32", R1, R10, frame.KEY)
     a.alu(R0, "|", reg(R1))
     a.store("u64", R10, frame.FRAGMENT, R0)
-    a.map_fd(R1, tables.fragments)
-    a.move(R2, reg(R10))
-    a.alu(R2, "+", frame.FRAGMENT_KEY)
-    a.move(R3, reg(R10))
-    a.alu(R3, "+", frame.FRAGMENT)
-    a.move(R4, 0)
-    a.call(frame.CALL_UPDATE)
+    frame.keep(a, tables.fragments, frame.FRAGMENT_KEY, frame.FRAGMENT)
     a.label(done)

@@ -73,3 +73,14 @@ def look_up(a: Assembler, table: int, key: int) -> None:
     a.move(R2, reg(R10))
     a.alu(R2, "+", key)
     a.call(CALL_LOOKUP)
+
+
+def keep(a: Assembler, table: int, key: int, value: int) -> None:
+    """Set what ``table`` has for a key; key and value are places on the stack."""
+    a.map_fd(R1, table)
+    a.move(R2, reg(R10))
+    a.alu(R2, "+", key)
+    a.move(R3, reg(R10))
+    a.alu(R3, "+", value)
+    a.move(R4, 0)
+    a.call(CALL_UPDATE)

@@ -115,11 +115,11 @@ def test_looks_that_come_seldom_say_what_passed_between_them() -> None:
 def test_an_uplinks_queue_that_shrinks_tells_what_the_line_takes_even_where_the_buffer_was_full() -> None:
     """0.1 MB are sent in a second in which 0.5 s of queue leave: 0.2 MB in a second."""
     shrinking = looks((0, 0.0, 500), (500, 0.05, 250), (1000, 0.1, 2), (1100, 0.2, 0))
-    told = drained_bps(shrinking, 0)
+    told = drained_bps(shrinking)
     assert told is not None
     assert abs(told - 1.6 * M) < 0.05 * M
-    assert drained_bps(looks((0, 0.0, 20), (500, 0.05, 2)), 0) is None
-    assert drained_bps(looks((0, 0.0, 500), (50, 0.05, 400)), 0) is None
+    assert drained_bps(looks((0, 0.0, 20), (500, 0.05, 2))) is None
+    assert drained_bps(looks((0, 0.0, 500), (50, 0.05, 400))) is None
 
 
 def test_what_left_an_uplinks_queue_is_reckoned_from_when_its_echoes_were_sent() -> None:
@@ -134,7 +134,7 @@ def test_what_left_an_uplinks_queue_is_reckoned_from_when_its_echoes_were_sent()
     assert told is not None
     assert abs(told - 10 * M) < 0.5 * M
     assert sent_through_bps(seen, 2 * S) is None
-    assert sent_through_bps((), 0) is None
+    assert sent_through_bps((), S) is None
 
 
 def test_what_passed_a_second_ago() -> None:

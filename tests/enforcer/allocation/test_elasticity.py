@@ -9,7 +9,7 @@ SHARES = {0: Share(100), 1: Share(50), 2: Share(30), 3: Share(20), 4: Share(10),
 
 
 def update(apps: ElasticApps, now_ns: int, capacity: int | None = 20 * M, **moving: Moving) -> frozenset[str]:
-    return apps.update(now_ns, "down", moving, SHARES, capacity)
+    return apps.update(now_ns, "down", moving, SHARES, capacity, passing_bps=90 * M)
 
 
 def test_a_call_is_never_elastic_at_the_upper_levels() -> None:

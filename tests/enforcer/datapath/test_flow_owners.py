@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections.abc import Callable
 
 from enforcer.datapath.flow_owners import FlowOwners
 from enforcer.locked_processes import LockedProcesses
@@ -37,6 +38,23 @@ def established(port: int, pid: int = 77) -> FlowEvent:
     )
 
 
+def started(
+    events: GivenEvents, on_flow: Callable[[int, int, str], bool], network: Callable[[int | None], int | None]
+) -> FlowOwners:
+    """Owners that watch the given events, with an empty socket table."""
+    owners = FlowOwners(
+        LockedProcesses(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
+        SYSTEM,
+        on_flow=on_flow,
+        sockets=list,
+        events=lambda: events,
+        network=network,
+    )
+    owners.start()
+    owners.settle()
+    return owners
+
+
 def test_only_a_flow_that_matters_wakes_the_loop() -> None:
     events = GivenEvents()
     seen: list[int] = []
@@ -48,16 +66,7 @@ def test_only_a_flow_that_matters_wakes_the_loop() -> None:
         known.add(app)
         return new
 
-    owners = FlowOwners(
-        LockedProcesses(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
-        SYSTEM,
-        on_flow=on_flow,
-        sockets=list,
-        events=lambda: events,
-        network=lambda _: 1,
-    )
-    owners.start()
-    owners.settle()
+    owners = started(events, on_flow, lambda _: 1)
     events.batches.put([established(4001)])
     until(owners.changed.is_set)
     owners.changed.clear()
@@ -107,16 +116,7 @@ def test_a_container_of_the_same_program_has_none_of_our_ports() -> None:
         seen.append(port)
         return False
 
-    owners = FlowOwners(
-        LockedProcesses(reader=OneProcess()),  # type: ignore[arg-type]  # family is a literal there
-        SYSTEM,
-        on_flow=on_flow,
-        sockets=list,
-        events=lambda: events,
-        network={None: 1, 77: 1, 78: 2}.get,
-    )
-    owners.start()
-    owners.settle()
+    owners = started(events, on_flow, {None: 1, 77: 1, 78: 2}.get)
     events.batches.put([established(4001, pid=78), established(4002), established(4003, pid=79)])
     until(lambda: len(seen) == 2)
     assert seen == [4002, 4003]  # one that is gone may have been ours
