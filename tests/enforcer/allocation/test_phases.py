@@ -71,7 +71,10 @@ def test_the_share_is_not_given_back_while_a_cut_of_the_other_direction_may_stil
         way: replace(held, vain_cuts=2 if way == "down" else up_vain, looks=state.lines[way].looks)
         for way in DIRECTIONS
     }
-    loads = {"down": Load(made.bytes["down"] + 60_000, 9 * M), "up": Load(made.bytes["up"] + 1_000, 10_000)}
+    loads: dict[Direction, Load] = {
+        "down": Load(made.bytes["down"] + 60_000, 9 * M),
+        "up": Load(made.bytes["up"] + 1_000, 10_000),
+    }
     samples = [made.echo(target) for target in made.targets for _ in range(2)]
     then: State = step(replace(state, lines=lines), made.now_ns + TICK_NS, samples, loads)
     assert (then.ignore_until_ns > 0) == (up_vain > 0)
