@@ -129,6 +129,23 @@ def test_a_constant_rate_is_drawn_as_constant_up_to_the_right_edge(stored: Any) 
         assert list(values.values()) == pytest.approx([CONSTANT_BPS] * len(values), rel=0.01)
 
 
+@pytest.mark.parametrize("show", ["host_traffic", "app_traffic", "band", "state"])
+@pytest.mark.parametrize("name", RANGES_S)
+def test_a_range_that_ends_in_the_future_draws_no_window_that_has_not_ended(stored: Any, name: str, show: str) -> None:
+    """As Forecast's does and "Today": the window that runs now is low, those after it are empty, 0 or an outage."""
+    server, rows, step, now_s, seed = stored
+    ahead_s = min(6 * 3600, RANGES_S[name] // 2)
+    measured = over_time(rate_bps("rx_bytes"), show, alias="x", fill="null" if show == "host_traffic" else "0")
+    targets = {"band": outages(), "state": running(("host", "part"), "x")}.get(show, measured)
+    values, window = drawn(server, targets, RANGES_S[name], now_s + ahead_s, step)
+    last, lag_s = max(values), 10 if RANGES_S[name] < 26 * 3600 else 120
+    assert last + window * 10**6 <= time.time_ns() - lag_s * S, "a window that has not ended is drawn"
+    assert last + 2 * window * 10**6 > (now_s - lag_s) * S - (max(step, 60) * S), "the last whole window is drawn"
+    if show in ("host_traffic", "app_traffic"):
+        kept = sum(b for t, b in rows.items() if last <= t < last + window * 10**6)
+        assert (values[last] or 0) * window / 8000 == pytest.approx(kept, rel=0.01, abs=1), f"seed {seed}"
+
+
 @pytest.mark.parametrize("name", ["6h", "24h"])
 def test_an_outage_is_a_gap_of_the_host_and_a_grey_band_behind_the_applications(stored: Any, name: str) -> None:
     server, _, step, now_s, _ = stored

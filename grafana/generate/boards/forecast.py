@@ -72,7 +72,7 @@ def _predicted(title: str, unit: str, name: str, actual: list[Target]) -> timese
     panel = series(
         f"{title}: actual and predicted",
         "Blue: the published forecast with its 80 % band; dashed: the naive baseline that it must beat. "
-        "A gap: nothing was measured. The last point is low until its window is over.",
+        "A gap: nothing was measured.",
         unit,
         [*actual, *_lines(where)],
         empty=NONE_YET,

@@ -1,7 +1,8 @@
 """InfluxQL: the query model that Grafana's InfluxDB plugin reads, and the few query shapes that every panel uses.
 
 Bytes are stored as deltas per tick; a rate over a window is ``sum * 8000 / window in ms``, whatever the tick was, as long
-as a window is no shorter than a tick (``STEP``) and whole (``whole``: the first and the last, partial one are left out).
+as a window is no shorter than a tick (``STEP``) and whole (``whole``: the first and the last, partial one are left out,
+and those that have not ended).
 
 Each measured panel asks three sources, of which exactly one answers: the rows as written, the 5-minute windows or the
 hourly ones (docs/decisions/0070), chosen by the width of the dashboard's range. InfluxQL folds a comparison of
@@ -63,6 +64,7 @@ RAW: Final = Source("raw", "", 0, 26 * _HOUR_MS, 10_000)
 FIVE: Final = Source("5m", '"5m".', 26 * _HOUR_MS, 240 * _HOUR_MS, 120_000)
 HOUR: Final = Source("1h", '"1h".', 240 * _HOUR_MS, 0, 120_000)
 SOURCES: Final = (RAW, FIVE, HOUR)
+_EPOCH: Final = "'1970-01-01T00:00:00Z'"
 
 
 @dataclass(frozen=True)
@@ -341,10 +343,18 @@ def top_query(where: Sequence[str], count: int) -> str:
 
 def whole(source: Source) -> str:
     """Whole windows only, and none whose rows may still be on their way. InfluxQL takes an integer as nanoseconds."""
-    end = f"$__to - {source.lag_ms}"
+    return f"time >= ($__from - $__from % $__interval_ms + $__interval_ms) * 1000000 AND {ended(source)}"
+
+
+def ended(source: Source) -> str:
+    """Windows that were over by the end of the range, and by now: ranges such as "Today" and Forecast's end later.
+
+    A time has no modulo in InfluxQL, but the duration between two can be divided by an integer, which truncates.
+    """
+    end, width = f"$__to - {source.lag_ms}", "($__interval_ms * 1000000)"
     return (
-        "time >= ($__from - $__from % $__interval_ms + $__interval_ms) * 1000000 "
-        f"AND time < ({end} - ({end}) % $__interval_ms) * 1000000"
+        f"time < ({end} - ({end}) % $__interval_ms) * 1000000 "
+        f"AND time < {_EPOCH} + (now() - {source.lag_ms}ms - {_EPOCH}) / {width} * {width}"
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from grafana.generate.parts.influxql import FIVE, HOST, HOUR, RAW, WIDTH, Source, Target, whole
+from grafana.generate.parts.influxql import FIVE, HOST, HOUR, RAW, WIDTH, Source, Target, ended, whole
 
 NOT_MEASURED: Final = "not measured"
 COLLECTOR: Final = "\"part\" = 'collector'"
@@ -90,7 +90,7 @@ def _since_first(sign: str, way: _Way, where: Sequence[str], by: Sequence[str]) 
     Its first window, of which it ran for a part, is left out too. One that the hours of the 30 days before know was: they add a trace that makes the sum more than 0, and is not drawn.
     """
     tags = ", ".join(f'"{tag}"' for tag in by)
-    start, stop = "time >= ($__from - 2592000000) * 1000000", whole(way.source).split(" AND ")[1]
+    start, stop = "time >= ($__from - 2592000000) * 1000000", ended(way.source)
     known = (
         f'SELECT 0 * count("n") + {_TRACE} AS "p" FROM {HOUR.table("agent")} '
         f"WHERE {' AND '.join([way.chosen, *where, start, 'time < $__from * 1000000'])} GROUP BY {tags}"
