@@ -64,12 +64,12 @@ async def _serve(
     broadcast = Broadcast(service)
     application = PageApplication(service, broadcast)
     guard = Guard(application, address.hosts(service.port), address.origins(service.port))
-    server = PageServer(guard)
+    server = PageServer(guard, stop)
     tasks = [asyncio.create_task(broadcast.run()), asyncio.create_task(_live(service, broadcast))]
     memory.give_back()
     ready(service)
     try:
-        await server.until(sock, stop)
+        await server.serve([sock])
     finally:
         for task in tasks:
             task.cancel()

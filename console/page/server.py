@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -52,7 +51,8 @@ class _Protocol(H11Protocol):
 class PageServer(Server):
     """One server on one socket, ended by an event."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, stop: threading.Event) -> None:
+        self._stop = stop
         super().__init__(
             ServerConfig(
                 app,
@@ -77,15 +77,7 @@ class PageServer(Server):
         """Signals are the part's business (``qos.service.stop``)."""
         yield
 
-    async def until(self, sock: socket.socket, stop: threading.Event) -> None:
-        """Serve until ``stop`` is set."""
-        watch = asyncio.get_running_loop().create_task(self._watch(stop))
-        try:
-            await self.serve([sock])
-        finally:
-            watch.cancel()
-
-    async def _watch(self, stop: threading.Event) -> None:
-        while not stop.is_set():  # noqa: ASYNC110 - the event is a thread's, set by a signal
-            await asyncio.sleep(0.2)
-        self.should_exit = True
+    async def main_loop(self) -> None:
+        """Until ``stop`` is set; four looks a second, not the library's ten: at rest a page does little else."""
+        while not self._stop.is_set() and not await self.on_tick(0):  # noqa: ASYNC110 - a thread's event, set by a signal
+            await asyncio.sleep(0.25)

@@ -17,7 +17,7 @@ CODE_PREFIX: Final = "page:code:"
 """Keys of the codes that ``autoqos page`` leaves in the store for a page that runs already: digest → until (UTC ns)."""
 
 
-_CACHE_KIB: Final = 500
+_CACHE_KIB: Final = 250
 """Of each connection. The system keeps the file in memory anyway; ours comes on top, four times."""
 
 

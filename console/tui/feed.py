@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from console.commands.context import Context
 from console.steering.overrides import read_overrides
 from console.supervisor.temporary_collector import TemporaryCollector
-from console.views.enforcement import AppPolicy, Enforcement, read_enforcement
+from console.views.enforcement import AppPolicy, Enforcement, enforcement_beside
 from qos.contract.documents.live import Live
 from qos.contract.documents.override import Override
 from qos.contract.errors import ConfigError, StoreUnavailable
@@ -51,7 +51,7 @@ class LiveFeed:
         try:
             with self.context.reading() as store:
                 live = Live.parse(store.get_state(Live.KEY))
-                enforcement = read_enforcement(store, self.context.config, now_ns)
+                enforcement = enforcement_beside(store, self.context.config, now_ns, live)
                 by_hand = read_overrides(store, now_ns)
         except (ConfigError, StoreUnavailable) as error:
             return Snapshot(trouble=f"store: {error}")

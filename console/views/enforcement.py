@@ -79,6 +79,11 @@ class Enforcement:
 
 def read_enforcement(states: States, config: Config, now_ns: int) -> Enforcement:
     """How the enforcer stands now (UTC ns), with every application that it, the collector or a person has named."""
+    return enforcement_beside(states, config, now_ns, Live.parse(states.get_state(Live.KEY)))
+
+
+def enforcement_beside(states: States, config: Config, now_ns: int, live: Live | None) -> Enforcement:
+    """The same for one who has read the collector's document."""
     part = Heartbeat.parse(states.get_state(Heartbeat.PREFIX + "enforcer"))
     running = part is not None and not part.stopped and part.fresh(now_ns)
     limits = Limits.parse(states.get_state(Limits.KEY)) if running else None
@@ -87,7 +92,6 @@ def read_enforcement(states: States, config: Config, now_ns: int) -> Enforcement
     if part is not None and running:
         state = (limits.state if limits is not None else "") or part.state
         reason = (limits.reason if limits is not None else "") or part.detail
-    live = Live.parse(states.get_state(Live.KEY))
     by_hand = ModeOverride.parse(states.get_state(ModeOverride.KEY))
     pause = read_pause(states, now_ns)
     return Enforcement(

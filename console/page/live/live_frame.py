@@ -9,7 +9,7 @@ from typing import Any, Final
 from console.page.history import incident_object, newest_incident, usual_rtt
 from console.page.service import PageService
 from console.steering.overrides import read_overrides
-from console.views.enforcement import AppPolicy, read_enforcement
+from console.views.enforcement import AppPolicy, enforcement_beside
 from console.views.lag.incidents import StoredIncident
 from qos.contract.documents.lag import RunningLag
 from qos.contract.documents.live import Live, LiveRow, LiveTraffic
@@ -27,14 +27,21 @@ class FrameReader:
         self._service = service
         self._usual: tuple[int, Mapping[str, float]] = (-_USUAL_EVERY_NS, {})
         self._incident: tuple[int, StoredIncident | None] = (-_INCIDENT_EVERY_NS, None)
+        self._live: Live | None = None
 
-    def read(self, now_ns: int) -> dict[str, Any]:
-        """The frame of ``now_ns`` (UTC). Raises StoreUnavailable."""
+    def newest(self) -> Live | None:
+        """The collector's last document, parsed once. Raises StoreUnavailable."""
+        document = self._service.store.get_state(Live.KEY)
+        if Live.written_ns(document) != (self._live.time_ns if self._live is not None else None):
+            self._live = Live.parse(document)
+        return self._live
+
+    def read(self, now_ns: int, live: Live | None) -> dict[str, Any]:
+        """The frame of ``now_ns`` (UTC); ``live`` is the ``newest``. Raises StoreUnavailable."""
         service = self._service
         store, config = service.store, service.config
-        live = Live.parse(store.get_state(Live.KEY))
         fresh = live is not None and live.fresh(now_ns)
-        enforcement = read_enforcement(store, config, now_ns)
+        enforcement = enforcement_beside(store, config, now_ns, live)
         by_hand = read_overrides(store, now_ns)
         if now_ns - self._usual[0] >= _USUAL_EVERY_NS:
             self._usual = (now_ns, usual_rtt(store, now_ns))
@@ -43,7 +50,7 @@ class FrameReader:
         rows = {row.app: row for row in live.apps} if live is not None and fresh else {}
         apps = [_app(policy, rows.get(policy.app), by_hand.get(policy.app)) for policy in enforcement.apps[:MOST_APPS]]
         frame: dict[str, Any] = {
-            "id": live.time_ns // 10**6 if live is not None else 0,
+            "id": frame_id(live),
             "time_ms": now_ns // 10**6,
             "live": fresh,
             "mode": enforcement.mode,
@@ -88,6 +95,11 @@ class FrameReader:
             )
             for probe in live.probes
         ]
+
+
+def frame_id(live: Live | None) -> int:
+    """What names a frame: UTC milliseconds of the tick that it shows."""
+    return live.time_ns // 10**6 if live is not None else 0
 
 
 def running_lag(lag: RunningLag, now_ns: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from console.page import history, memory
 from console.page.api.operation import Call
-from console.page.live.live_frame import FrameReader
+from console.page.live.live_frame import FrameReader, frame_id
 from console.page.problems import Problem
 from console.page.service import PageService
 from console.steering import action_log
@@ -97,9 +97,10 @@ class Broadcast:
             return None
         hurry, self._hurry = self._hurry, False
         self._version = version
-        frame = self._reader.read(now_ns)
-        if frame["id"] == self._sent_id and not hurry and not due:
-            return None
+        live = self._reader.newest()
+        if frame_id(live) == self._sent_id and not hurry and not due:
+            return None  # another part wrote
+        frame = self._reader.read(now_ns, live)
         self._sent_id, self._sent_ns = frame["id"], now_ns
         return self._news(frame) + encode("live", frame, frame["id"])
 

@@ -199,6 +199,12 @@ class Live:
             lag=RunningLag.parse(inner(fields, "lag")),
         )
 
+    @classmethod
+    def written_ns(cls, document: object) -> int | None:
+        """When a document was written, UTC: enough to know whether it is worth parsing; None when it is not one."""
+        fields = fields_of(document)
+        return whole(fields, "time_ns") if fields is not None else None
+
     def dump(self) -> dict[str, Any]:
         """The document."""
         return {

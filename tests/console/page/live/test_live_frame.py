@@ -22,7 +22,8 @@ def frame(tmp_path: Path, **changes: Any) -> dict[str, Any]:
     try:
         service.store.write([incident(now_ns)])
         overrides.set_limit(service.store, "steam", down_bps=10**6, up_bps=None, until_ns=now_ns + S, now_ns=now_ns)
-        return FrameReader(service).read(now_ns)
+        reader = FrameReader(service)
+        return reader.read(now_ns, reader.newest())
     finally:
         service.close()
 
@@ -52,3 +53,24 @@ def test_an_old_document_is_not_the_present(tmp_path: Path) -> None:
     assert found["live"] is False
     assert "host" not in found
     assert all("rx_bps" not in app for app in found["apps"])
+
+
+def test_the_collectors_document_is_parsed_once_a_tick_whoever_writes_meanwhile(tmp_path: Path) -> None:
+    """Four parts write the store each second; each of their writes made the page parse fifty applications anew."""
+    now_ns = time.time_ns()
+    fill(tmp_path, now_ns, 5, live_document(now_ns))
+    service = PageService(Context(Config(), None, tmp_path), 8737)
+    try:
+        reader = FrameReader(service)
+        first = reader.newest()
+        assert first is not None
+        service.store.set_state("part:enforcer", {"v": 1})
+        assert reader.newest() is first
+        service.store.set_state("live", live_document(now_ns + S))
+        second = reader.newest()
+        assert second is not None
+        assert second.time_ns == first.time_ns + S
+        service.store.set_state("live", {"v": 1})  # no tick in it
+        assert reader.newest() is None
+    finally:
+        service.close()
