@@ -23,6 +23,8 @@ Cause = Literal["application", "unnamed", "others", "provider", "local_network",
 UNKNOWN: Final[Cause] = "unknown"
 HIGH: Final = 0.85
 MEDIUM: Final = 0.6
+SURE: Final = 0.75
+"""Enough for one who began with the lag, where nobody knows what the line carries."""
 S: Final = 10**9
 SETTLE_NS: Final = 3 * S
 """For so long nobody outside is blamed while this computer is busy: its own bytes are counted a tick late."""
@@ -34,6 +36,7 @@ BEGAN_WITH_S: Final = 3
 JOINED_S: Final = -3
 JOINED_SHARE: Final = 0.25
 EXPLAINED: Final = 0.7
+CARRIED: Final = 0.9
 STEADY_SHARE: Final = 0.5
 
 
@@ -114,10 +117,19 @@ def _is_guilty(suspect: Suspect, case: Case, risen_share: float, *, behind_gatew
     grown = rose or (suspect.capacity.source != "seen" and steady)
     if not behind_gateway and suspect.capacity.source == "seen" and not _rose_with_it(suspect):
         return False  # slow Wi-Fi is likelier than that so little, for seconds without lag, filled it
+    if suspect.capacity.source == "seen" and suspect.carried_bps >= CARRIED * suspect.rate_bps:
+        return False  # the line has just shown that it carries this
     if case.onset.kind == "loss" and suspect.utilization < 0.9:
         return False
     fair = suspect.share_ratio >= 0.3 and suspect.explained_ratio >= EXPLAINED
     return full and early and grown and fair and suspect.stopped is not False
+
+
+def is_sure(diagnosis: Diagnosis) -> bool:
+    """Whether who is named stays named for what was until then, should the cause change."""
+    suspect = diagnosis.suspect
+    least = SURE if suspect is not None and _rose_with_it(suspect) else HIGH
+    return suspect is not None and diagnosis.confidence >= least
 
 
 def _rose_with_it(suspect: Suspect) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from collector.lag.attribution import HIGH, UNKNOWN, Diagnosis, diagnose
+from collector.lag.attribution import UNKNOWN, Diagnosis, diagnose, is_sure
 from collector.lag.onset import Onset, calm, find, pooled
 from collector.lag.own_queue import find_waiting, long_waits, waits_no_more
 from collector.lag.samples import HeldApp, LagTick, RoundTrip
@@ -180,7 +180,7 @@ class LagDetector:
     def _turn(self, tick: LagTick, onset: Onset, incident: Incident) -> CauseTurn | None:
         """Whether the cause has changed while the lag went on."""
         diagnosis, sure, case = incident.diagnosis, self._sure, self._case(tick, onset, incident.last_ns)
-        if diagnosis.suspect is not None and diagnosis.confidence >= HIGH:
+        if is_sure(diagnosis):
             self._sure = incident
             return None
         if diagnosis.suspect is None and sure is not None:

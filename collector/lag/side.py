@@ -45,7 +45,9 @@ def side_of(case: Case, gateway_ms: float | None) -> GatewaySide:
         for trip in track.since(case.onset.at_ns)
         if trip.rtt_ns is not None and not trip.pending and track.slow(trip)
     ]
-    return GatewaySide(bool(excess) and gateway_ms >= DELAY_SHARE * median(excess))
+    if not excess:  # what seemed to be late was lost
+        return _by_loss(case, gateway, outside)
+    return GatewaySide(gateway_ms >= DELAY_SHARE * median(excess))
 
 
 def _by_loss(case: Case, gateway: TargetTrack, outside: Sequence[TargetTrack]) -> GatewaySide:

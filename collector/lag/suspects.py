@@ -14,6 +14,7 @@ S: Final = 10**9
 BEFORE_NS: Final = 60 * S
 JUST_NS: Final = (12 * S, 5 * S)
 """Who moved as much in these seconds before the onset, without lag, is not what has changed."""
+CARRIED_NS: Final = (5 * S, 3 * S // 2)
 LEAD_NS: Final = 2 * S
 """Ticks that end so long before the onset may hold the traffic that filled the queue."""
 WINDOW_NS: Final = 20 * S
@@ -51,6 +52,8 @@ class Suspect:
     """The share of the late probes that were on their way while, or just after, it was active on a loaded line."""
     stopped: bool | None = None
     """Whether the lag ended when it stopped (True), outlived it (False), or nothing is known yet."""
+    carried_bps: int = 0
+    """What the line carried of it in the seconds before the onset, without lag."""
 
 
 Starts = dict[tuple[str | None, Direction], tuple[float, int]]
@@ -127,6 +130,7 @@ def _suspects(
                 _lead_s(case, ticks[0], (app, direction), (rate_bps, began)),
                 _explained(ticks, [on and busy for on, busy in zip(active, loaded, strict=True)], late),
                 _stopped(ticks, active, case.last_ns, now_ns),
+                _carried_bps(case, app, direction),
             )
         )
     return found
@@ -151,6 +155,13 @@ def _lead_s(case: Case, first: LagTick, who: tuple[str | None, Direction], moved
     elif who in case.starts and rate_bps < GROWN * case.starts[who][1]:
         lead_s = case.starts[who][0]
     return lead_s
+
+
+def _carried_bps(case: Case, app: str | None, direction: Direction) -> int:
+    """What it moved in the seconds just before the onset; 0 where not all of them were measured."""
+    onset_ns = case.onset.at_ns
+    just = [tick for tick in case.history if onset_ns - CARRIED_NS[0] < tick.now_ns <= onset_ns - CARRIED_NS[1]]
+    return int(fmean(rate_of(tick, app, direction) for tick in just)) if len(just) >= ENOUGH_TICKS else 0
 
 
 def began_ns(history: History, app: str | None, direction: Direction, rate_bps: int, until_ns: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from collector.lag.attribution import HIGH, Diagnosis, diagnose
+from collector.lag.attribution import HIGH, Diagnosis, diagnose, is_sure
 from collector.lag.onset import Onset, pooled
 from collector.lag.samples import DIRECTIONS
 from collector.lag.suspects import ACTIVE, FLOOR_BPS, Case, began_ns, rate_of
@@ -38,7 +38,7 @@ class CauseTurn:
 def outlived(case: Case, named: Diagnosis) -> CauseTurn | None:
     """Whether lag goes on although ``named``, who was named for it with high confidence, has stopped."""
     suspect = named.suspect
-    if suspect is None or named.confidence < HIGH:
+    if suspect is None or not is_sure(named):
         return None
     active = [
         tick.now_ns

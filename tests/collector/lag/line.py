@@ -45,12 +45,15 @@ class Line:
     gateway: bool = True
     remembers: bool = False
     """The most that passed over three seconds stands in for a capacity that is not known, as in the collector."""
+    lost_later: bool = False
+    """What is lost is told as under way first, as in the collector, which waits so long for an answer."""
 
     def __post_init__(self) -> None:
         self.random, self.detector = random.Random(self.seed), LagDetector()
         self.detector.watch((*TARGETS, "gateway"), "gateway")
         self.now_ns, self.queue = 1000 * S, {"down": 0.0, "up": 0.0}
         self.passed: list[Rates] = []
+        self.under_way: list[RoundTrip] = []
         self.rows: dict[int, Incident] = {}
         self.told: list[tuple[int, Incident]] = []
 
@@ -76,6 +79,8 @@ class Line:
             lost = lost or self.random.random() < moment.wifi_lost
             trips.append(RoundTrip(target, sent_ns, None if lost else int(ms * MS), target == "gateway"))
         self.now_ns += S
+        if self.lost_later:
+            trips = self._told(trips)
         host = Rates(sum(r.down_bps for r in apps.values()), sum(r.up_bps for r in apps.values()))
         known: dict[Direction, KnownCapacity] = {}
         if self.knows:
@@ -98,6 +103,16 @@ class Line:
             self.rows[incident.onset_ns] = incident
             self.told.append((self.now_ns, incident))
         return found
+
+    def _told(self, trips: Sequence[RoundTrip]) -> list[RoundTrip]:
+        self.under_way += [trip for trip in trips if trip.rtt_ns is None]
+        over = [trip for trip in self.under_way if self.now_ns - trip.sent_ns > S * 3 // 2]
+        self.under_way = [trip for trip in self.under_way if trip not in over]
+        waiting = [
+            RoundTrip(trip.target, trip.sent_ns, self.now_ns - trip.sent_ns, trip.gateway, pending=True)
+            for trip in self.under_way
+        ]
+        return over + waiting + [trip for trip in trips if trip.rtt_ns is not None]
 
     def run(self, seconds: int, moment: Moment | Callable[[int], Moment]) -> None:
         for at in range(seconds):

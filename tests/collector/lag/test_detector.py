@@ -449,3 +449,47 @@ def test_a_video_that_begins_while_another_device_fills_the_line_is_innocent() -
         line.run(20, Moment({**CALL, "browser": (8_000_000, 100_000)}, others_bps=26_000_000))
         line.run(15, Moment(CALL))
         assert {incident.diagnosis.app for _, incident in line.told} == {None}
+
+
+def test_a_video_that_began_seconds_before_somebody_elses_lag_is_innocent() -> None:
+    """A segment in one second, less in the next: it was 91 % of the most that had ever passed there."""
+    for seed in range(5):
+        line = Line(knows=False, remembers=True, seed=seed)
+        line.run(40, Moment(CALL))
+
+        def video(at: int) -> dict[str, tuple[int, int]]:
+            return {**CALL, "browser": (8_000_000 if at % 2 else 4_700_000, 100_000)}
+
+        line.run(6, lambda at: Moment(video(at)))
+        line.run(12, lambda at: Moment(video(at), late_ms=dict.fromkeys("abc", 140)))
+        line.run(15, Moment(CALL))
+        assert {incident.diagnosis.app for _, incident in line.told} == {None}
+
+
+def test_what_seemed_late_and_was_lost_is_told_by_the_gateways_losses() -> None:
+    """A lost echo is under way at the next tick: the incident begins as one of delay, and no answer ever is late."""
+    wrong = 0
+    for seed in range(20):
+        line = Line(seed=seed)
+        line.run(40, Moment(CALL))
+        line.lost_later = True
+        line.run(14, Moment(CALL, wifi_lost=0.35))
+        line.run(15, Moment(CALL))
+        longest = max(line.incidents, key=lambda incident: incident.last_ns - incident.onset_ns)
+        wrong += longest.diagnosis.cause != "local_network"
+    assert wrong <= 2
+
+
+def test_who_began_with_the_lag_keeps_it_where_another_device_goes_on_after_it() -> None:
+    """Nobody knows the capacity, and more was once seen to pass: that was too little certainty for a turn."""
+    line = Line(knows=False, remembers=True)
+    line.run(40, Moment(CALL))
+    line.run(5, Moment({**CALL, "update": (19_500_000, 0)}))
+    line.run(40, Moment(CALL))
+    line.run(10, Moment({**CALL, "steam": (17_500_000, 0)}, others_bps=3_500_000))
+    line.run(13, Moment(CALL, others_bps=26_000_000))
+    line.run(15, Moment(CALL))
+    assert [(each.diagnosis.cause, each.diagnosis.app) for each in line.incidents] == [
+        ("application", "steam"),
+        ("others", None),
+    ]
