@@ -123,10 +123,10 @@ P
 }
 
 models() { # what only the forecaster's tests need; the numpy that is there stays
-  [ ! -d "$W/python/Lib/site-packages/statsforecast" ] || return 0
+  [ ! -d "$W/python/Lib/site-packages/statsforecast" ] || [ ! -d "$W/python/Lib/site-packages/lightgbm" ] || return 0
   cd "$W"
   retry uv pip install -q --python-platform x86_64-pc-windows-msvc --python-version "$version" --only-binary :all: \
-    --target more -c "$root/requirements.lock" statsforecast || die "statsforecast for Windows cannot be fetched"
+    --target more -c "$root/requirements.lock" statsforecast lightgbm || die "statsforecast and LightGBM for Windows cannot be fetched"
   rsync -a --ignore-existing more/ python/Lib/site-packages/
   rm -rf more
 }
@@ -217,7 +217,7 @@ case $what in
     if [ "$what" = check ]; then tests "${CHECKED[@]}" || status=1; else
       [ -n "${AUTOQOS_WINE_ALONE:-}" ] || models
       cd "$copy"
-      tests tests/console/page/[a-z]*/ tests/console/page/test_*.py tests/forecaster/[a-z]*/ tests/console/[a-oq-z]*/ \
+      tests tests/forecaster/[a-z]*/ tests/console/page/[a-z]*/ tests/console/page/test_*.py tests/console/[a-oq-z]*/ \
         tests/console/test_*.py tests/qos/[a-z]*/ tests/collector tests/enforcer tests/grafana tests/windows tests/test_*.py || status=1
     fi
     summary; cd "$copy"

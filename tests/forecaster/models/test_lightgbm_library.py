@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,23 @@ def test_it_trains_alone_and_pandas_can_be_imported_afterwards() -> None:
     pytest.importorskip("lightgbm")
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_library_that_lacks_something_of_the_system_is_an_import_error_in_words(tmp_path: Path) -> None:
+    package = tmp_path / "lightgbm"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise OSError('Could not find module lib_lightgbm.dll')", encoding="utf-8")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from forecaster.models.lightgbm_library import lightgbm
+try:
+    lightgbm()
+except ImportError as error:
+    print(error)
+import pandas
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "LightGBM cannot be loaded (Could not find module lib_lightgbm.dll)" in done.stdout
+    assert ("Visual C++ Redistributable" in done.stdout) == (sys.platform == "win32")
