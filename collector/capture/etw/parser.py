@@ -31,9 +31,9 @@ Counts = list[int]
 
 _Flows = dict[bytes, list[int]]
 """By the ends of the flow: the process whose they were first, payload bytes, packets."""
-_Table = tuple[int, int, Callable[[bytes], list[int] | None], _Flows, bool, int]
+_Table = tuple[int, int, Callable[[bytes], list[int] | None], _Flows, bool, tuple[int, ...]]
 """Of one kind of event: how its last record began (-1: none yet), how far the next record is from such a one, how to
-look a flow up and where, whether it is IPv4, payload bytes in a full packet."""
+look a flow up and where, whether it is IPv4, packets by payload bytes."""
 _NETWORK: Final = NETWORK.bytes_le
 _PROCESS: Final = PROCESS.bytes_le
 _RECORD: Final = struct.Struct(f"<Q26xQ38xII{V6_PAYLOAD - 8}s")
@@ -42,6 +42,13 @@ _MARKER_AND_EXTENDED: Final = (0xFFFF | EXTENDED << 16) << 16
 _V4_ENDS: Final = V4_PAYLOAD - 8
 _FAST_BYTES: Final = _RECORD.size
 """With so much left in the buffer, whatever an event of ours needs is there."""
+_LARGEST: Final = 65_536
+"""Bytes of a transfer whose packets are looked up, which costs half of a division; larger ones are few."""
+_PACKETS: Final = {
+    segment: tuple(max(1, -(-size // segment)) for size in range(_LARGEST + 1))
+    for segment in {kind.segment for kind in KINDS.values()}
+}
+"""By payload bytes in a full packet."""
 _HEAD: Final = struct.Struct("<HHH18x16sHB")
 _V4: Final = struct.Struct(f"<II{V4_PAYLOAD - 8}s")
 _V6: Final = struct.Struct(f"<II{V6_PAYLOAD - 8}s")
@@ -77,7 +84,7 @@ class Parser:
         self._tables: dict[int, _Table] = {}
         for number, kind in KINDS.items():
             flows: _Flows = {}
-            self._tables[_kind(number)] = (-1, 0, flows.get, flows, kind.family == 4, kind.segment)
+            self._tables[_kind(number)] = (-1, 0, flows.get, flows, kind.family == 4, _PACKETS[kind.segment])
 
     def take(self) -> Counted:
         """What was counted since the last call."""
@@ -101,15 +108,15 @@ class Parser:
             try:
                 while at <= fast_end:
                     head, kind, pid, length, ends = unpack(data, at)
-                    usual, step, get, flows, is_v4, segment = tables[kind]
+                    usual, step, get, flows, is_v4, packets_of = tables[kind]
                     if head != usual:
                         break
+                    packets = packets_of[length]
                     at += step
                     events += 1
                     if is_v4:
                         ends = ends[:_V4_ENDS]
                     counts = get(ends)
-                    packets = 1 if length <= segment else (length + segment - 1) // segment
                     if counts is None:
                         flows[ends] = [pid, length, packets]
                         continue
@@ -121,9 +128,9 @@ class Parser:
                         self._add_shared(kind, (pid, ends), length, packets)
                 if at <= fast_end and self._learn(kind, head):
                     continue
-            except KeyError:
+            except LookupError:
                 pass
-            step = self._other(data, at, end)  # another provider, another event, a damaged one, the last one
+            step = self._other(data, at, end)  # another provider or event, a damaged one, a large one, the last one
             if not step:
                 break
             at += step
@@ -131,13 +138,13 @@ class Parser:
 
     def _learn(self, kind: int, head: int) -> bool:
         """Whether a record that begins so can be read the fast way from now on: all of one kind begin alike."""
-        _, _, get, flows, is_v4, segment = self._tables[kind]
+        _, _, get, flows, is_v4, packets_of = self._tables[kind]
         size = head & 0xFFFF
         if head & _MARKER_AND_EXTENDED != EVENT_HEADER_64 << 16:
             return False
         if size < EVENT_HEADER_BYTES + (V4_PAYLOAD if is_v4 else V6_PAYLOAD):
             return False
-        self._tables[kind] = (head, (size + 7) & ~7, get, flows, is_v4, segment)
+        self._tables[kind] = (head, (size + 7) & ~7, get, flows, is_v4, packets_of)
         return True
 
     def _add_shared(self, kind: int, key: Key, length: int, packets: int) -> None:
@@ -189,13 +196,13 @@ class Parser:
         table = self._tables.get(kind)
         if table is None:
             return False
-        _, _, get, flows, is_v4, segment = table
+        _, _, get, flows, is_v4, packets_of = table
         if length < (V4_PAYLOAD if is_v4 else V6_PAYLOAD):
             self._counted.unreadable += 1
             return True
         pid, moved, ends = (_V4 if is_v4 else _V6).unpack_from(data, at)
         self._counted.events += 1
-        packets = max(1, -(-moved // segment))
+        packets = packets_of[moved] if moved <= _LARGEST else -(-moved // KINDS[kind >> 48].segment)
         counts = get(ends)
         if counts is None:
             flows[ends] = [pid, moved, packets]

@@ -126,6 +126,20 @@ def test_a_process_start_that_cannot_be_read_is_counted() -> None:
         assert (counted.starts, counted.unreadable) == ([], 1)
 
 
+@pytest.mark.parametrize("number", [11, 27, 43, 59])
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 1_000_000, 2**32 - 1])
+def test_packets_of_transfers_of_any_size_whichever_way_they_came(number: int, size: int) -> None:
+    kind = KINDS[number]
+    segment = {11: 1460, 27: 1440, 43: 1472, 59: 1452}[number]
+    payload = v6(9, size, SIX_A, SIX_B, 1, 2) if kind.family == 6 else v4(9, size, "1.2.3.4", "10.0.0.1", 1, 2)
+    parser = Parser()
+    parser.add_buffer(buffer([record(number, payload)] * 5))
+    parser.add_event(NETWORK.bytes_le, number, 0, payload)
+    counted = parser.take()
+    assert list(counted.flows[number].values()) == [[6 * size, 6 * max(1, -(-size // segment))]]
+    assert (counted.events, counted.unreadable) == (6, 0)
+
+
 @given(st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.integers(0, 9), st.integers(0, 70_000)), max_size=60))
 def test_every_event_is_counted_once_whichever_way_it_came(events: list[tuple[int, int, int]]) -> None:
     raw, single = Parser(), Parser()
