@@ -117,7 +117,7 @@ def _is_guilty(suspect: Suspect, case: Case, risen_share: float, *, behind_gatew
     grown = rose or (suspect.capacity.source != "seen" and steady)
     if not behind_gateway and suspect.capacity.source == "seen" and not _rose_with_it(suspect):
         return False  # slow Wi-Fi is likelier than that so little, for seconds without lag, filled it
-    if suspect.capacity.source == "seen" and suspect.carried_bps >= CARRIED * suspect.rate_bps:
+    if suspect.capacity.source == "seen" and suspect.carried_ratio >= CARRIED:
         return False  # the line has just shown that it carries this
     if case.onset.kind == "loss" and suspect.utilization < 0.9:
         return False

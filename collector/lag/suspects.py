@@ -14,7 +14,7 @@ S: Final = 10**9
 BEFORE_NS: Final = 60 * S
 JUST_NS: Final = (12 * S, 5 * S)
 """Who moved as much in these seconds before the onset, without lag, is not what has changed."""
-CARRIED_NS: Final = (5 * S, 3 * S // 2)
+CARRIED_NS: Final = (6 * S, 3 * S // 2)
 LEAD_NS: Final = 2 * S
 """Ticks that end so long before the onset may hold the traffic that filled the queue."""
 WINDOW_NS: Final = 20 * S
@@ -52,8 +52,8 @@ class Suspect:
     """The share of the late probes that were on their way while, or just after, it was active on a loaded line."""
     stopped: bool | None = None
     """Whether the lag ended when it stopped (True), outlived it (False), or nothing is known yet."""
-    carried_bps: int = 0
-    """What the line carried of it in the seconds before the onset, without lag."""
+    carried_ratio: float = 0.0
+    """What the line carried of it in the seconds before the onset, without lag, as a ratio to what it moved since."""
 
 
 Starts = dict[tuple[str | None, Direction], tuple[float, int]]
@@ -87,7 +87,7 @@ class Case:
 
 def suspects(case: Case) -> list[Suspect]:
     """Everybody who moved something worth looking at in the window, in either direction."""
-    ticks, late = case.window(), _late_spans(case.tracks, case.onset)
+    ticks, late = case.window(), _late_spans(case.tracks, case.onset.at_ns)
     return [suspect for direction in DIRECTIONS for suspect in _suspects(case, direction, ticks, late)] if ticks else []
 
 
@@ -130,7 +130,7 @@ def _suspects(
                 _lead_s(case, ticks[0], (app, direction), (rate_bps, began)),
                 _explained(ticks, [on and busy for on, busy in zip(active, loaded, strict=True)], late),
                 _stopped(ticks, active, case.last_ns, now_ns),
-                _carried_bps(case, app, direction),
+                _carried_ratio(case, app, direction, case.since_onset(ticks)),
             )
         )
     return found
@@ -157,11 +157,15 @@ def _lead_s(case: Case, first: LagTick, who: tuple[str | None, Direction], moved
     return lead_s
 
 
-def _carried_bps(case: Case, app: str | None, direction: Direction) -> int:
-    """What it moved in the seconds just before the onset; 0 where not all of them were measured."""
-    onset_ns = case.onset.at_ns
-    just = [tick for tick in case.history if onset_ns - CARRIED_NS[0] < tick.now_ns <= onset_ns - CARRIED_NS[1]]
-    return int(fmean(rate_of(tick, app, direction) for tick in just)) if len(just) >= ENOUGH_TICKS else 0
+def _carried_ratio(case: Case, app: str | None, direction: Direction, since: History) -> float:
+    """The most that it moved in two seconds shortly before the onset, without lag, as a ratio to the mean since then."""
+    after_ns, until_ns = (case.onset.at_ns - ago_ns for ago_ns in CARRIED_NS)
+    if any(start < until_ns for start, _ in _late_spans(case.tracks, after_ns)):
+        return 0.0
+    just = [tick for tick in case.history if after_ns < tick.now_ns <= until_ns]
+    before = [rate_of(a, app, direction) + rate_of(b, app, direction) for a, b in pairwise(just)]
+    now_bps = fmean(rate_of(tick, app, direction) for tick in since)
+    return max(before, default=0) / 2 / max(1.0, now_bps)
 
 
 def began_ns(history: History, app: str | None, direction: Direction, rate_bps: int, until_ns: int) -> int:
@@ -211,13 +215,13 @@ def rate_of(tick: LagTick, app: str | None, direction: Direction) -> int:
     return rates[direction] if rates is not None else 0
 
 
-def _late_spans(tracks: Sequence[TargetTrack], onset: Onset) -> list[tuple[int, int]]:
+def _late_spans(tracks: Sequence[TargetTrack], since_ns: int) -> list[tuple[int, int]]:
     """When each late or lost probe met the queue: from a little before it was sent until it came back."""
     return [
         (trip.sent_ns - AFTER_NS, trip.sent_ns + (trip.rtt_ns or 0))
         for track in tracks
         if not track.gateway
-        for trip in track.since(onset.at_ns)
+        for trip in track.since(since_ns)
         if track.slow(trip) or track.lost(trip)
     ]
 
