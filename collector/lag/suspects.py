@@ -158,7 +158,7 @@ def _lead_s(case: Case, first: LagTick, who: tuple[str | None, Direction], moved
 
 
 def _carried_ratio(case: Case, app: str | None, direction: Direction, since: History) -> float:
-    """The most that it moved in two seconds shortly before the onset, without lag, as a ratio to the mean since then."""
+    """The most that it moved in two seconds shortly before the onset, without lag: a ratio to the mean since then."""
     after_ns, until_ns = (case.onset.at_ns - ago_ns for ago_ns in CARRIED_NS)
     if any(start < until_ns for start, _ in _late_spans(case.tracks, after_ns)):
         return 0.0
