@@ -210,7 +210,7 @@ def _blind(state: State, links: Mapping[Direction, int]) -> State:
 
 def _awakened(state: State) -> State:
     """After sleep: capacities and baselines stay, what was under way does not."""
-    reflectors = {name: replace(r, recent=()) for name, r in state.reflectors.items()}
+    reflectors = {name: replace(r, recent=(), answers=()) for name, r in state.reflectors.items()}
     lines = {direction: replace(line, looks=(), clear_since_ns=None) for direction, line in state.lines.items()}
     return replace(state, reflectors=reflectors, lines=lines, heard_ns=None)
 

@@ -12,7 +12,7 @@ Source of the votes of several reflectors: cake-autorate; idea only.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from enforcer.allocation.baseline import IdleRtt
@@ -48,6 +48,8 @@ class Reflector:
     baseline: IdleRtt = field(default_factory=IdleRtt)
     one_way: Mapping[Direction, IdleRtt] = field(default_factory=dict)
     recent: tuple[EchoSample, ...] = ()
+    answers: tuple[EchoSample, ...] = ()
+    """The last two of those that came back: one that is under way says only how long at least."""
     answered_ns: int | None = None
 
     def with_sample(self, sample: EchoSample, *, idle: bool) -> "Reflector":
@@ -58,20 +60,27 @@ class Reflector:
             base = self.baseline.delay_ns
             if base is None or sample.rtt_ns <= base + self.baseline.threshold_ns:
                 return self  # too early to say
-            return Reflector(self.baseline, self.one_way, (*self.recent, sample)[-2:], self.answered_ns)
+            return replace(self, recent=(*self.recent, sample)[-2:])
         one_way = dict(self.one_way)
         for direction, delay_ns in sample.one_way_ns.items():
             one_way[direction] = one_way.get(direction, IdleRtt()).with_delay(sample.time_ns, delay_ns, idle=idle)
         baseline = self.baseline.with_delay(sample.time_ns, sample.rtt_ns, idle=idle)
-        return Reflector(baseline, one_way, (*self.recent, sample)[-2:], sample.time_ns)
+        recent, answers = (*self.recent, sample)[-2:], (*self.answers, sample)[-2:]
+        return Reflector(baseline, one_way, recent, answers, sample.time_ns)
 
     def excess_ns(self, now_ns: int) -> int | None:
         """How far its last answers were above the baseline, at least; None when there are no fresh ones."""
-        fresh = [sample for sample in self.recent if now_ns - sample.time_ns <= FRESH_NS and sample.rtt_ns is not None]
         base = self.baseline.delay_ns
-        if base is None or not fresh or self.answered_ns is None or now_ns - self.answered_ns > SILENT_NS:
+        if base is None or self.answered_ns is None or now_ns - self.answered_ns > SILENT_NS:
             return None
-        excess = max(0, min(sample.rtt_ns for sample in fresh if sample.rtt_ns is not None) - base)
+        found = [self._least_ns(now_ns, samples, base) for samples in (self.recent, self.answers)]
+        return max((excess for excess in found if excess is not None), default=None)
+
+    def _least_ns(self, now_ns: int, samples: tuple[EchoSample, ...], base_ns: int) -> int | None:
+        fresh = [sample.rtt_ns for sample in samples if now_ns - sample.time_ns <= FRESH_NS and sample.rtt_ns]
+        if not fresh:
+            return None
+        excess = max(0, min(fresh) - base_ns)
         return excess if len(fresh) > 1 else min(excess, self.baseline.rise_ns)  # one late answer says nothing
 
     def one_way_excess_ns(self, now_ns: int, direction: Direction) -> int | None:
@@ -80,7 +89,7 @@ class Reflector:
         base = baseline.delay_ns if baseline is not None else None
         fresh = [
             sample.one_way_ns[direction]
-            for sample in self.recent
+            for sample in self.answers
             if now_ns - sample.time_ns <= FRESH_NS and direction in sample.one_way_ns
         ]
         return None if base is None or not fresh else max(0, min(fresh) - base)
@@ -99,6 +108,8 @@ class Delay:
     """Not congested, and near the baseline."""
     queue_ns: int = 0
     threshold_ns: int = 0
+    base_ns: int = 0
+    """The idle line's round trip."""
     one_way_ns: Mapping[Direction, int] = field(default_factory=dict)
     """The part of each direction, where any target tells."""
 
@@ -127,6 +138,7 @@ def judge(now_ns: int, reflectors: Mapping[str, Reflector], near: frozenset[str]
         clear=clear and not congested,
         queue_ns=_median([excess[name] for name in heard]),
         threshold_ns=_median([reflectors[name].baseline.threshold_ns for name in heard]),
+        base_ns=_median([reflectors[name].baseline.delay_ns or 0 for name in heard]),
         one_way_ns=one_way,
     )
 

@@ -43,6 +43,9 @@ NEWS_PERCENT: Final = 25
 """A capacity that changed by more is worth an event."""
 PATIENCE_NS: Final = 4 * _S
 """A cut after which nothing shrank for so long is vain, whatever is used beside it."""
+ECHO_NS: Final = 100 * _MS
+"""A target is asked so often; of its last two answers the lesser one counts."""
+GROWN_NS: Final = 20 * _MS
 EMPTY_NS: Final = 3 * _MS
 """A direction's own queue of less is none."""
 
@@ -147,7 +150,7 @@ def _drain(  # noqa: PLR0917  # values in, a value out
         return hold(replace(_drained(line, now_ns, direction, relieved=relieved), vain_cuts=0, grown_ns=0), link_bps)
     if carried_bps(line.looks, SPAN_NS, direction) == 0:
         return line  # too early to say
-    if now_ns - long_ns <= line.cut_ns and long_ns > line.cut_queue_ns:
+    if now_ns - long_ns - delay.base_ns - ECHO_NS <= line.cut_ns and long_ns > line.cut_queue_ns:
         line = replace(line, cut_queue_ns=long_ns)  # the echo was sent before the cut: the queue was as long by then
     if in_force and (less := _less(line, now_ns, direction, long_ns, link_bps)) is not None:
         return less
@@ -158,7 +161,8 @@ def _drain(  # noqa: PLR0917  # values in, a value out
         # Nobody is held yet: who sends less than a moment ago does so by itself, and the line carries what it carried.
         return replace(made, capacity=line.capacity)
     emptied_ns = drain_ns(line.cut_queue_ns, _free_ratio(line, load, direction, link_bps))
-    if now_ns - line.cut_ns < min(PATIENCE_NS, 2 * emptied_ns + 3 * SPAN_NS // 2):
+    early = _elsewhere(line, now_ns, direction, long_ns)
+    if not early and now_ns - line.cut_ns < min(PATIENCE_NS, 2 * emptied_ns + 3 * SPAN_NS // 2):
         return line
     if long_ns * 10 <= line.cut_queue_ns * 7:
         return replace(line, cut_ns=now_ns, cut_queue_ns=long_ns)
@@ -169,6 +173,16 @@ def _drain(  # noqa: PLR0917  # values in, a value out
     budget = max(MIN_BUDGET_BPS, int(doubted * drain_ratio(long_ns)))
     vain = line.vain_cuts + 1
     return replace(line, budget_bps=budget, cut_ns=now_ns, cut_queue_ns=long_ns, vain_cuts=vain, doubted_bps=doubted)
+
+
+def _elsewhere(line: Line, now_ns: int, direction: Direction, long_ns: int) -> bool:
+    """Whether the queue grows on although what arrives is no more than the cut lets pass."""
+    if direction != "down" or line.budget_bps is None or line.capacity is None:
+        return False
+    grows = long_ns * 10 >= line.cut_queue_ns * 13 and long_ns >= line.cut_queue_ns + GROWN_NS
+    arrives_bps = rate_bps(line.looks, 200 * _MS)
+    held = line.budget_bps * 8 <= arrives_bps * 10 <= line.budget_bps * 108 // 10
+    return grows and held and now_ns - line.cut_ns >= 300 * _MS
 
 
 def _drained(line: Line, now_ns: int, direction: Direction, *, relieved: bool) -> Line:

@@ -48,6 +48,15 @@ def test_a_single_late_answer_says_nothing_and_two_do() -> None:
     assert twice.queue_ns == 60 * MS
 
 
+def test_an_echo_that_is_under_way_takes_nothing_from_what_answers_told() -> None:
+    """It is late by 40 ms as yet: the queue of 110 ms was told as one of 40, and a cut as vain that shortened it."""
+    made = seen(20, 130, 130).with_sample(EchoSample("a", 100 * S, 60 * MS, pending=True), idle=False)
+    told = judge(100 * S, {"a": made})
+    assert (told.queue_ns, told.base_ns) == (110 * MS, 20 * MS)
+    gone = made.with_sample(EchoSample("a", 100 * S + 50 * MS, 21 * MS), idle=False)
+    assert not judge(100 * S + 50 * MS, {"a": gone}).congested
+
+
 def test_an_echo_that_is_still_under_way_is_late_already() -> None:
     made = seen(20, 20)
     for later in (100, 200):

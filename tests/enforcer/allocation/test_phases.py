@@ -25,12 +25,15 @@ def cut(queue_ms: int, *looks: tuple[int, float, int], bps: int = 10 * M) -> Lin
     )  # fmt: skip
 
 
-def after(made: Line, at_ms: int, queue_ms: int, direction: Direction = "up") -> Line:
-    """The line after a step at which a queue was seen."""
+def after(
+    made: Line, at_ms: int, queue_ms: int, direction: Direction = "up", *, base_ms: int = 0, moved: int = 30_000
+) -> Line:
+    """The line after a step at which a queue was seen; ``moved`` bytes since the last."""
     delay = Delay(
-        queue_ns=queue_ms * MS, voters=1, rising=queue_ms > 0, congested=queue_ms > 0, clear=queue_ms == 0
+        queue_ns=queue_ms * MS, voters=1, rising=queue_ms > 0, congested=queue_ms > 0, clear=queue_ms == 0,
+        base_ns=base_ms * MS,
     )  # fmt: skip
-    look = Passed(BEGIN + at_ms * MS, made.looks[-1].bytes + 30_000, queue_ms * MS)
+    look = Passed(BEGIN + at_ms * MS, made.looks[-1].bytes + moved, queue_ms * MS)
     return turn(
         replace(made, looks=(*made.looks, look)), BEGIN + at_ms * MS, TICK_NS, direction, LOAD, delay, None,
         cut=False, may_probe=False, in_force=True, relieved=False, notes=[],
@@ -55,8 +58,21 @@ def test_an_echo_that_was_sent_before_the_cut_tells_how_long_the_queue_was_then(
     for at_ms in range(350, 1400, 50):  # it shrinks by a tenth of a second in a second
         made = after(made, at_ms, 400 - at_ms // 10, "down")
     assert made.vain_cuts == 0
-    late = after(cut(100, (-300, 0.0, 40), (0, 0.3, 100)), 500, 400, "down")
+    late = after(cut(100, (-300, 0.0, 40), (0, 0.3, 100)), 650, 400, "down")
     assert late.cut_queue_ns == 100 * MS  # sent after the cut: the queue grew under it
+    far = after(cut(100, (-300, 0.0, 40), (0, 0.3, 100)), 650, 400, "down", base_ms=200)
+    assert far.cut_queue_ns == 400 * MS  # the target is far: it was sent before
+
+
+@pytest.mark.parametrize(("moved", "vain"), [(30_000, 1), (62_500, 0)], ids=["what the cut lets pass", "the line"])
+def test_a_cut_is_vain_at_once_where_the_queue_grows_though_no_more_arrives_than_it_lets_pass(
+    moved: int, vain: int
+) -> None:
+    """It took two thirds of a second to be sure, in which the other direction's queue grew on."""
+    made = cut(40, (-300, 0.0, 40), (0, 0.3, 40))
+    for at_ms in range(50, 451, 50):
+        made = after(made, at_ms, 40 + at_ms // 4, "down", moved=moved)
+    assert made.vain_cuts == vain
 
 
 @pytest.mark.parametrize("up_vain", [0, 2])
