@@ -12,6 +12,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import units
 
+from grafana.generate.boards import runbooks
 from grafana.generate.render import ROOT, rendered
 
 BOARDS = sorted((ROOT / "dashboards").glob("*.json"))
@@ -42,6 +43,15 @@ def test_six_rooms_and_the_runbooks_have_uids_of_their_own() -> None:
     boards = [load(path) for path in BOARDS]
     assert len({board["uid"] for board in boards}) == len(boards) == 7
     assert all(path.stem == board["uid"] for path, board in zip(BOARDS, boards, strict=True))
+
+
+def test_runbooks_name_boards_and_panels_that_there_are() -> None:
+    boards = [load(path) for path in BOARDS]
+    titles = {board["title"].removeprefix("AutoQoS · ") for board in boards}
+    titles |= {panel["title"] for board in boards for panel in panels(board)}
+    named = re.findall(r"(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)", runbooks.SOURCE.read_text(encoding="utf-8"))
+    assert len(named) >= 5
+    assert set(named) <= titles
 
 
 WINDOWS = {"Loss": "1m", "The next hours": "5m", "What ran when": "1m", "Heartbeat": "1m"}

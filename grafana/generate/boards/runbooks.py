@@ -69,7 +69,7 @@ def build() -> dashboard.Dashboard:
             .description(f"What the alert “{section.title}” means and what to do.")
             .id(section.panel)
             .span(12)
-            .height(9)
+            .height(7)
             .mode(texts.TextMode.MARKDOWN)
             .content(section.body)
         )
