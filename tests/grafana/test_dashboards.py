@@ -54,6 +54,12 @@ def test_runbooks_name_boards_and_panels_that_there_are() -> None:
     assert set(named) <= titles
 
 
+def test_no_text_links_to_a_file_that_grafana_does_not_serve() -> None:
+    texts = [panel["options"]["content"] for path in BOARDS for panel in panels(load(path)) if panel["type"] == "text"]
+    assert len(texts) >= 13
+    assert not [link for text in texts for link in re.findall(r"\]\((?!https?://|/d/)[^)]*\)", text)]
+
+
 WINDOWS = {"Loss": "1m", "The next hours": "5m", "What ran when": "1m", "Heartbeat": "1m"}
 """Panels whose windows are at least this wide: a minute of echoes makes a share, forecasts come every 5 minutes, and
 parts other than the collector tell of themselves every ten seconds."""

@@ -12,6 +12,8 @@ from grafana_foundation_sdk.models import text as texts
 
 UID: Final = "autoqos-runbooks"
 SOURCE: Final = Path(__file__).parents[3] / "docs" / "runbooks.md"
+_LINK: Final = re.compile(r"\[([^\]]+)\]\([\w./-]+\.md[^)]*\)")
+"""A link to a file beside the document, which Grafana does not serve."""
 _SECTION: Final = re.compile(r"^((?:<a id=\"[\w-]+\"></a>)+)\n## (.+)\n", re.M)
 
 
@@ -71,6 +73,6 @@ def build() -> dashboard.Dashboard:
             .span(12)
             .height(7)
             .mode(texts.TextMode.MARKDOWN)
-            .content(section.body)
+            .content(_LINK.sub(r"`docs/\1`", section.body))
         )
     return board
