@@ -19,12 +19,13 @@ from forecaster.evaluation.folds import Fold
 from forecaster.evaluation.metrics import Score, block_bootstrap, mean_change, origin_errors, pinball, score
 from forecaster.evaluation.selection import CandidateScores, ModelChoice, choose
 from forecaster.models.candidates import COMBINATION, Candidate
-from forecaster.models.combination import Combination, mean_of
+from forecaster.models.combination import Combination
 from forecaster.models.model import Fitted, TrainingError
+from forecaster.models.recent_loss import weighted, weights
 from qos.system.clock import Clock
 
-COMBINED: Final = 2
-"""How many models a combination is the mean of."""
+COMBINED: Final = ("window_quantiles", "ridge", "lightgbm")
+"""The models that a combination is the mean of, those of them that there are: they differ in what they are wrong about."""
 
 OnFit = Callable[[str, int, int], None]
 """Told model, fold and number of folds before each training."""
@@ -201,9 +202,12 @@ def assess(
     change = mean_change(frame.before(int(origins[scored][0]) + 1).target)
     bands = {name: conformal.calibrate(origins, actual, walk.raw, window, floor) for name, walk in walks.items()}
     walks = dict(walks)
-    if combine and len(walks) > COMBINED:
-        walks[COMBINATION] = combined = _combine(actual, scored, walks, bands)
-        bands[COMBINATION] = conformal.calibrate(origins, actual, combined.raw, window, floor)
+    names = tuple(name for name in COMBINED if name in walks)
+    if combine and len(names) > 1:
+        walks[COMBINATION] = combined = _combine(task, origins, actual, names, walks, bands)
+        # Its members' bands are calibrated, and so is their mean: a second time would only make it wider.
+        none = conformal.BandOffsets(np.zeros((task.horizon, 2)))
+        bands[COMBINATION] = conformal.CalibratedBands(conformal.ordered(combined.raw, floor), none)
     # What is published is the banded path: everything is measured on that.
     errors = {name: origin_errors(actual[scored], band.banded[scored][:, :, 1]) for name, band in bands.items()}
     losses = {name: origin_losses(actual[scored], band.banded[scored]) for name, band in bands.items()}
@@ -243,8 +247,9 @@ def candidate_scores(
     seed: int,
     incumbent: str | None = None,
 ) -> dict[str, CandidateScores]:
-    """What the rule looks at; ``losses`` are per origin. Differences are to naive and to the model that serves."""
-    against = [name for name in ("naive", incumbent) if name is not None and name in losses]
+    """What the rule looks at; ``losses`` are per origin. Differences are to naive, to the combination and to the model
+    that serves."""
+    against = [name for name in {"naive": 0, COMBINATION: 0, incumbent: 0} if name is not None and name in losses]
     return {
         name: CandidateScores(
             backtest.score.mae,
@@ -261,22 +266,27 @@ def candidate_scores(
 
 
 def _combine(
+    task: ForecastTask,
+    origins: Ints,
     actual: Floats,
-    scored: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    names: tuple[str, ...],
     walks: Mapping[str, ModelWalk],
     bands: Mapping[str, conformal.CalibratedBands],
 ) -> ModelWalk:
-    """The mean of the two that were best on the calibration fold, which takes no part in the scores."""
-    with np.errstate(all="ignore"):
-        early = {name: pinball(actual[~scored], bands[name].banded[~scored]) for name in walks}
-    losses = {name: float(np.nanmean(loss)) if np.isfinite(loss).any() else np.inf for name, loss in early.items()}
-    names = tuple(sorted(walks, key=lambda name: losses[name])[:COMBINED])
+    """The mean of these; at each origin their weights are made from what was known there."""
     # The first origins have no band yet: there a member is its own quantiles.
-    parts = [np.where(np.isnan(bands[name].banded), walks[name].raw, bands[name].banded) for name in names]
+    parts = np.stack([np.where(np.isnan(bands[name].banded), walks[name].raw, bands[name].banded) for name in names])
+    steps = np.arange(1, task.horizon + 1)
+    known = np.searchsorted(origins, origins[:, None] - steps, side="right")
+    everything = np.full((1, task.horizon), origins.size)
+    share = weights(parts, actual, np.concatenate([known, everything]))
     fitted = Combination(
-        names, tuple(walks[name].fitted for name in names), tuple(bands[name].next.values for name in names)
+        names,
+        tuple(walks[name].fitted for name in names),
+        tuple(bands[name].next.values for name in names),
+        share[:, -1],
     )
-    return ModelWalk(mean_of(parts), fitted, fitted, 0.0)
+    return ModelWalk(weighted(parts, share[:, :-1]), fitted, fitted, 0.0)
 
 
 def _walk(

@@ -3,14 +3,17 @@
 The loss is the mean quantile loss of what would be published: it scores the path and the band together. Naive serves
 until a candidate has proven itself against it: at least 2 % less loss, no larger error of the path, and less loss in
 four of five folds or a 95 % block-bootstrap interval of the *difference* that lies below zero, or a large gain (15 %)
-that most folds share. Of those that have, the
-one with the least loss serves. The model that serves now is only replaced by one that is clearly better (3 % and the
-same proof against it): changing models every hour costs more than a slightly better one gains.
+that most folds share. Of those that have, the combination serves, or the one with the least loss where there is none.
+What serves now, or else the combination, gives way only to a model that is clearly better (3 % and the same proof against
+it): changing models every hour costs more than a slightly better one gains, and the one that was a little better than
+the mean of all was mostly lucky (docs/decisions/0098).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from forecaster.models.candidates import COMBINATION
 
 MARGIN: Final = 0.02
 SWITCH_MARGIN: Final = 0.03
@@ -51,12 +54,12 @@ def choose(scores: Mapping[str, CandidateScores], incumbent: str | None = None) 
     if not proven:
         return ModelChoice(NAIVE, _why_naive(scores))
     best = min(proven, key=lambda name: scores[name].loss)
-    if incumbent in proven and incumbent != best and not _proven(scores, best, incumbent, SWITCH_MARGIN):
-        more = _percent(scores[best].loss, scores[incumbent].loss)
-        return ModelChoice(
-            incumbent,
-            f"{incumbent}: {_gain(scores, incumbent)}; {best} has {more} less loss than it, too little to change over",
-        )
+    standing = next((name for name in (incumbent, COMBINATION) if name in proven), best)
+    if standing != best and not _proven(scores, best, standing, SWITCH_MARGIN):
+        more = _percent(scores[best].loss, scores[standing].loss)
+        lacking = "too little to change over" if standing == incumbent else "too little to be more than luck"
+        why = f"{best} has {more} less loss than it, {lacking}"
+        return ModelChoice(standing, f"{standing}: {_gain(scores, standing)}; {why}")
     return ModelChoice(best, f"{best}: {_gain(scores, best)}{_second(scores, proven, best)}")
 
 

@@ -1,10 +1,11 @@
 """Quantiles of what was seen lately, or at the same time of earlier days: the strong simple model of bursty traffic.
 
 Two kinds of window: the newest ``length`` values before the origin, the same for every step ahead; and the values
-within ``spread`` steps of the same time of day (or week) over the last ``length`` seasons. At each origin the window
-is used that had the least quantile loss over the newest ``MEMORY`` origins whose outcome was known then, so a level
-that shifts is followed within days. The median of a window is the best constant forecast in absolute error, and a
-burst that does not last moves it little; repeating the last value repeats the burst.
+within ``spread`` steps of the same time of day (or week) over the last ``length`` seasons. Their mean is what is
+predicted, each step and each level weighted by what was right lately (``recent_loss``): a short window may be right
+about the next minutes and a long one about the rare high values, and a level that shifts is followed within hours. The
+median of a window is the best constant forecast in absolute error, and a burst that does not last moves it little;
+repeating the last value (a window of one) repeats the burst.
 """
 
 from dataclasses import dataclass
@@ -15,17 +16,12 @@ import numpy as np
 from forecaster.data.frames import Floats, Frame, Ints
 from forecaster.data.windows import ForecastTask, lags, paths
 from forecaster.models.model import QUANTILES
+from forecaster.models.recent_loss import MEMORY, weighted, weights
 
-RECENT: Final = (6, 12, 24, 48, 96, 288, 1152)
-"""Lengths of recent windows that are tried, in steps."""
-SAME_TIME: Final = ((7, 1), (7, 6), (14, 3), (21, 12))
-"""(seasons, spread in steps) of same-time windows that are tried."""
-MEMORY: Final = 400
-"""Origins that a window is judged by, the newest whose path was known."""
-LEAST_JUDGED: Final = 12
-"""With fewer the first window serves."""
-JUDGED_STEPS: Final = 6
-"""Steps ahead that windows are compared at, evenly spread over the horizon."""
+RECENT: Final = (1, 3, 6, 12, 24, 48, 96, 288, 1152)
+"""Lengths of recent windows, in steps."""
+SAME_TIME: Final = ((7, 0), (7, 1), (7, 6), (14, 3), (21, 12))
+"""(seasons, spread in steps) of same-time windows."""
 CELLS: Final = 4_000_000
 """Values looked up at once: more are done in pieces."""
 
@@ -49,7 +45,7 @@ class Window:
 
 @dataclass(frozen=True)
 class WindowQuantiles:
-    """The quantiles of the window that did best lately."""
+    """The mean of the windows' quantiles, weighted by what was right lately."""
 
     task: ForecastTask
     windows: tuple[Window, ...]
@@ -61,38 +57,17 @@ class WindowQuantiles:
 
     def predict(self, frame: Frame, origins: Ints) -> Floats:
         """(origins, horizon, 3). A same-time window in which nothing was measured is the last value, three times."""
-        steps = np.arange(1, self.task.horizon + 1)
-        best = self._best(frame, origins)
-        result = np.empty((origins.size, self.task.horizon, len(QUANTILES)))
-        for place in np.unique(best):
-            mine = best == place
-            result[mine] = window_quantiles(frame, self.task, self.windows[place], origins[mine], steps)
-        return result
-
-    def _best(self, frame: Frame, origins: Ints) -> Ints:
-        """(origins,): the window with the least mean loss over the origins whose whole path lay before each origin."""
         horizon = self.task.horizon
-        if origins.size == 0 or len(self.windows) == 1:
-            return np.zeros(origins.size, dtype=np.int64)
+        if origins.size == 0:
+            return np.empty((0, horizon, len(QUANTILES)))
+        steps = np.arange(1, horizon + 1)
         first = max(0, int(origins.min()) - MEMORY - horizon)
-        past = np.arange(first, int(origins.max()) - horizon + 1)
-        if past.size == 0:
-            return np.zeros(origins.size, dtype=np.int64)
-        steps = np.unique(np.linspace(1, horizon, JUDGED_STEPS).astype(np.int64))
-        actual = paths(frame.target, past, horizon)[:, steps - 1, None]
-        level = np.asarray(QUANTILES)
-        count = np.concatenate([[0.0], np.cumsum((~np.isnan(actual[:, :, 0])).sum(axis=1))])
-        # The newest origin whose path is known lies a horizon back.
-        stop = np.clip(origins - horizon + 1 - first, 0, past.size)
-        start = np.maximum(stop - MEMORY, 0)
-        losses = []
-        for window in self.windows:
-            error = actual - window_quantiles(frame, self.task, window, past, steps)
-            loss = np.nansum(np.maximum(level * error, (level - 1) * error), axis=(1, 2))
-            total = np.concatenate([[0.0], np.cumsum(loss)])
-            losses.append((total[stop] - total[start]) / np.maximum(count[stop] - count[start], 1.0))
-        judged = stop - start >= LEAST_JUDGED
-        return np.where(judged, np.argmin(losses, axis=0), 0)
+        past = np.arange(first, int(origins.max()) + 1)
+        found = np.stack([window_quantiles(frame, self.task, window, past, steps) for window in self.windows])
+        # What a step predicted is known as many steps later.
+        known = np.maximum(origins[:, None] - steps + 1 - first, 0)
+        share = weights(found, paths(frame.target, past, horizon), known)
+        return weighted(found[:, origins - first], share)
 
 
 def window_quantiles(frame: Frame, task: ForecastTask, window: Window, origins: Ints, steps: Ints) -> Floats:
@@ -130,7 +105,7 @@ def quantiles(table: Floats) -> Floats:
 
 
 def fit_window_quantiles(train: Frame, task: ForecastTask) -> WindowQuantiles:
-    """The windows that the history is long enough for; which one serves is decided at each origin."""
+    """The windows that the history is long enough for; what each weighs is decided at each origin."""
     windows = [Window(length) for length in RECENT if length <= max(task.sequence, int(train.rows * 0.6))]
     for period in task.seasons:
         windows += [Window(length, period, min(spread, period // 4)) for length, spread in SAME_TIME]

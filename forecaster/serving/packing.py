@@ -71,6 +71,7 @@ def pack(prefix: str, model: Fitted, arrays: Arrays) -> dict[str, Any]:
     if isinstance(model, Combination):
         for index, offsets in enumerate(model.offsets):
             arrays[f"{prefix}.offsets{index}"] = offsets
+        arrays[f"{prefix}.weights"] = model.weights
         members = [pack(f"{prefix}.member{index}", one, arrays) for index, one in enumerate(model.members)]
         return {"kind": "combination", "names": list(model.names), "members": members}
     raise TypeError(f"{type(model).__name__} cannot be kept")
@@ -110,7 +111,7 @@ def unpack(prefix: str, document: dict[str, Any], arrays: Any, task: ForecastTas
             unpack(f"{prefix}.member{index}", one, arrays, task) for index, one in enumerate(document["members"])
         ]
         offsets = tuple(arrays[f"{prefix}.offsets{index}"] for index in range(len(members)))
-        return Combination(tuple(document["names"]), tuple(members), offsets)
+        return Combination(tuple(document["names"]), tuple(members), offsets, arrays[f"{prefix}.weights"])
     raise ValueError(f"no model {kind!r}")
 
 

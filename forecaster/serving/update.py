@@ -216,7 +216,7 @@ def _served(series: SeriesId, evaluation: Evaluation, fits: Mapping[str, Fitted]
     if isinstance(chosen.fitted, Combination):
         names = chosen.fitted.names
         members = tuple(fits.get(name, evaluation.backtests[name].fitted) for name in names)
-        fitted = Combination(names, members, tuple(evaluation.backtests[name].shifts.values for name in names))
+        fitted = replace(chosen.fitted, members=members)
     naive = evaluation.backtests.get("naive", chosen)
     simple = [evaluation.backtests[name] for name in ("naive", "seasonal_naive") if name in evaluation.backtests]
     best = min(simple, key=lambda one: one.score.mae).fitted if simple else Naive(evaluation.task)

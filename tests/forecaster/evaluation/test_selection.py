@@ -11,7 +11,7 @@ def scores(
     loss: float, mae: float | None = None, folds: tuple[float, ...] = (), upper: float = -0.01
 ) -> CandidateScores:
     """``folds`` are the losses; ``upper`` ends every interval of the difference."""
-    against = dict.fromkeys(("naive", "seasonal_naive", "ridge", "lightgbm"), upper)
+    against = dict.fromkeys(("naive", "seasonal_naive", "ridge", "lightgbm", "combination"), upper)
     return CandidateScores(loss if mae is None else mae, loss, folds or (loss,) * 5, against)
 
 
@@ -70,6 +70,25 @@ def test_the_model_that_serves_stays_until_another_is_clearly_better(loss: float
     choice = choose(found, "ridge")
     assert choice.model == model
     assert ("too little to change over" in choice.reason) == (model == "ridge")
+
+
+@pytest.mark.parametrize(("loss", "model"), [(0.79, "combination"), (0.775, "ridge")])
+def test_the_combination_serves_until_another_is_clearly_better(loss: float, model: str) -> None:
+    found = {"naive": scores(1.0), "combination": scores(0.8), "ridge": scores(loss)}
+    choice = choose(found)
+    assert choice.model == model
+    assert ("too little to be more than luck" in choice.reason) == (model == "combination")
+    found["combination"] = scores(0.99)
+    assert choose(found).model == "ridge"
+
+
+def test_a_lucky_model_does_not_replace_the_combination() -> None:
+    folds = (0.2, 0.9, 0.9, 0.9, 0.9)
+    found = {"naive": scores(1.0), "combination": scores(0.8)}
+    found["ridge"] = CandidateScores(0.7, 0.7, folds, {"naive": -0.1, "combination": 0.1})
+    assert choose(found).model == "combination"
+    found["ridge"] = CandidateScores(0.7, 0.7, folds, {"naive": -0.1, "combination": -0.1})
+    assert choose(found).model == "ridge"
 
 
 def test_a_chance_difference_changes_nothing_over() -> None:

@@ -90,7 +90,10 @@ MODELS: dict[str, Callable[[], Any]] = {
     "window_quantiles": lambda: fit_window_quantiles(frame_of(SERIES), TASK),
     "lightgbm": trees,
     "combination": lambda: Combination(
-        ("naive", "ridge"), (Naive(TASK), fit_ridge(frame_of(SERIES), TASK)), (np.full((6, 2), 3.0), np.ones((6, 2)))
+        ("naive", "ridge"),
+        (Naive(TASK), fit_ridge(frame_of(SERIES), TASK)),
+        (np.full((6, 2), 3.0), np.ones((6, 2))),
+        np.stack([np.full((6, 3), 0.25), np.full((6, 3), 0.75)]),
     ),
     "lstm": lstm,
     "lstm_hybrid": hybrid,
