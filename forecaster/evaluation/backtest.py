@@ -25,7 +25,7 @@ from forecaster.models.recent_loss import weighted, weights
 from qos.system.clock import Clock
 
 COMBINED: Final = ("window_quantiles", "ridge", "lightgbm")
-"""The models that a combination is the mean of, those of them that there are: they differ in what they are wrong about."""
+"""The models that a combination is the mean of, where they took part: what one is wrong about another may know."""
 
 OnFit = Callable[[str, int, int], None]
 """Told model, fold and number of folds before each training."""
@@ -204,7 +204,9 @@ def assess(
     walks = dict(walks)
     names = tuple(name for name in COMBINED if name in walks)
     if combine and len(names) > 1:
-        walks[COMBINATION] = combined = _combine(task, origins, actual, names, walks, bands)
+        walks[COMBINATION] = combined = _combine(
+            origins, actual, {name: walks[name] for name in names}, {name: bands[name] for name in names}
+        )
         # Its members' bands are calibrated, and so is their mean: a second time would only make it wider.
         none = conformal.BandOffsets(np.zeros((task.horizon, 2)))
         bands[COMBINATION] = conformal.CalibratedBands(conformal.ordered(combined.raw, floor), none)
@@ -266,24 +268,21 @@ def candidate_scores(
 
 
 def _combine(
-    task: ForecastTask,
-    origins: Ints,
-    actual: Floats,
-    names: tuple[str, ...],
-    walks: Mapping[str, ModelWalk],
-    bands: Mapping[str, conformal.CalibratedBands],
+    origins: Ints, actual: Floats, walks: Mapping[str, ModelWalk], bands: Mapping[str, conformal.CalibratedBands]
 ) -> ModelWalk:
     """The mean of these; at each origin their weights are made from what was known there."""
     # The first origins have no band yet: there a member is its own quantiles.
-    parts = np.stack([np.where(np.isnan(bands[name].banded), walks[name].raw, bands[name].banded) for name in names])
-    steps = np.arange(1, task.horizon + 1)
-    known = np.searchsorted(origins, origins[:, None] - steps, side="right")
-    everything = np.full((1, task.horizon), origins.size)
+    parts = np.stack(
+        [np.where(np.isnan(bands[name].banded), walk.raw, bands[name].banded) for name, walk in walks.items()]
+    )
+    horizon = actual.shape[1]
+    known = np.searchsorted(origins, origins[:, None] - np.arange(1, horizon + 1), side="right")
+    everything = np.full((1, horizon), origins.size)
     share = weights(parts, actual, np.concatenate([known, everything]))
     fitted = Combination(
-        names,
-        tuple(walks[name].fitted for name in names),
-        tuple(bands[name].next.values for name in names),
+        tuple(walks),
+        tuple(walk.fitted for walk in walks.values()),
+        tuple(bands[name].next.values for name in walks),
         share[:, -1],
     )
     return ModelWalk(weighted(parts, share[:, :-1]), fitted, fitted, 0.0)

@@ -4,9 +4,9 @@ The loss is the mean quantile loss of what would be published: it scores the pat
 until a candidate has proven itself against it: at least 2 % less loss, no larger error of the path, and less loss in
 four of five folds or a 95 % block-bootstrap interval of the *difference* that lies below zero, or a large gain (15 %)
 that most folds share. Of those that have, the combination serves, or the one with the least loss where there is none.
-What serves now, or else the combination, gives way only to a model that is clearly better (3 % and the same proof against
-it): changing models every hour costs more than a slightly better one gains, and the one that was a little better than
-the mean of all was mostly lucky (docs/decisions/0098).
+What serves now, or else the combination, gives way only to a model that is clearly better (3 % and the same proof
+against it): changing models every hour costs more than a slightly better one gains, and one that was a little better
+than the mean was mostly lucky (docs/decisions/0098).
 """
 
 from collections.abc import Mapping, Sequence

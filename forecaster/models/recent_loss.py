@@ -32,8 +32,9 @@ def weights(found: Floats, actual: Floats, known: Ints) -> Floats:
     step = np.arange(actual.shape[1])
     start = np.maximum(known - MEMORY, 0)
     total = np.pad(np.cumsum(loss, axis=1), ((0, 0), (1, 0), (0, 0), (0, 0)))
-    # Sums of all that was before have rounding errors: what is less than them is no loss.
-    recent = np.maximum(total[:, known, step] - total[:, start, step] - 1e-12 * total[:, -1:], 0.0)
+    so_far = total[:, known, step]
+    # Less than the rounding of the sums is no loss.
+    recent = np.maximum(so_far - total[:, start, step] - 1e-12 * so_far, 0.0)
     least = recent.min(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(least > 0, least / recent, recent == 0.0) ** POWER

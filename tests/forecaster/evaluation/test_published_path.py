@@ -4,9 +4,12 @@ import numpy as np
 
 from forecaster.data.frames import Frame, Ints
 from forecaster.data.windows import ForecastTask, usable_origins
-from forecaster.evaluation.backtest import ModelWalk, assess, window_for
+from forecaster.evaluation.backtest import Evaluation, ModelWalk, assess, window_for
 from forecaster.evaluation.conformal import calibrate
 from forecaster.models.baselines import Naive
+from forecaster.models.combination import Combination
+from forecaster.models.ridge import fit_ridge
+from forecaster.models.window_quantiles import fit_window_quantiles
 from tests.forecaster.samples import frame_of
 
 TASK = ForecastTask(6, 24, 3600 * 10**9, (), 7)
@@ -43,3 +46,39 @@ def test_scores_intervals_and_folds_are_those_of_the_published_path() -> None:
     assert max(one.fold_mae) < 0.05
     # Less loss than naive, on the published path alone.
     assert found.choice.model == "low"
+
+
+def test_the_published_combination_is_the_mean_that_was_scored() -> None:
+    # One step ahead: all that is known at the end of the frame is scored there.
+    task = ForecastTask(1, 24, 3600 * 10**9, (), 7)
+    rng = np.random.default_rng(3)
+    frame = frame_of(100 + np.cumsum(rng.normal(size=500)))
+    train, longer = frame.before(250), frame_of(np.append(frame.target, frame.target[-1] + 0.3))
+    fits = {
+        "naive": Naive(task),
+        "ridge": fit_ridge(train, task),
+        "window_quantiles": fit_window_quantiles(train, task),
+    }
+
+    def assessed(frame: Frame) -> Evaluation:
+        origins = usable_origins(frame, task, 250, frame.rows)
+        walks = {name: ModelWalk(fit.predict(frame, origins), fit, fit, 0.0) for name, fit in fits.items()}
+        member = np.minimum(np.arange(origins.size) // 50, 4)
+        return assess(frame, task, origins, member, walks, folds=(), left_out={})
+
+    one, after = assessed(frame).backtests["combination"], assessed(longer).backtests["combination"]
+    assert isinstance(one.fitted, Combination)
+    assert one.fitted.names == ("window_quantiles", "ridge")
+    assert (one.shifts.values == 0).all()
+    assert np.array_equal(after.banded[:-1], one.banded)
+    assert np.allclose(one.fitted.predict(longer, np.asarray([frame.rows - 1])), after.banded[-1:])
+
+
+def test_a_combination_needs_two_of_its_members() -> None:
+    frame, origins = loss_series()
+    naive = Naive(TASK).predict(frame, origins)
+    walks = {name: walk_of(naive) for name in ("naive", "seasonal_naive", "ets", "ridge")}
+    member = np.ones(origins.size, dtype=np.int64)
+    assert "combination" not in assess(frame, TASK, origins, member, walks, folds=(), left_out={}).backtests
+    walks["lightgbm"] = walk_of(naive)
+    assert "combination" in assess(frame, TASK, origins, member, walks, folds=(), left_out={}).backtests
