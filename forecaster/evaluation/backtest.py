@@ -19,9 +19,8 @@ from forecaster.evaluation.folds import Fold
 from forecaster.evaluation.metrics import Score, block_bootstrap, mean_change, origin_errors, pinball, score
 from forecaster.evaluation.selection import CandidateScores, ModelChoice, choose
 from forecaster.models.candidates import COMBINATION, Candidate
-from forecaster.models.combination import Combination
+from forecaster.models.combination import Combination, weighted, weights
 from forecaster.models.model import Fitted, TrainingError
-from forecaster.models.recent_loss import weighted, weights
 from qos.system.clock import Clock
 
 COMBINED: Final = ("window_quantiles", "ridge", "lightgbm")

@@ -2,7 +2,7 @@
 
 Two kinds of window: the newest ``length`` values before the origin, the same for every step ahead; and the values
 within ``spread`` steps of the same time of day (or week) over the last ``length`` seasons. Their mean is what is
-predicted, each step and each level weighted by what was right lately (``recent_loss``): a short window may be right
+predicted, each step and each level weighted by what was right lately (``combination``): a short window may be right
 about the next minutes and a long one about the rare high values, and a level that shifts is followed within hours. The
 median of a window is the best constant forecast in absolute error, and a burst that does not last moves it little;
 repeating the last value (a window of one) repeats the burst.
@@ -15,8 +15,8 @@ import numpy as np
 
 from forecaster.data.frames import Floats, Frame, Ints
 from forecaster.data.windows import ForecastTask, lags, paths
+from forecaster.models.combination import MEMORY, weighted, weights
 from forecaster.models.model import QUANTILES
-from forecaster.models.recent_loss import MEMORY, weighted, weights
 
 RECENT: Final = (1, 3, 6, 12, 24, 48, 96, 288, 1152)
 """Lengths of recent windows, in steps."""

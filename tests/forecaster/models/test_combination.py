@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecaster.models.recent_loss import MEMORY, POWER, weighted, weights
+from forecaster.models.combination import MEMORY, POWER, weighted, weights
 
 PAST, HORIZON = 30, 4
 STEPS = np.arange(1, HORIZON + 1)
