@@ -31,8 +31,8 @@ def weights(found: Floats, actual: Floats, known: Ints) -> Floats:
     """
     error = actual[None, :, :, None] - found
     level = np.asarray(QUANTILES)
-    measured = np.isfinite(error).all(axis=(0, 3))
-    loss = np.where(measured[None, :, :, None], np.maximum(level * error, (level - 1) * error), 0.0)
+    measured = np.isfinite(error).all(axis=(0, 3), keepdims=True)
+    loss = np.where(measured, np.maximum(level * error, (level - 1) * error), 0.0)
     step = np.arange(actual.shape[1])
     start = np.maximum(known - MEMORY, 0)
     total = np.pad(np.cumsum(loss, axis=1), ((0, 0), (1, 0), (0, 0), (0, 0)))

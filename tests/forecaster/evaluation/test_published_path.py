@@ -8,6 +8,7 @@ from forecaster.evaluation.backtest import Evaluation, ModelWalk, assess, window
 from forecaster.evaluation.conformal import calibrate
 from forecaster.models.baselines import Naive
 from forecaster.models.combination import Combination
+from forecaster.models.model import Fitted
 from forecaster.models.ridge import fit_ridge
 from forecaster.models.window_quantiles import fit_window_quantiles
 from tests.forecaster.samples import frame_of
@@ -54,7 +55,7 @@ def test_the_published_combination_is_the_mean_that_was_scored() -> None:
     rng = np.random.default_rng(3)
     frame = frame_of(100 + np.cumsum(rng.normal(size=500)))
     train, longer = frame.before(250), frame_of(np.append(frame.target, frame.target[-1] + 0.3))
-    fits = {
+    fits: dict[str, Fitted] = {
         "naive": Naive(task),
         "ridge": fit_ridge(train, task),
         "window_quantiles": fit_window_quantiles(train, task),

@@ -17,7 +17,7 @@ def point(path: np.ndarray) -> np.ndarray:
 
 def known(past: int = PAST) -> np.ndarray:
     """For each past origin: how many predictions of each step have an outcome there."""
-    return np.maximum(np.arange(past)[:, None] - STEPS + 1, 0)
+    return np.asarray(np.maximum(np.arange(past)[:, None] - STEPS + 1, 0))
 
 
 def test_before_anything_is_known_all_weigh_the_same() -> None:
