@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models import units
 
 from grafana.generate.boards import runbooks
 from grafana.generate.render import ROOT, rendered
+from tests.grafana import history
 
 BOARDS = sorted((ROOT / "dashboards").glob("*.json"))
 KNOWN_UNITS = {str(value) for name, value in vars(units).items() if name[0].isupper() and isinstance(value, str)}
@@ -58,6 +59,15 @@ def test_no_text_links_to_a_file_that_grafana_does_not_serve() -> None:
     texts = [panel["options"]["content"] for path in BOARDS for panel in panels(load(path)) if panel["type"] == "text"]
     assert len(texts) >= 13
     assert not [link for text in texts for link in re.findall(r"\]\((?!https?://|/d/)[^)]*\)", text)]
+
+
+@pytest.mark.parametrize("at_s", range(1_795_000_000, 1_795_021_600, 900))
+def test_what_the_workflow_fills_the_boards_with_has_rows_of_now_whenever_it_runs(at_s: int) -> None:
+    """Numbers of the last minute are asked for minutes after the writing; half of the hours nobody was limited."""
+    rows = [line.rsplit(" ", 1) for line in history.recent(at_s * 10**9, hours=0.05, step_s=60)]
+    for name in ("app_traffic", "host_traffic", "probe", "agent", "app_limit"):
+        times = {int(at) // 10**9 for line, at in rows if line.startswith(f"{name},host=desk")}
+        assert {at_s + age for age in range(-120, 601, 60)} <= times, name
 
 
 WINDOWS = {"Loss": "1m", "The next hours": "5m", "What ran when": "1m", "Heartbeat": "1m"}
