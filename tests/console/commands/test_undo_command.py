@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from qos.store.sqlite.store import SqliteStore
+from tests.windows.wine_lacks import under_wine
 
 ROOT = Path(__file__).parents[3]
 
@@ -19,6 +20,8 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self.config, self.data = folder / "config.yaml", folder / "data"
+        if under_wine():  # there a new folder belongs to a made-up user, and an elevated command refuses it
+            self.data.mkdir()
         self.config.write_text("# kept\nmode: observe  # and this\nforecast: {enabled: false}\n")
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
