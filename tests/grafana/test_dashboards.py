@@ -70,6 +70,18 @@ def test_what_the_workflow_fills_the_boards_with_has_rows_of_now_whenever_it_run
         assert {at_s + age for age in range(-120, 601, 60)} <= times, name
 
 
+def test_a_narrow_panel_with_a_link_has_a_title_that_fits_beside_its_two_icons() -> None:
+    """At 1600 pixels Grafana 12 cuts "Latency now" to "Latency n…" in three of 24 columns: the icons share its bar."""
+    found = [
+        panel["title"]
+        for path in BOARDS
+        for panel in panels(load(path))
+        if panel["gridPos"]["w"] <= 3 and panel.get("links")
+    ]
+    assert len(found) >= 3
+    assert not [title for title in found if len(title) > 8]
+
+
 WINDOWS = {"Loss": "1m", "The next hours": "5m", "What ran when": "1m", "Heartbeat": "1m"}
 """Panels whose windows are at least this wide: a minute of echoes makes a share, forecasts come every 5 minutes, and
 parts other than the collector tell of themselves every ten seconds."""

@@ -118,7 +118,7 @@ def _numbers(board: dashboard.Dashboard) -> None:
         )
     board.with_panel(
         number(
-            "Latency now",
+            "Latency",
             "Median round-trip time of the last minute, over hosts and targets but the gateway.",
             "ms",
             [recent('median("rtt_ms")', "probe", 60, (HOST, BEYOND))],
@@ -178,7 +178,7 @@ def _numbers(board: dashboard.Dashboard) -> None:
     alive = 'SELECT count("beats") FROM (SELECT count("rss_bytes") AS "beats" FROM "agent" WHERE '
     board.with_panel(
         number(
-            "Agents alive",
+            "Agents",
             "Hosts whose collector wrote in the last five minutes.",
             "short",
             [Target(f'{alive}{HOST} AND "part" = \'collector\' AND time > now() - 5m GROUP BY "host")')],
