@@ -62,9 +62,12 @@ class Holder:
     def _wait(self) -> list[str]:
         end = time.monotonic() + 300
         while time.monotonic() < end:
-            text = self._said.read_text(encoding="utf-8")
-            if "\n" in text and (text.startswith(("holds", "refused", "failed")) or self.process.poll() is not None):
-                return text.splitlines()[0].split("\t")
+            lines = self._said.read_text(encoding="utf-8").splitlines(keepends=True)
+            told = [line for line in lines if line.startswith(("holds", "refused", "failed")) and line.endswith("\n")]
+            if told:
+                return told[0].rstrip("\n").split("\t")
+            if (status := self.process.poll()) is not None:
+                return [f"ended with {status}", "".join(lines)[-500:]]
             time.sleep(0.5)
         return ["silent", self._said.read_text(encoding="utf-8")[-500:]]
 
