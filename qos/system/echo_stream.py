@@ -213,13 +213,14 @@ class EchoStream:
             )
         else:
             message = request(_ECHO6 if six else _ECHO4, self._identity, self._sequence, _PAYLOAD)
+        with self._lock:  # first: whoever takes answers may read this one before ``sendto`` has returned
+            self._flying[self._sequence] = (target, now_ns)
         try:
             link.sendto(message, (target.address, 0))
         except OSError:
+            with self._lock:
+                self._flying.pop(self._sequence, None)
             self._answers.append(StreamedReply(target.name, now_ns, None))
-            return
-        with self._lock:
-            self._flying[self._sequence] = (target, now_ns)
 
     def _receive(self, link: socket.socket) -> None:
         while True:

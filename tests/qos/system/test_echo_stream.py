@@ -114,6 +114,23 @@ class Wire:
         return self.coming.pop(0)
 
 
+def test_an_answer_that_is_read_before_the_sender_goes_on_is_not_thrown_away() -> None:
+    """Loopback answers at once, and another thread reads: the echo was under way for a second."""
+    stream = EchoStream()
+
+    class Quick(Wire):
+        def sendto(self, data: bytes, _where: object) -> None:
+            head = bytearray(IP_HEAD + data)
+            head[20] = 0  # an echo reply
+            self.coming.append(bytes(head))
+            stream._receive(self)  # type: ignore[arg-type]  # the calls that are used
+
+    stream._send(_Target("near", "127.0.0.1", stamps_sent=9), 0, {2: Quick()})  # type: ignore[dict-item]  # idem
+    (answer,) = stream.take()
+    assert not answer.pending
+    assert answer.rtt_ns is not None
+
+
 def test_a_target_that_limits_its_answers_makes_no_delay() -> None:
     """One answer of five, at once: what is not answered was not late, it was left out."""
     stream, wire = EchoStream(), Wire()
